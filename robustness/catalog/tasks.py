@@ -1,0 +1,26 @@
+"""The fields that every task has, whatever its data set and model."""
+
+from __future__ import annotations
+
+from robustness.catalog.registry import Argument
+
+__all__ = ["TASK_FIELDS"]
+
+TASK_FIELDS: tuple[Argument, ...] = (
+    Argument(
+        name="norm",
+        kind="str",
+        default="none",
+        choices=("none", "batch", "layer", "group"),
+        doc="normalization after each hidden linear or convolutional layer",
+    ),
+    Argument(name="epochs", kind="int", default=10, low=1, high=100_000, doc="passes over the training set"),
+    Argument(name="batch_size", kind="int", default=64, low=1, high=1_000_000, doc="examples a step"),
+    Argument(
+        name="augment",
+        kind="str",
+        default="none",
+        choices=("none", "pad-crop", "flip", "pad-crop-flip"),
+        doc="random changes of training images: shift by at most an eighth of the side, mirror",
+    ),
+)

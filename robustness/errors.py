@@ -1,0 +1,112 @@
+"""Every error that a user can meet, and the exit code that goes with it.
+
+RobustnessError                 exit 1
+├── SpecError                   exit 2   a study file, an option or an argument breaks a rule
+│   └── DataMissing             exit 2   a data set is not on this machine; names the command that gets it
+├── StoreError                  exit 1   the store cannot do what was asked
+│   ├── StoreMissing            exit 2   no store, or no such study in it
+│   ├── StoreDamaged            exit 1   the file is not a sound database
+│   ├── LeaseHeld               exit 1   another driver is running this study
+│   └── LeaseLost               exit 1   this driver's lease was taken over; it must write nothing more
+└── Interrupted                 exit 130 stopped on request; what was finished is stored
+
+A divergence is none of these: it is a result.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "DataMissing",
+    "Interrupted",
+    "LeaseHeld",
+    "LeaseLost",
+    "Problem",
+    "RobustnessError",
+    "SpecError",
+    "StoreDamaged",
+    "StoreError",
+    "StoreMissing",
+    "nearest",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One broken rule: where it is (`tasks[0].epochs`) and what the rule says."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        """The line a user reads."""
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class RobustnessError(Exception):
+    """Base of all; the command line prints its text, never its traceback."""
+
+    exit_code = 1
+
+
+class SpecError(RobustnessError):
+    """What the user wrote breaks a rule. Holds every problem found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Keep the problems; the text is one line for each."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def of(cls, path: str, message: str) -> SpecError:
+        """The error for a single problem."""
+        return cls([Problem(path, message)])
+
+
+class DataMissing(SpecError):
+    """A data set is not where it was looked for."""
+
+
+class StoreError(RobustnessError):
+    """The store cannot do what was asked."""
+
+
+class StoreMissing(StoreError):
+    """There is no store at that address, or no study of that name in it."""
+
+    exit_code = 2
+
+
+class StoreDamaged(StoreError):
+    """The database file is not sound; it is refused, never silently treated as empty."""
+
+
+class LeaseHeld(StoreError):
+    """Another driver is running this study."""
+
+
+class LeaseLost(StoreError):
+    """This driver's lease was taken over: it must write nothing more."""
+
+
+class Interrupted(RobustnessError):
+    """The run was stopped on request; everything finished is in the store."""
+
+    exit_code = 130
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A clause that names the nearest known names: `did you mean 'adam'?`, or all of them.
+
+    >>> nearest("adan", ["adam", "sgd"])
+    "did you mean 'adam'? (known: adam, sgd)"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}(known: {', '.join(names)})"

@@ -1,0 +1,23 @@
+"""A study: what a user writes, how it is checked, and the trials that it stands for."""
+
+from robustness.spec.grid import MAX_CELLS, MAX_TRIALS, Grid, Labelled, expand
+from robustness.spec.models import LrRange, Resources, Search, StudySpec, parse
+from robustness.spec.reading import override, read_file, read_text
+from robustness.spec.schema import json_schema
+
+__all__ = [
+    "MAX_CELLS",
+    "MAX_TRIALS",
+    "Grid",
+    "Labelled",
+    "LrRange",
+    "Resources",
+    "Search",
+    "StudySpec",
+    "expand",
+    "json_schema",
+    "override",
+    "parse",
+    "read_file",
+    "read_text",
+]

@@ -1,0 +1,179 @@
+"""The frame of a study file, strict: wrong types, unknown keys and NaN are refused with their path.
+
+Tasks, optimizers and initializations stay plain tables here; `grid.expand` checks them against the
+catalog, since what they may hold depends on the names in them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+
+from robustness.errors import Problem, SpecError, nearest
+from robustness.trial import round_lr
+
+__all__ = ["LrRange", "Resources", "Search", "StudySpec", "parse"]
+
+ID = r"^[A-Za-z0-9._-]{1,64}$"
+# Control characters and marks that reorder text have no business in a title or a label.
+_FORBIDDEN_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\u200f\ud800-\udfff]")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def check_text(text: str) -> str:
+    """Free text as given.
+
+    Raises:
+        ValueError: it holds control or direction characters.
+    """
+    if _FORBIDDEN_TEXT.search(text):
+        raise ValueError("must not hold control characters or direction marks")
+    return text
+
+
+def _check_id(text: str) -> str:
+    if not re.fullmatch(ID, text) or set(text) <= {"."}:
+        raise ValueError("must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    return text
+
+
+Text = Annotated[str, Field(max_length=1_000), AfterValidator(check_text)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e30)]
+
+
+class LrRange(_Strict):
+    """`points` learning rates from `low` to `high`, evenly spaced on a logarithmic scale."""
+
+    low: PositiveFloat
+    high: PositiveFloat
+    points: Annotated[int, Field(ge=2, le=2**31)]
+
+    @field_validator("high")
+    @classmethod
+    def _above_low(cls, high: float, info: ValidationInfo) -> float:
+        if "low" in info.data and high <= info.data["low"]:
+            raise ValueError(f"must be > low ({info.data['low']:g}), got {high:g}")
+        return high
+
+    def values(self) -> tuple[float, ...]:
+        """The learning rates, each to 12 significant digits."""
+        return tuple(round_lr(float(lr)) for lr in np.geomspace(self.low, self.high, self.points))
+
+
+def _lr_kind(value: object) -> str:
+    if isinstance(value, (dict, LrRange)):
+        return "range"
+    return "list" if isinstance(value, (list, tuple)) else "value"
+
+
+Lr = Annotated[
+    Annotated[LrRange, Tag("range")]
+    | Annotated[list[PositiveFloat], Field(min_length=1), Tag("list")]
+    | Annotated[PositiveFloat, Tag("value")],
+    Discriminator(_lr_kind),
+]
+
+
+class Search(_Strict):
+    """The axes that all optimizers share, and how they are sampled."""
+
+    sampler: Literal["grid"] = "grid"
+    lr: Lr | None = None
+    init: Any = "default"
+    seeds: Annotated[int, Field(ge=1, le=100_000)] = 5
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
+class Resources(_Strict):
+    """What one trial needs. Not part of a trial's identity."""
+
+    cpus: Annotated[int, Field(ge=1, le=1_024)] = 1
+    gpus: Annotated[float, Field(ge=0, le=64)] = 0.0
+    pack: Literal["auto"] | Annotated[int, Field(ge=1, le=65_536)] = "auto"
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_above_one(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError(f"must be a fraction below 1 or a whole number, got {gpus:g}")
+        return gpus
+
+
+class StudySpec(_Strict):
+    """One study file: tasks x optimizers x learning rates x initializations x seeds."""
+
+    name: Annotated[str, AfterValidator(_check_id), Field(json_schema_extra={"pattern": ID})]
+    title: Text = ""
+    question: Text = ""
+    tasks: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000)]
+    optimizers: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000)]
+    search: Search = Search()
+    resources: Resources = Resources()
+
+
+def parse(plain: dict[str, Any]) -> StudySpec:
+    """The checked frame of a study.
+
+    Raises:
+        SpecError: with every problem's path and rule.
+    """
+    try:
+        return StudySpec.model_validate(plain)
+    except ValidationError as error:
+        raise SpecError([_problem(detail, plain) for detail in error.errors()]) from None
+
+
+def parse_lr(value: Any, path: str) -> Any:
+    """An optimizer's own `lr`, by the rules of `search.lr`.
+
+    Raises:
+        SpecError: with paths under `path`.
+    """
+    try:
+        return Search.model_validate({"lr": value}).lr
+    except ValidationError as error:
+        problems = [_problem(detail, {}) for detail in error.errors()]
+        raise SpecError([Problem(p.path.replace("lr", path, 1), p.message) for p in problems]) from None
+
+
+_TAGS = ("range", "list", "value", "literal['auto']", "int", "constrained-int")
+
+
+def _problem(detail: ErrorDetails, plain: dict[str, Any]) -> Problem:
+    path = ""
+    # pydantic puts the name of the union's branch into the location; a user has not written it.
+    for step in (s for s in detail["loc"] if s not in _TAGS):
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    if detail["type"] == "extra_forbidden":
+        owner = _fields_beside(detail["loc"])
+        return Problem(path, f"unknown field; {nearest(str(detail['loc'][-1]), owner)}")
+    if detail["type"] == "missing":
+        return Problem(path, "is required")
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    shown = repr(detail["input"])
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    message = message if message.startswith("must") else f"must be {message}"
+    return Problem(path, message if "got " in message else f"{message}, got {shown}")
+
+
+def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
+    tables: dict[str, type[BaseModel]] = {"search": Search, "resources": Resources, "lr": LrRange}
+    owners = [tables[step] for step in location[:-1] if isinstance(step, str) and step in tables]
+    return list((owners[-1] if owners else StudySpec).model_fields)

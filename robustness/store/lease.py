@@ -1,0 +1,96 @@
+"""Leases: one driver a study. A fencing token refuses a driver that slept through its lease."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+import psutil
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from robustness.errors import LeaseHeld, LeaseLost
+from robustness.store.schema import lease
+
+__all__ = ["LEASE_SECONDS", "Lease", "acquire", "check", "release"]
+
+LEASE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write results of one study, for as long as `token` is the newest."""
+
+    study_id: int
+    token: int
+
+
+def _holder() -> str:
+    # With the start time, since process ids are used again.
+    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.2f}"
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether the holder is a process of this host that no longer runs."""
+    host, pid, started = holder.rsplit(" ", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        process = psutil.Process(int(pid))
+        return f"{process.create_time():.2f}" != started or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def acquire(connection: Connection, study_id: int) -> Lease:
+    """Take the lease of a study.
+
+    Raises:
+        LeaseHeld: a live driver holds it.
+    """
+    row = connection.execute(sa.select(lease).where(lease.c.study_id == study_id).with_for_update()).one_or_none()
+    now = time.time()
+    if row is not None and row.holder and row.expires_at > now and not _is_dead(row.holder):
+        host, pid, _ = row.holder.rsplit(" ", 2)
+        raise LeaseHeld(
+            f"another driver is running this study (process {pid} on {host}); "
+            f"its lease ends in {row.expires_at - now:.0f} s unless it renews it"
+        )
+    token = 1 if row is None else row.token + 1
+    values = {"token": token, "holder": _holder(), "expires_at": now + LEASE_SECONDS}
+    if row is None:
+        connection.execute(lease.insert().values(study_id=study_id, **values))
+    else:
+        changed = connection.execute(
+            lease.update().where(lease.c.study_id == study_id, lease.c.token == row.token).values(**values)
+        )
+        if changed.rowcount != 1:
+            raise LeaseHeld("another driver took this study at the same moment")
+    return Lease(study_id, token)
+
+
+def check(connection: Connection, held: Lease) -> None:
+    """Hold the lease's row until the transaction ends, and move the lease's end: writing is renewing.
+
+    Raises:
+        LeaseLost: another driver has taken it over.
+    """
+    # An update, not a select: it locks the row on both databases.
+    changed = connection.execute(
+        lease.update()
+        .where(lease.c.study_id == held.study_id, lease.c.token == held.token, lease.c.holder != "")
+        .values(expires_at=time.time() + LEASE_SECONDS)
+    )
+    if changed.rowcount != 1:
+        raise LeaseLost("another driver has taken this study over; nothing more is written from here")
+
+
+def release(connection: Connection, held: Lease) -> None:
+    """Give the lease back, if it is still ours."""
+    connection.execute(
+        lease.update()
+        .where(lease.c.study_id == held.study_id, lease.c.token == held.token)
+        .values(holder="", expires_at=0.0)
+    )

@@ -1,0 +1,352 @@
+"""One class for both databases: studies, trials and their records, leases.
+
+Only a study's driver writes. Finishing trials is one transaction: their epochs, final figures and
+state; when the call returns, they are on the disk.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine, Row
+
+from robustness.errors import StoreMissing, nearest
+from robustness.store import lease as leases
+from robustness.store.engine import open_engine, translated
+from robustness.store.lease import Lease
+from robustness.store.schema import epoch, study, study_trial, trial
+from robustness.trial import Trial, TrialRecord, TrialState
+
+__all__ = ["DEFAULT_URL", "FailedAttempt", "Store", "StudyTrial", "open_store"]
+
+DEFAULT_URL = "sqlite:///robustness.db"
+CHUNK = 10_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTrial:
+    """A trial as one study sees it, with its labels."""
+
+    trial: Trial
+    task: str
+    optimizer: str
+    init: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An execution that ended in an error: which trial, and the whole traceback."""
+
+    key: str
+    error: str
+
+
+def open_store(url: str = DEFAULT_URL, *, create: bool = False) -> Store:
+    """The store at a URL; see `engine.open_engine` for what it raises."""
+    return Store(open_engine(url, create=create), url)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Store:
+    """Studies and trials in one database. A context manager; `close` gives its connections back."""
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        """Take an engine of the current schema."""
+        self._engine = engine
+        self.url = url
+
+    def __enter__(self) -> Store:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for queries."""
+        with translated(self.url), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with translated(self.url), self._engine.begin() as connection:
+            yield connection
+
+    # -- studies -----------------------------------------------------------------------------------
+
+    def save_study(
+        self,
+        *,
+        name: str,
+        title: str,
+        question: str,
+        spec: dict[str, Any],
+        tasks: dict[str, dict[str, Any]],
+        trials: Iterable[StudyTrial],
+    ) -> int:
+        """Store a study and link it to its trials, new ones waiting; returns its id.
+
+        A study of that name is updated: it then consists of exactly these trials. Trials that it
+        no longer has stay in the store, as other studies may share them.
+        """
+        fields = {
+            "title": title,
+            "question": question,
+            "spec": json.dumps(spec),
+            "tasks": json.dumps(tasks),
+            "updated_at": _now(),
+        }
+        with self._writing() as connection:
+            row = connection.execute(sa.select(study.c.id).where(study.c.name == name)).one_or_none()
+            if row is None:
+                inserted = connection.execute(study.insert().values(name=name, created_at=_now(), **fields))
+                study_id = int(inserted.inserted_primary_key[0])  # type: ignore[index]
+            else:
+                study_id = row.id
+                connection.execute(study.update().where(study.c.id == study_id).values(**fields))
+            connection.execute(study_trial.delete().where(study_trial.c.study_id == study_id))
+            position = 0
+            for chunk in _chunks(trials):
+                ids = self._add_trials(connection, [item.trial for item in chunk])
+                links = [
+                    {
+                        "study_id": study_id,
+                        "trial_id": ids[item.trial.key],
+                        "position": position + i,
+                        "task": item.task,
+                        "optimizer": item.optimizer,
+                        "init": item.init,
+                    }
+                    for i, item in enumerate(chunk)
+                ]
+                connection.execute(study_trial.insert(), links)
+                position += len(chunk)
+        return study_id
+
+    def _add_trials(self, connection: Connection, trials: Sequence[Trial]) -> dict[str, int]:
+        rows = [
+            {
+                "key": t.key,
+                "config": t.json,
+                "lr": t.cell.lr,
+                "seed_index": t.seed_index,
+                "state": TrialState.WAITING,
+            }
+            for t in trials
+        ]
+        insert = (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert(trial)
+        connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
+        ids: dict[str, int] = {}
+        for chunk in _chunks(t.key for t in trials):
+            found = connection.execute(sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(chunk)))
+            ids.update((row.key, row.id) for row in found)
+        return ids
+
+    def studies(self) -> list[Row[Any]]:
+        """Every study with its number of trials in each state, by name."""
+        counts = [
+            sa.func.count().filter(trial.c.state == state).label(state.value) for state in TrialState
+        ]
+        query = (
+            sa.select(study.c.name, study.c.title, study.c.updated_at, *counts)
+            .outerjoin(study_trial, study_trial.c.study_id == study.c.id)
+            .outerjoin(trial, trial.c.id == study_trial.c.trial_id)
+            .group_by(study.c.id, study.c.name, study.c.title, study.c.updated_at)
+            .order_by(study.c.name)
+        )
+        with self.reading() as connection:
+            return list(connection.execute(query))
+
+    def study(self, name: str) -> Row[Any]:
+        """The study's row.
+
+        Raises:
+            StoreMissing: no study of that name; the text offers the nearest.
+        """
+        with self.reading() as connection:
+            row = connection.execute(sa.select(study).where(study.c.name == name)).one_or_none()
+            if row is None:
+                names = list(connection.execute(sa.select(study.c.name)).scalars())
+                raise StoreMissing(f"there is no study {name!r} in {self.url}; {nearest(name, names)}")
+            return row
+
+    # -- trials ------------------------------------------------------------------------------------
+
+    def unfinished(self, study_id: int) -> list[Trial]:
+        """The study's trials that are not complete, in the spec's order; failed ones included."""
+        query = (
+            sa.select(trial.c.config)
+            .join(study_trial, study_trial.c.trial_id == trial.c.id)
+            .where(study_trial.c.study_id == study_id, trial.c.state != TrialState.COMPLETE)
+            .order_by(study_trial.c.position)
+        )
+        with self.reading() as connection:
+            return [Trial.from_dict(json.loads(text)) for text in connection.execute(query).scalars()]
+
+    def counts(self, study_id: int) -> dict[TrialState, int]:
+        """The study's number of trials in each state."""
+        query = (
+            sa.select(trial.c.state, sa.func.count())
+            .join(study_trial, study_trial.c.trial_id == trial.c.id)
+            .where(study_trial.c.study_id == study_id)
+            .group_by(trial.c.state)
+        )
+        with self.reading() as connection:
+            found = {row[0]: row[1] for row in connection.execute(query)}
+        return {state: found.get(state.value, 0) for state in TrialState}
+
+    def start(self, held: Lease, keys: Sequence[str]) -> None:
+        """Note that these trials are being trained.
+
+        Raises:
+            LeaseLost: another driver runs this study now; nothing was written.
+        """
+        with self._writing() as connection:
+            leases.check(connection, held)
+            self._move(connection, trial.c.key.in_(keys), TrialState.WAITING, TrialState.RUNNING)
+
+    def requeue(self, held: Lease) -> None:
+        """Let trials wait again that an earlier driver of this study left running."""
+        members = sa.select(study_trial.c.trial_id).where(study_trial.c.study_id == held.study_id)
+        with self._writing() as connection:
+            leases.check(connection, held)
+            self._move(connection, trial.c.id.in_(members), TrialState.RUNNING, TrialState.WAITING)
+
+    @staticmethod
+    def _move(
+        connection: Connection, which: sa.ColumnElement[bool], before: TrialState, after: TrialState
+    ) -> None:
+        connection.execute(trial.update().where(which, trial.c.state == before).values(state=after))
+
+    def finish(self, held: Lease, records: Sequence[TrialRecord]) -> None:
+        """Store complete trials with their epochs; on the disk when this returns.
+
+        A trial that is complete already is left as it is: no result is stored twice.
+
+        Raises:
+            LeaseLost: another driver runs this study now; nothing was written.
+        """
+        with self._writing() as connection:
+            leases.check(connection, held)
+            keys = [record.key for record in records]
+            found = connection.execute(
+                sa.select(trial.c.key, trial.c.id)
+                .where(trial.c.key.in_(keys), trial.c.state != TrialState.COMPLETE)
+                .with_for_update()  # another study's driver may be finishing the same trial
+            )
+            ids = {row.key: row.id for row in found}
+            new = [record for record in records if record.key in ids]
+            if not new:
+                return
+            finals = [{"row": ids[record.key], **_final_figures(record)} for record in new]
+            update = trial.update().where(trial.c.id == sa.bindparam("row"))
+            connection.execute(
+                update.values(
+                    attempts=trial.c.attempts + 1,
+                    **{name: sa.bindparam(name) for name in finals[0] if name != "row"},
+                ),
+                finals,
+            )
+            epochs = [
+                {"trial_id": ids[record.key], **asdict(row)} for record in new for row in record.epochs
+            ]
+            if epochs:
+                connection.execute(epoch.insert(), epochs)
+
+    def fail(self, held: Lease, attempts: Sequence[FailedAttempt]) -> None:
+        """Record executions that ended in an error. They are missing data, not divergences.
+
+        Raises:
+            LeaseLost: another driver runs this study now; nothing was written.
+        """
+        with self._writing() as connection:
+            leases.check(connection, held)
+            for attempt in attempts:
+                connection.execute(
+                    trial.update()
+                    .where(trial.c.key == attempt.key, trial.c.state != TrialState.COMPLETE)
+                    .values(
+                        state=TrialState.FAILED,
+                        attempts=trial.c.attempts + 1,
+                        error=attempt.error,
+                        finished_at=_now(),
+                    )
+                )
+
+    def epochs(self, key: str) -> list[Row[Any]]:
+        """The epochs of one trial, in order."""
+        query = sa.select(epoch).join(trial, trial.c.id == epoch.c.trial_id).where(trial.c.key == key)
+        with self.reading() as connection:
+            return list(connection.execute(query.order_by(epoch.c.epoch)))
+
+    # -- leases ------------------------------------------------------------------------------------
+
+    def acquire(self, study_id: int) -> Lease:
+        """Take the study's lease.
+
+        Raises:
+            LeaseHeld: a live driver holds it.
+        """
+        with self._writing() as connection:
+            return leases.acquire(connection, study_id)
+
+    def renew(self, held: Lease) -> None:
+        """Move the lease's end.
+
+        Raises:
+            LeaseLost: another driver has taken it over.
+        """
+        with self._writing() as connection:
+            leases.check(connection, held)
+
+    def release(self, held: Lease) -> None:
+        """Give the lease back, if it is still ours."""
+        with self._writing() as connection:
+            leases.release(connection, held)
+
+
+def _final_figures(record: TrialRecord) -> dict[str, Any]:
+    last = record.epochs[-1]
+    return {
+        "state": TrialState.COMPLETE,
+        "error": None,
+        "finished_at": _now(),
+        "l0": record.l0,
+        "first_nonfinite_step": record.first_nonfinite_step,
+        "epochs": len(record.epochs),
+        "train_loss": last.train_loss,
+        "min_train_loss": record.min_train_loss,
+        "validation_loss": last.validation_loss,
+        "validation_accuracy": last.validation_accuracy,
+        "test_loss": last.test_loss,
+        "test_accuracy": last.test_accuracy,
+        "max_earlier_test_accuracy": record.max_earlier_test_accuracy,
+        "parameter_norm": last.parameter_norm,
+        "distance": last.distance,
+        "seconds": sum(row.seconds for row in record.epochs),
+    }
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while chunk := list(itertools.islice(remaining, CHUNK)):
+        yield chunk

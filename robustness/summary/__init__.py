@@ -1,0 +1,20 @@
+"""From the store to numbers: outcomes, cells, rates and their intervals. Torch-free."""
+
+from robustness.summary.frame import Study, load_study
+from robustness.summary.intervals import Rate, wilson
+from robustness.summary.metrics import cell_table, row_table
+from robustness.summary.outcome import Thresholds, classify
+from robustness.summary.tasks import TaskFacts, task_facts
+
+__all__ = [
+    "Rate",
+    "Study",
+    "TaskFacts",
+    "Thresholds",
+    "cell_table",
+    "classify",
+    "load_study",
+    "row_table",
+    "task_facts",
+    "wilson",
+]

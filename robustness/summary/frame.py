@@ -1,0 +1,113 @@
+"""From the store to data frames."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from robustness.store import Store
+from robustness.store.schema import study_trial, trial
+from robustness.summary.outcome import Thresholds, classify
+from robustness.summary.tasks import TaskFacts, task_facts
+from robustness.trial import TaskConfig, TrialState
+
+__all__ = ["COLUMNS", "Study", "load_study"]
+
+_LABELS = ("task", "optimizer", "init")
+_FIGURES = (
+    "l0",
+    "first_nonfinite_step",
+    "epochs",
+    "train_loss",
+    "min_train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "max_earlier_test_accuracy",
+    "parameter_norm",
+    "distance",
+    "seconds",
+)
+COLUMNS = (*_LABELS, "lr", "seed_index", "key", "state", "attempts", *_FIGURES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study as the read side sees it.
+
+    Attributes:
+        name: its id.
+        title: free text; escape where shown.
+        question: free text; escape where shown.
+        spec: what the user wrote.
+        tasks: the configuration of each task label.
+        facts: the constants of each task label.
+        trials: every trial of the study, `COLUMNS`, in the spec's order.
+        complete: the complete ones, classified; see `outcome.classify`.
+        thresholds: the rule by which they were.
+    """
+
+    name: str
+    title: str
+    question: str
+    spec: dict[str, Any]
+    tasks: dict[str, TaskConfig]
+    facts: dict[str, TaskFacts]
+    trials: pd.DataFrame
+    complete: pd.DataFrame
+    thresholds: Thresholds
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Trials in each state."""
+        found = self.trials["state"].value_counts()
+        return {state.value: int(found.get(state.value, 0)) for state in TrialState}
+
+
+def load_study(store: Store, name: str, thresholds: Thresholds | None = None) -> Study:
+    """Read and classify a study.
+
+    Raises:
+        StoreMissing: no study of that name.
+    """
+    row = store.study(name)
+    rules = thresholds or Thresholds()
+    tasks = {label: TaskConfig.from_dict(plain) for label, plain in json.loads(row.tasks).items()}
+    facts = {label: task_facts(task) for label, task in tasks.items()}
+    trials = _read_trials(store, row.id)
+    complete = trials[trials["state"] == TrialState.COMPLETE.value]
+    return Study(
+        name=row.name,
+        title=row.title,
+        question=row.question,
+        spec=json.loads(row.spec),
+        tasks=tasks,
+        facts=facts,
+        trials=trials,
+        complete=classify(complete, facts, rules),
+        thresholds=rules,
+    )
+
+
+def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
+    # Plain doubles: NULL becomes NaN in the frame anyway, without a call for each value.
+    columns = [
+        *(study_trial.c[name] for name in _LABELS),
+        *(trial.c[name] for name in ("lr", "seed_index", "key", "state", "attempts")),
+        *(sa.type_coerce(trial.c[name], sa.Double).label(name) for name in _FIGURES),
+    ]
+    query = (
+        sa.select(*columns)
+        .join(trial, trial.c.id == study_trial.c.trial_id)
+        .where(study_trial.c.study_id == study_id)
+        .order_by(study_trial.c.position)
+    )
+    with store.reading() as connection:
+        rows = connection.execute(query).all()
+    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+    return frame.astype(dict.fromkeys((*_FIGURES, "lr"), float))

@@ -1,0 +1,97 @@
+"""Intervals of rates and means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+__all__ = ["Rate", "seed_block_rate", "wilson"]
+
+DRAWS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`k` of `n`, as a share, with the ends of its 95 % interval; NaN throughout where n = 0."""
+
+    k: int
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+@lru_cache(maxsize=65_536)
+def wilson(k: int, n: int, confidence: float = 0.95) -> Rate:
+    """The rate k / n with Wilson's score interval.
+
+    Raises:
+        ValueError: k is not within 0 and n.
+
+    Source: Wilson 1927, by scipy.stats.binomtest.
+
+    >>> rate = wilson(0, 5)
+    >>> rate.value, rate.low, round(rate.high, 2)
+    (0.0, 0.0, 0.43)
+    """
+    if not 0 <= k <= n:
+        raise ValueError(f"k must be >= 0 and <= n = {n}, got {k}")
+    if n == 0:
+        return Rate(0, 0, math.nan, math.nan, math.nan)
+    interval = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
+    return Rate(k, n, k / n, float(interval.low), float(interval.high))
+
+
+def seed_block_rate(
+    flags_S: list[npt.NDArray[np.bool_]], rng: np.random.Generator, confidence: float = 0.95
+) -> Rate:
+    """A rate pooled over cells, its interval by resampling whole seeds.
+
+    Seeds share weights and batches, so their cells are not independent: resampling single trials
+    would give too narrow an interval.
+
+    Args:
+        flags_S: for each seed index, one flag a trial.
+        rng: for the 5,000 draws.
+        confidence: of the interval.
+
+    Returns:
+        BCa by scipy.stats.bootstrap; where all seeds agree (BCa is NaN) or there is one seed, the
+        interval of Wilson over the number of seeds, which is the number of independent units.
+    """
+    hits_S = np.array([flags.sum() for flags in flags_S], dtype=float)
+    sizes_S = np.array([len(flags) for flags in flags_S], dtype=float)
+    k, n = int(hits_S.sum()), int(sizes_S.sum())
+    if n == 0:
+        return Rate(0, 0, math.nan, math.nan, math.nan)
+    if len(hits_S) == 1 or np.ptp(hits_S / sizes_S) == 0:
+        return _wilson_over_seeds(k, n, len(hits_S), confidence)
+    result = stats.bootstrap(
+        (hits_S, sizes_S),
+        lambda hits, sizes, axis: hits.sum(axis) / sizes.sum(axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=DRAWS,
+        confidence_level=confidence,
+        method="BCa",
+        rng=rng,
+    )
+    low, high = result.confidence_interval
+    if math.isnan(low) or math.isnan(high):
+        low, high = np.quantile(
+            result.bootstrap_distribution, [(1 - confidence) / 2, (1 + confidence) / 2]
+        )
+    return Rate(k, n, k / n, float(min(low, k / n)), float(max(high, k / n)))
+
+
+def _wilson_over_seeds(k: int, n: int, seeds: int, confidence: float) -> Rate:
+    """Wilson's interval for the share k / n as if it had been seen on `seeds` units."""
+    share, z2 = k / n, float(stats.norm.ppf((1 + confidence) / 2)) ** 2
+    centre = (share + z2 / (2 * seeds)) / (1 + z2 / seeds)
+    half = math.sqrt(z2 * (share * (1 - share) / seeds + z2 / (4 * seeds**2))) / (1 + z2 / seeds)
+    return Rate(k, n, share, max(centre - half, 0.0), min(centre + half, 1.0))

@@ -1,0 +1,57 @@
+"""A Ray session: local by default, a cluster by address; quiet, without telemetry or dashboard."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from robustness.errors import RobustnessError
+
+__all__ = ["ray_session"]
+
+# Ray and Tune read these when they are imported.
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # else verbose=0 still prints a box
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no result.json and CSV a trial
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # we stop cleanly ourselves
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # its snapshots are never used: the store is the record
+    "TUNE_WARN_THRESHOLD_S": "30",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def ray_session(address: str | None) -> Iterator[Path]:
+    """Join the cluster at `address` or RAY_ADDRESS, else start one on this machine.
+
+    Yields:
+        A folder for Tune's own files, gone when the session ends.
+
+    Raises:
+        RobustnessError: there is no cluster at that address.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    target = address or os.environ.get("RAY_ADDRESS") or "local"
+    # Short: Ray makes Unix sockets below it, whose paths hold at most 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="rb-"))
+    local = {"include_dashboard": False, "_temp_dir": str(folder / "r")} if target == "local" else {}
+    try:
+        ray.init(address=target, log_to_driver=False, logging_level=logging.ERROR, **local)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise RobustnessError(f"no Ray cluster at {target!r}: {error}") from None
+    try:
+        yield folder
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)

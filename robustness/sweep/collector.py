@@ -1,0 +1,127 @@
+"""The driver's ear: every result that Ray Tune brings goes into the store before it is counted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from robustness.errors import RobustnessError
+from robustness.store import FailedAttempt, Lease, Store
+from robustness.sweep.progress import SweepProgress
+from robustness.trial import TrialRecord
+
+__all__ = ["Collector", "StopFlag"]
+
+
+class StopFlag(tune.Stopper):
+    """Stops the whole sweep when it is set, from a signal or because the store failed."""
+
+    def __init__(self) -> None:
+        """Not set."""
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask the sweep to stop."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._event.is_set()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Never a single ray trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Everything, once the flag is set."""
+        return self.is_set()
+
+    def __reduce__(self) -> tuple[type[StopFlag], tuple[()]]:
+        """As for `Collector`: the copy in Tune's snapshot is a fresh flag."""
+        return StopFlag, ()
+
+
+class Collector(tune.Callback):
+    """Stores results as they arrive and remembers what one round of ray trials left over.
+
+    Attributes:
+        complete: keys stored as complete.
+        failures: last error of each trial whose execution failed.
+        error: why the sweep had to stop (the store failed, the lease was lost); None while all is well.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        progress: SweepProgress,
+        stop: StopFlag,
+        is_diverged: Callable[[TrialRecord], bool],
+    ) -> None:
+        """Write with `lease`; set `stop` when writing is no longer possible."""
+        self._store = store
+        self._lease = lease
+        self._progress = progress
+        self._stop = stop
+        self._is_diverged = is_diverged
+        self.complete: set[str] = set()
+        self.failures: dict[str, str] = {}
+        self.error: RobustnessError | None = None
+
+    def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
+        """Tune pickles its experiment to restore it later; we never do, so the copy does nothing."""
+        return tune.Callback, ()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A list of trials went to a worker."""
+        keys = _keys(trial)
+        self._progress.running(len(keys))
+        self._write(lambda: self._store.start(self._lease, keys))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """One trial of a list ended."""
+        if "record" in result:
+            record: TrialRecord = result.pop("record")
+            if self._write(lambda: self._store.finish(self._lease, [record])):
+                self.complete.add(record.key)
+                self.failures.pop(record.key, None)
+                self._progress.count(done=1, diverged=int(self._is_diverged(record)))
+        elif "error" in result:
+            self._fail(result["key"], result.pop("error"))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker died: the trial that it was training failed; those behind it were never begun."""
+        left = [key for key in _keys(trial) if key not in self.complete and key not in self.failures]
+        self._progress.running(1 - len(left))
+        if left:
+            file = Path(trial.error_file) if trial.error_file else None
+            text = file.read_text() if file and file.is_file() else "the worker process died"
+            self._fail(left[0], text)
+
+    def _fail(self, key: str, text: str) -> None:
+        if self._write(lambda: self._store.fail(self._lease, [FailedAttempt(key, text)])):
+            self.failures[key] = text
+            self._progress.count(failed=1)
+
+    def _write(self, action: Callable[[], None]) -> bool:
+        if self.error is not None:
+            return False
+        try:
+            action()
+        except RobustnessError as error:
+            # Nothing may be acknowledged that is not on the disk.
+            self.error = error
+            self._stop.set()
+            return False
+        return True
+
+
+def _keys(ray_trial: Any) -> list[str]:
+    keys: list[str] = ray_trial.config["batch"]["keys"]
+    return keys

@@ -1,0 +1,215 @@
+"""What is trained, and what is recorded of it: cells, trials, their keys, and records.
+
+Everything here is plain frozen data. `Trial.key` is the identity of a training run: the hash of
+all that determines its result, and of nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+__all__ = [
+    "RECORD_VERSION",
+    "Cell",
+    "EpochRecord",
+    "Named",
+    "TaskConfig",
+    "Trial",
+    "TrialRecord",
+    "TrialState",
+    "canonical_json",
+    "round_lr",
+]
+
+RECORD_VERSION = 1
+"""Raised when training changes what a trial's record contains; part of every trial key."""
+
+Value = bool | int | float | str | tuple[float, ...]
+Arguments = tuple[tuple[str, Value], ...]
+
+
+class TrialState(StrEnum):
+    """What happened to the *execution* of a trial. A diverged trial is `complete`."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+def round_lr(lr: float) -> float:
+    """A learning rate to 12 significant digits, so that 0.1 and 0.1000000000000001 are one.
+
+    >>> round_lr(0.1 + 1e-17) == round_lr(10**-1)
+    True
+    """
+    return float(f"{lr:.12g}")
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """A catalog name with all its arguments, defaults filled in: an optimizer, an initialization."""
+
+    name: str
+    arguments: Arguments = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {"name": self.name, **dict(self.arguments)}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Named:
+        """The reverse of `as_dict`, lists as tuples."""
+        arguments = tuple(
+            sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in plain.items() if k != "name")
+        )
+        return cls(name=plain["name"], arguments=arguments)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskConfig:
+    """Data set + model + budget, every field filled in.
+
+    `data` and `model` carry their own arguments (a synthetic set's size, an mlp's width).
+    """
+
+    data: Named
+    model: Named
+    norm: str
+    epochs: int
+    batch_size: int
+    augment: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {
+            "data": self.data.as_dict(),
+            "model": self.model.as_dict(),
+            "norm": self.norm,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "augment": self.augment,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> TaskConfig:
+        """The reverse of `as_dict`."""
+        rest = {k: v for k, v in plain.items() if k not in ("data", "model")}
+        return cls(data=Named.from_dict(plain["data"]), model=Named.from_dict(plain["model"]), **rest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """Task x optimizer x learning rate x initialization: one square of a heatmap. No seed."""
+
+    task: TaskConfig
+    optimizer: Named
+    lr: float
+    init: Named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A cell with a seed index: one training run."""
+
+    cell: Cell
+    root_seed: int
+    seed_index: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything that determines the result, as plain data."""
+        return {
+            "task": self.cell.task.as_dict(),
+            "optimizer": self.cell.optimizer.as_dict(),
+            "lr": self.cell.lr,
+            "init": self.cell.init.as_dict(),
+            "root_seed": self.root_seed,
+            "seed_index": self.seed_index,
+            "record_version": RECORD_VERSION,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Trial:
+        """The reverse of `as_dict`."""
+        cell = Cell(
+            task=TaskConfig.from_dict(plain["task"]),
+            optimizer=Named.from_dict(plain["optimizer"]),
+            lr=plain["lr"],
+            init=Named.from_dict(plain["init"]),
+        )
+        return cls(cell=cell, root_seed=plain["root_seed"], seed_index=plain["seed_index"])
+
+    @cached_property
+    def json(self) -> str:
+        """Canonical JSON of `as_dict`."""
+        return canonical_json(self.as_dict())
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of `json`, 64 hex digits: the trial's identity in every store."""
+        return hashlib.sha256(self.json.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochRecord:
+    """One epoch of one trial. NaN and infinities are values here, not absences.
+
+    Losses are means in nats (cross-entropy); accuracies are shares in [0, 1]; `parameter_norm` and
+    `distance` (from the start) are l2 norms over all parameters; `seconds` is wall time. In the epoch
+    in which a trial dies everything measured after its first non-finite step is NaN.
+    """
+
+    epoch: int
+    train_loss: float
+    train_loss_max: float
+    validation_loss: float
+    validation_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    parameter_norm: float
+    distance: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """What one complete trial left behind. Outcomes are computed from it when read.
+
+    Attributes:
+        key: the trial's key.
+        l0: mean training loss before the first step.
+        first_nonfinite_step: 1-based optimizer step whose loss or parameters were not finite.
+        epochs: one row an epoch, the last one included in which the trial died.
+    """
+
+    key: str
+    l0: float
+    first_nonfinite_step: int | None
+    epochs: tuple[EpochRecord, ...] = field(default=())
+
+    @property
+    def min_train_loss(self) -> float:
+        """Least finite training loss over the epochs; NaN where there is none."""
+        finite = [row.train_loss for row in self.epochs if math.isfinite(row.train_loss)]
+        return min(finite, default=math.nan)
+
+    @property
+    def max_earlier_test_accuracy(self) -> float:
+        """Best test accuracy of the epochs before the last; NaN where there is none."""
+        earlier = [row.test_accuracy for row in self.epochs[:-1] if math.isfinite(row.test_accuracy)]
+        return max(earlier, default=math.nan)
