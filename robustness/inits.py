@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,8 +93,8 @@ def initialize(model: nn.Module, named: Named, generator_of: Callable[[str], tor
     """
     module_name, attribute = INITS.get(named.name).target.split(":")
     fill: Filler = getattr(importlib.import_module(module_name), attribute)
-    arguments = dict(named.arguments)
-    scale = arguments.pop("scale")
+    arguments: dict[str, Any] = dict(named.arguments)
+    scale: float = arguments.pop("scale")
     for name, layer in weighted_layers(model):
         weight, bias = layer.weight, layer.bias
         assert isinstance(weight, Tensor)
@@ -108,6 +109,6 @@ def initialize(model: nn.Module, named: Named, generator_of: Callable[[str], tor
                 values.uniform_(-bound, bound, generator=generator_of(f"{name}.bias"))
             bias.copy_(values)
     if named.name == "zero-residual":
-        ends: list[nn.Module] = model.residual_ends()  # type: ignore[operator,assignment]
+        ends: list[nn.Module] = model.residual_ends()  # type: ignore[operator]
         for layer in ends:
             nn.init.zeros_(layer.weight)  # type: ignore[arg-type]

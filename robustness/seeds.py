@@ -34,7 +34,13 @@ def weight_generator(trial: Trial, parameter: str) -> torch.Generator:
     """For the initial values of one parameter; on the CPU, so that weights agree across devices."""
     task = trial.cell.task
     return generator(
-        "weights", trial.root_seed, trial.seed_index, task.data.as_dict(), task.model.name, trial.cell.init.name, parameter
+        "weights",
+        trial.root_seed,
+        trial.seed_index,
+        task.data.as_dict(),
+        task.model.name,
+        trial.cell.init.name,
+        parameter,
     )
 
 
@@ -54,5 +60,11 @@ def dropout_generator(trial: Trial, epoch: int, device: torch.device | str = "cp
     """For the dropout masks of one epoch."""
     task = trial.cell.task
     return generator(
-        "dropout", trial.root_seed, trial.seed_index, task.data.as_dict(), task.model.name, epoch, device=device
+        "dropout",
+        trial.root_seed,
+        trial.seed_index,
+        task.data.as_dict(),
+        task.model.name,
+        epoch,
+        device=device,
     )

@@ -30,7 +30,9 @@ class InitEntry(Entry):
         if self.only_linear and model.has_convolutions:
             return f"{self.name} fills matrices only and {model.name} has convolutions"
         if self.needs_residual and not model.residual_branches:
-            return f"{self.name} needs residual branches that end in a layer without ReLU; {model.name} has none"
+            return (
+                f"{self.name} needs residual branches that end in a layer without ReLU; {model.name} has none"
+            )
         return None
 
 

@@ -34,7 +34,9 @@ MODELS: Registry[ModelEntry] = Registry(
             needs_images=False,
             has_convolutions=False,
             arguments=(
-                Argument(name="width", kind="int", default=64, low=1, high=65_536, doc="hidden units a layer"),
+                Argument(
+                    name="width", kind="int", default=64, low=1, high=65_536, doc="hidden units a layer"
+                ),
                 Argument(name="depth", kind="int", default=1, low=0, high=100, doc="hidden layers"),
             ),
         ),

@@ -91,7 +91,10 @@ class INSGD(Optimizer):
             raise ValueError(f"dampening must be >= 0 and <= 1, got {dampening}")
         if not eps > 0:
             raise ValueError(f"eps must be > 0, got {eps}")
-        for name, choice, choices in (("norm", norm, ("l1", "l2")), ("power_init", power_init, ("first", "zero"))):
+        for name, choice, choices in (
+            ("norm", norm, ("l1", "l2")),
+            ("power_init", power_init, ("first", "zero")),
+        ):
             if choice not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {choice!r}")
         defaults = {
@@ -142,7 +145,9 @@ class INSGD(Optimizer):
             if group["weight_decay"]:
                 torch._foreach_add_(gradients, weights, alpha=group["weight_decay"])  # noqa: SLF001
             if group["momentum"]:
-                gradients = [self._with_momentum(p, g, group) for p, g in zip(weights, gradients, strict=True)]
+                gradients = [
+                    self._with_momentum(p, g, group) for p, g in zip(weights, gradients, strict=True)
+                ]
             torch._foreach_add_(weights, gradients, alpha=-group["lr"])  # noqa: SLF001
         self._seen.clear()
         return loss
@@ -165,7 +170,8 @@ class INSGD(Optimizer):
         divisor = state["power"].log().clamp_min(group["eps"]).to(gradient.dtype)
         if divisor.ndim == 0:
             return gradient / divisor
-        return gradient / per_weight(divisor, weight, self._groups[weight])
+        scaled: Tensor = gradient / per_weight(divisor, weight, self._groups[weight])
+        return scaled
 
     def _with_momentum(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state = self.state[weight]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def read_text(text: str, kind: str, *, name: str = "spec") -> dict[str, Any]:
     Raises:
         SpecError: not valid; the text carries the parser's line.
     """
-    readers = {"toml": tomllib.loads, "yaml": _read_yaml, "json": _read_json}
+    readers: dict[str, Callable[[str], Any]] = {"toml": tomllib.loads, "yaml": _read_yaml, "json": _read_json}
     try:
         plain = readers[kind](text)
         _check_depth(plain)
@@ -81,7 +82,8 @@ def override(plain: dict[str, Any], assignment: str) -> dict[str, Any]:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):
         value = text.strip()
-    return _replaced(plain, steps, value, path.strip())
+    changed: dict[str, Any] = _replaced(plain, steps, value, path.strip())
+    return changed
 
 
 def _replaced(container: Any, steps: list[str | int], value: Any, path: str) -> Any:

@@ -21,7 +21,9 @@ def json_schema() -> dict[str, Any]:
     properties["tasks"]["items"] = _task_schema() | {"required": ["data", "model"]}
     properties["tasks"]["items"]["properties"]["label"] = label
     properties["optimizers"]["items"] = {
-        "oneOf": [_named_schema(e.name, e.summary, e.arguments, {"lr": lr, "label": label}) for e in OPTIMIZERS]
+        "oneOf": [
+            _named_schema(e.name, e.summary, e.arguments, {"lr": lr, "label": label}) for e in OPTIMIZERS
+        ]
     }
     one_init = {
         "anyOf": [

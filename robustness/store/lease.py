@@ -50,7 +50,9 @@ def acquire(connection: Connection, study_id: int) -> Lease:
     Raises:
         LeaseHeld: a live driver holds it.
     """
-    row = connection.execute(sa.select(lease).where(lease.c.study_id == study_id).with_for_update()).one_or_none()
+    row = connection.execute(
+        sa.select(lease).where(lease.c.study_id == study_id).with_for_update()
+    ).one_or_none()
     now = time.time()
     if row is not None and row.holder and row.expires_at > now and not _is_dead(row.holder):
         host, pid, _ = row.holder.rsplit(" ", 2)

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, Row
 
 from robustness.errors import StoreMissing, nearest
@@ -153,8 +152,11 @@ class Store:
             }
             for t in trials
         ]
-        insert = (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert(trial)
-        connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
+        if self._engine.dialect.name == "sqlite":
+            from sqlalchemy.dialects.sqlite import insert
+        else:
+            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+        connection.execute(insert(trial).on_conflict_do_nothing(index_elements=["key"]), rows)
         ids: dict[str, int] = {}
         for chunk in _chunks(t.key for t in trials):
             found = connection.execute(sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(chunk)))
@@ -163,9 +165,7 @@ class Store:
 
     def studies(self) -> list[Row[Any]]:
         """Every study with its number of trials in each state, by name."""
-        counts = [
-            sa.func.count().filter(trial.c.state == state).label(state.value) for state in TrialState
-        ]
+        counts = [sa.func.count().filter(trial.c.state == state).label(state.value) for state in TrialState]
         query = (
             sa.select(study.c.name, study.c.title, study.c.updated_at, *counts)
             .outerjoin(study_trial, study_trial.c.study_id == study.c.id)
@@ -266,9 +266,7 @@ class Store:
                 ),
                 finals,
             )
-            epochs = [
-                {"trial_id": ids[record.key], **asdict(row)} for record in new for row in record.epochs
-            ]
+            epochs = [{"trial_id": ids[record.key], **asdict(row)} for record in new for row in record.epochs]
             if epochs:
                 connection.execute(epoch.insert(), epochs)
 

@@ -10,12 +10,12 @@ import pandas as pd
 import sqlalchemy as sa
 
 from robustness.store import Store
-from robustness.store.schema import study_trial, trial
+from robustness.store.schema import epoch, study_trial, trial
 from robustness.summary.outcome import Thresholds, classify
 from robustness.summary.tasks import TaskFacts, task_facts
 from robustness.trial import TaskConfig, TrialState
 
-__all__ = ["COLUMNS", "Study", "load_study"]
+__all__ = ["COLUMNS", "Study", "epoch_frame", "load_study", "trial_frame"]
 
 _LABELS = ("task", "optimizer", "init")
 _FIGURES = (
@@ -111,3 +111,37 @@ def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
         rows = connection.execute(query).all()
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
     return frame.astype(dict.fromkeys((*_FIGURES, "lr"), float))
+
+
+def trial_frame(study: Study) -> pd.DataFrame:
+    """Every trial with what was recorded; outcome, side and evidence are empty where not complete."""
+    labels = study.complete[["outcome", "side", "evidence", "skill", "score"]]
+    return study.trials.join(labels)
+
+
+def epoch_frame(store: Store, name: str) -> pd.DataFrame:
+    """Every epoch of every complete trial of a study, with its labels.
+
+    Raises:
+        StoreMissing: no study of that name.
+    """
+    study_id = store.study(name).id
+    figures = [c for c in epoch.c if c.name not in ("trial_id", "epoch")]
+    query = (
+        sa.select(
+            *(study_trial.c[label] for label in _LABELS),
+            trial.c.lr,
+            trial.c.seed_index,
+            trial.c.key,
+            epoch.c.epoch,
+            *(sa.type_coerce(c, sa.Double).label(c.name) for c in figures),
+        )
+        .join(trial, trial.c.id == study_trial.c.trial_id)
+        .join(epoch, epoch.c.trial_id == trial.c.id)
+        .where(study_trial.c.study_id == study_id)
+        .order_by(study_trial.c.position, epoch.c.epoch)
+    )
+    with store.reading() as connection:
+        result = connection.execute(query)
+        frame = pd.DataFrame.from_records(result.all(), columns=list(result.keys()))
+    return frame.astype({c.name: float for c in figures})

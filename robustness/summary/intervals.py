@@ -83,9 +83,7 @@ def seed_block_rate(
     )
     low, high = result.confidence_interval
     if math.isnan(low) or math.isnan(high):
-        low, high = np.quantile(
-            result.bootstrap_distribution, [(1 - confidence) / 2, (1 + confidence) / 2]
-        )
+        low, high = np.quantile(result.bootstrap_distribution, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Rate(k, n, k / n, float(min(low, k / n)), float(max(high, k / n)))
 
 

@@ -84,7 +84,7 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame, rng: np.random.Genera
         flags = [(part["side"] == "diverged").to_numpy() for _, part in group.groupby("seed_index")]
         rate = seed_block_rate(flags, rng)
         alive = row_cells[(row_cells["n"] > 0) & (row_cells["trained"] > 0)].sort_values("lr")
-        best = alive.loc[alive["validation_median"].idxmax()] if len(alive) else None
+        best = alive.iloc[int(alive["validation_median"].argmax())] if len(alive) else None
         found.append(
             {
                 **dict(zip(ROW, key, strict=True)),
@@ -97,7 +97,9 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame, rng: np.random.Genera
                 "not_trained": int((group["outcome"] != "trained").sum()),
                 "tuned_lr": np.nan if best is None else best["lr"],
                 "tuned_n": 0 if best is None else int(best["n"]),
-                **{c: np.nan if best is None else best[c] for c in ("score_mean", "score_sd", "score_median")},
+                **{
+                    c: np.nan if best is None else best[c] for c in ("score_mean", "score_sd", "score_median")
+                },
             }
         )
     return pd.DataFrame(found)

@@ -164,7 +164,15 @@ def _evidence(
         smaller,
         larger,
     ]
-    labels = ["", "nonfinite", "blowup", "earlier-skill", "loss-rise", "smaller-lr-trains", "larger-lr-trains"]
+    labels = [
+        "",
+        "nonfinite",
+        "blowup",
+        "earlier-skill",
+        "loss-rise",
+        "smaller-lr-trains",
+        "larger-lr-trains",
+    ]
     return np.select(conditions, labels, "")
 
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from robustness.errors import RobustnessError
 
@@ -44,7 +45,9 @@ def ray_session(address: str | None) -> Iterator[Path]:
     target = address or os.environ.get("RAY_ADDRESS") or "local"
     # Short: Ray makes Unix sockets below it, whose paths hold at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="rb-"))
-    local = {"include_dashboard": False, "_temp_dir": str(folder / "r")} if target == "local" else {}
+    local: dict[str, Any] = (
+        {"include_dashboard": False, "_temp_dir": str(folder / "r")} if target == "local" else {}
+    )
     try:
         ray.init(address=target, log_to_driver=False, logging_level=logging.ERROR, **local)
     except (ConnectionError, RuntimeError, ValueError) as error:

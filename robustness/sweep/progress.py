@@ -82,4 +82,6 @@ class SweepProgress:
         rate = self._done / max(self._last_line - self._began, 1e-9)
         left = (self._total - self._done - self._failed) / rate if rate else float("inf")
         remaining = f", {left:,.0f} s left" if left and left != float("inf") else ""
-        print(f"{self._done:,}/{self._total:,} done, {self._counts()}{remaining}", file=sys.stderr, flush=True)
+        print(
+            f"{self._done:,}/{self._total:,} done, {self._counts()}{remaining}", file=sys.stderr, flush=True
+        )

@@ -75,9 +75,7 @@ def load(data: Named, root: Path, device: str = "cpu", dtype: torch.dtype = torc
     expected = (facts.train_counts, facts.validation_size, facts.test_counts)
     if found != expected:
         raise ValueError(f"{data.name}: expected the split sizes {expected}, found {found}")
-    splits = [
-        Split(torch.from_numpy(x).to(device, dtype), torch.from_numpy(y).to(device)) for x, y in parts
-    ]
+    splits = [Split(torch.from_numpy(x).to(device, dtype), torch.from_numpy(y).to(device)) for x, y in parts]
     return Dataset(*splits)
 
 
@@ -97,7 +95,6 @@ def stratified_order(labels_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 # -- readers: what the files hold, as one, two (training, test) or three parts; `load` cuts the first
-
 
 
 def digits(root: Path) -> tuple[Arrays]:
@@ -152,9 +149,13 @@ def _cifar(kind: Any, root: Path, mean: tuple[float, ...], std: tuple[float, ...
 
 
 def _standardized(
-    pixels_NHWC: npt.NDArray[np.uint8], labels_N: npt.NDArray[Any], mean: tuple[float, ...], std: tuple[float, ...]
+    pixels_NHWC: npt.NDArray[np.uint8],
+    labels_N: npt.NDArray[Any],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
 ) -> Arrays:
-    scaled = (pixels_NHWC.astype(np.float32) / 255 - np.float32(mean)) / np.float32(std)
+    mean_C, std_C = np.array(mean, np.float32), np.array(std, np.float32)
+    scaled = (pixels_NHWC.astype(np.float32) / 255 - mean_C) / std_C
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)), labels_N.astype(np.int64)
 
 
@@ -185,7 +186,8 @@ def synthetic(
     bias_C = np.zeros(classes)
 
     def teach(x_NF: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        return np.argmax(np.maximum(x_NF @ hidden, 0) @ output + bias_C, axis=1)
+        label_N: npt.NDArray[np.int64] = np.argmax(np.maximum(x_NF @ hidden, 0) @ output + bias_C, axis=1)
+        return label_N
 
     chunk = max(4096, 20 * classes)
     probe = rng.standard_normal((chunk, features))
@@ -207,7 +209,9 @@ def synthetic(
             if not quota_C.any():
                 break
         else:
-            raise ValueError(f"the teacher hardly ever says some of {classes} classes; widen it (teacher_width)")
+            raise ValueError(
+                f"the teacher hardly ever says some of {classes} classes; widen it (teacher_width)"
+            )
         order = rng.permutation(size)
         images = np.concatenate(inputs)[order].reshape(size, channels, side, side)
         return images, np.concatenate(labels)[order].astype(np.int64)

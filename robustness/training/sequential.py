@@ -134,7 +134,9 @@ def _measure(
     row = EpochRecord(
         epoch=epoch,
         # A float64 sum: steps near the float32 limit must not overflow in the mean.
-        train_loss=math.fsum(losses) / len(losses) if bad_step is None or math.isfinite(losses[-1]) else losses[-1],
+        train_loss=math.fsum(losses) / len(losses)
+        if bad_step is None or math.isfinite(losses[-1])
+        else losses[-1],
         train_loss_max=max(losses) if math.isfinite(losses[-1]) else losses[-1],
         validation_loss=validation_loss,
         validation_accuracy=validation_accuracy,

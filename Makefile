@@ -1,0 +1,47 @@
+# `make demo` and `make test` work on a fresh clone with Python 3.11 or newer; later runs do not reinstall.
+PYTHON ?= python3
+BIN := .venv/bin
+STORE ?= sqlite:///robustness.db
+
+.PHONY: demo test lint check system-packages clean
+
+demo: .venv/installed
+	$(BIN)/robustness run studies/quickstart.toml --store $(STORE) --report report.html
+
+# What needs a library of the system (PostgreSQL, Chromium) skips without it, except under CI=true.
+test: .venv/installed-test
+	$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist worksteal
+
+lint: .venv/installed-lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: test lint
+
+# Debian's packages for the tests that would otherwise skip; as root.
+system-packages:
+	@missing=""; for p in chromium postgresql-15 dataset-fashion-mnist fonts-liberation; do \
+	  dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; fi
+
+.venv/python:
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# One pip call, so that torch and torchvision are resolved together.
+.venv/installed: pyproject.toml | .venv/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-test: pyproject.toml | .venv/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ .venv/installed
+
+.venv/installed-lint: pyproject.toml | .venv/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@ .venv/installed .venv/installed-test
+
+clean:
+	rm -rf .venv build *.egg-info report.html

@@ -1,0 +1,139 @@
+"""The report: one HTML file that opens offline, with the question, an answer, pictures and tables."""
+
+from __future__ import annotations
+
+import html
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from robustness.figures import curves_info, draw_curves, draw_heatmap, heatmap_info
+from robustness.figures.style import CONFIG
+from robustness.spec import StudySpec
+from robustness.summary import Study, cell_table, row_table
+from robustness.summary.intervals import seed_block_rate
+from robustness.tables import tuned_table, write_html
+from robustness.trial import RECORD_VERSION
+
+__all__ = ["answer", "summary_rng", "write_report"]
+
+_PACKAGES = ("robustness-study", "torch", "torchvision", "ray", "numpy", "scipy", "pandas", "plotly")
+
+
+def summary_rng() -> np.random.Generator:
+    """The generator of every summary: fixed, so that the same store gives the same bytes."""
+    return np.random.default_rng(20_260)
+
+
+def write_report(study: Study, path: Path) -> None:
+    """Write the study's report to `path`."""
+    cells = cell_table(study.trials, study.complete)
+    rows = row_table(study.complete, cells, summary_rng())
+    pictures: list[str] = []
+    for task in study.tasks:
+        for figure in (
+            draw_heatmap(heatmap_info(study, cells, rows, task, "diverged")),
+            draw_heatmap(heatmap_info(study, cells, rows, task, "score")),
+            draw_curves(curves_info(study, task)),
+        ):
+            pictures.append(_embedded(figure, first=not pictures))
+    environment = Environment(
+        loader=PackageLoader("robustness", "."), autoescape=select_autoescape(default=True), trim_blocks=True
+    )
+    text = environment.get_template("report.html.j2").render(
+        study=study,
+        answer=answer(study),
+        warnings=_warnings(study, rows),
+        pictures=pictures,
+        table=write_html(tuned_table(study, rows)),
+        spec=StudySpec.model_validate(study.spec).model_dump_json(indent=2),
+        facts=_reproducibility(study),
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def answer(study: Study) -> list[str]:
+    """For each optimizer a sentence: how many trials diverged, with the interval by whole seeds."""
+    rng = summary_rng()
+    sentences = []
+    for optimizer, group in study.complete.groupby("optimizer", sort=False):
+        flags = [(part["side"] == "diverged").to_numpy() for _, part in group.groupby("seed_index")]
+        rate = seed_block_rate(flags, rng)
+        not_trained = int((group["outcome"] != "trained").sum())
+        nonfinite = int((group["outcome"] == "nonfinite").sum())
+        sentences.append(
+            f"{optimizer}: {rate.k} of {rate.n} trials diverged "
+            f"({100 * rate.value:.1f} %, 95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f}; "
+            f"{nonfinite} of them not finite); {not_trained} did not train."
+        )
+    return sentences or ["Nothing is complete yet."]
+
+
+def _warnings(study: Study, rows: pd.DataFrame) -> list[str]:
+    """What a reader must know before believing the numbers."""
+    found = []
+    missing = len(study.trials) - len(study.complete)
+    if missing:
+        failed = study.counts["failed"]
+        found.append(
+            f"{missing} of {len(study.trials)} trials are missing ({failed} failed): rates rest on the rest."
+        )
+    seeds = study.complete["seed_index"].nunique()
+    if seeds < 10:
+        found.append(f"{seeds} seeds: below 10 the intervals cover less than they state.")
+    if study.complete["reference_flagged"].any():
+        found.append(
+            "A task has no reference score in the catalog; skill is measured against this study's own best median."
+        )
+    resting = study.complete["evidence"].isin(["smaller-lr-trains", "larger-lr-trains"]).sum()
+    if resting:
+        found.append(
+            f"{resting} labels rest on other learning rates of their row and can change when trials are added."
+        )
+    edge = rows[rows.apply(lambda row: _at_edge(study, row), axis=1)] if len(rows) else rows
+    for _, row in edge.iterrows():
+        found.append(
+            f"{row['optimizer']} on {row['init']} ({row['task']}): the tuned learning rate is at the grid's edge."
+        )
+    found.append(
+        "All optimizers share one nominal grid: one with a smaller effective step looks more robust there. "
+        "Rates do not separate the two."
+    )
+    return found
+
+
+def _at_edge(study: Study, row: pd.Series) -> bool:
+    own = study.trials[
+        (study.trials["task"] == row["task"]) & (study.trials["optimizer"] == row["optimizer"])
+    ]
+    return bool(row["tuned_lr"] in (own["lr"].min(), own["lr"].max()))
+
+
+def _embedded(figure: go.Figure, *, first: bool) -> str:
+    figure.update_layout(autosize=True)
+    text: str = figure.to_html(full_html=False, include_plotlyjs=first, config=CONFIG)
+    return text
+
+
+def _reproducibility(study: Study) -> dict[str, Any]:
+    def installed(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "not installed"
+
+    counts = study.counts
+    return {
+        "trials": f"{counts['complete']} complete, {counts['failed']} failed, "
+        f"{counts['waiting'] + counts['running']} to run, of {len(study.trials)}",
+        "record version": RECORD_VERSION,
+        "rule": f"version {study.thresholds.version}, skill floor {study.thresholds.skill_floor:g}",
+        "this report was made with": ", ".join(f"{name} {installed(name)}" for name in _PACKAGES),
+        "on": html.unescape(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"),
+    }

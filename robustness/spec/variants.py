@@ -1,0 +1,293 @@
+"""The tables of a study file: names and arguments against the catalog, lists as axes, labels."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS, TASK_FIELDS, Argument, Entry
+from robustness.errors import Problem, nearest
+from robustness.spec.models import check_text
+from robustness.trial import Named, TaskConfig
+
+__all__ = ["Labelled", "Table", "init_tables", "labelled", "optimizer_tables", "task_tables"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled(Generic[T]):
+    """A variant of a task, optimizer or initialization, and what a reader sees it called."""
+
+    label: str
+    config: T
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of the spec with its lists as axes; `build` makes the config of one choice."""
+
+    path: str
+    base: str
+    label: str | None
+    axes: dict[str, tuple[Any, ...]]
+    build: Callable[[dict[str, Any]], Any]
+
+    @property
+    def size(self) -> int:
+        return math.prod(len(values) for values in self.axes.values())
+
+    def choices(self) -> Iterator[dict[str, Any]]:
+        for values in itertools.product(*self.axes.values()):
+            yield dict(zip(self.axes, values, strict=True))
+
+
+_Lookup = Callable[[dict[str, Any], str, list[Problem]], list[tuple[str, Argument]]]
+
+
+def _tables(
+    tables: Sequence[Any],
+    path: str,
+    arguments_of: _Lookup,
+    build: Callable[[dict[str, Any]], Any],
+    problems: list[Problem],
+) -> list[Table]:
+    found = []
+    for i, table in enumerate(tables):
+        here = f"{path}[{i}]"
+        if not isinstance(table, dict):
+            problems.append(Problem(here, f"must be a name or a table with a name, got {table!r:.80}"))
+            continue
+        before = len(problems)
+        arguments = dict(arguments_of(table, here, problems))
+        if len(problems) > before:
+            continue
+        axes = {
+            name: _axis(table[name], arguments[name], f"{here}.{name}", problems)
+            for name in table
+            if name in arguments
+        }
+        label = _checked_label(table.get("label"), f"{here}.label", problems)
+        base = str(table["name"]) if "name" in table else ""
+        if "name" in table:
+            axes = {"name": (table["name"],), **axes}
+        found.append(Table(path=here, base=base, label=label, axes=axes, build=build))
+    return found
+
+
+def _axis(value: Any, argument: Argument, path: str, problems: list[Problem]) -> tuple[Any, ...]:
+    """The values of one field: a list is an axis (for a tuple argument, a list of lists)."""
+    is_axis = isinstance(value, list) and (
+        argument.kind != "floats" or bool(value) and isinstance(value[0], list)
+    )
+    values = value if is_axis else [value]
+    if not values:
+        problems.append(Problem(path, "an axis must have at least one value"))
+    checked: list[Any] = []
+    for i, item in enumerate(values):
+        here = f"{path}[{i}]" if is_axis else path
+        try:
+            checked.append(argument.check(item))
+        except ValueError as error:
+            problems.append(Problem(here, str(error)))
+            continue
+        if checked[-1] in checked[:-1]:
+            problems.append(Problem(here, f"{item!r} comes twice"))
+    return tuple(checked)
+
+
+def _checked_label(label: Any, path: str, problems: list[Problem]) -> str | None:
+    if label is None:
+        return None
+    if not isinstance(label, str) or not 1 <= len(label) <= 100:
+        problems.append(Problem(path, f"must be a string of 1 to 100 characters, got {label!r:.80}"))
+        return None
+    try:
+        return check_text(label)
+    except ValueError as error:
+        problems.append(Problem(path, str(error)))
+        return None
+
+
+def task_tables(tables: Sequence[Any], problems: list[Problem]) -> list[Table]:
+    """The tables of `tasks`; what breaks a rule is added to `problems`."""
+    return _tables(tables, "tasks", _task_axes, _task, problems)
+
+
+def optimizer_tables(tables: Sequence[Any], problems: list[Problem]) -> list[Table]:
+    """The tables of `optimizers`, without their learning rates."""
+    own = [{k: v for k, v in table.items() if k != "lr"} for table in tables]
+    return _tables(own, "optimizers", _optimizer_axes, _optimizer, problems)
+
+
+def init_tables(init: Any, problems: list[Problem]) -> list[Table]:
+    """The tables of `search.init`: one name or table, or a list of them."""
+    listed = init if isinstance(init, list) else [init]
+    if not listed:
+        problems.append(Problem("search.init", "must have at least one initialization"))
+    own = [{"name": item} if isinstance(item, str) else item for item in listed]
+    return _tables(own, "search.init", _init_axes, _init, problems)
+
+
+# -- what each kind of table may hold --------------------------------------------------------------
+
+
+def _names(table: dict[str, Any], field: str, registry: Any, path: str, problems: list[Problem]) -> list[Any]:
+    """The catalog entries that a field names, by itself or as a list."""
+    value = table.get(field)
+    if value is None:
+        problems.append(Problem(f"{path}.{field}", f"is required; {nearest('', registry.names)}"))
+        return []
+    entries = []
+    for i, name in enumerate(value if isinstance(value, list) else [value]):
+        here = f"{path}.{field}[{i}]" if isinstance(value, list) else f"{path}.{field}"
+        if not isinstance(name, str):
+            problems.append(Problem(here, f"must be a string, got {name!r:.80}"))
+            continue
+        try:
+            entries.append(registry.get(name))
+        except ValueError as error:
+            problems.append(Problem(here, str(error)))
+    if isinstance(value, list) and not value:
+        problems.append(Problem(f"{path}.{field}", "an axis must have at least one value"))
+    return entries
+
+
+def _task_axes(table: dict[str, Any], path: str, problems: list[Problem]) -> list[tuple[str, Argument]]:
+    fields = {argument.name: argument for argument in TASK_FIELDS}
+    data = _names(table, "data", DATASETS, path, problems)
+    models = _names(table, "model", MODELS, path, problems)
+    if not data or not models:
+        return []
+    name_fields = {
+        field: Argument(name=field, kind="str", default="", doc=field) for field in ("data", "model")
+    }
+    fields |= name_fields
+    own = [{a.name: a for a in entry.arguments} for entry in (*data, *models)]
+    # An argument must be taken by every data set, or by every model, that the table names.
+    for group in (own[: len(data)], own[len(data) :]):
+        shared = set.intersection(*(set(arguments) for arguments in group))
+        fields |= {name: group[0][name] for name in shared}
+    for name in table:
+        if name not in fields and name != "label":
+            takers = [e.name for e in (*data, *models) if name in {a.name for a in e.arguments}]
+            why = f"only {', '.join(takers)} takes {name!r}" if takers else f"a task takes no {name!r}"
+            problems.append(Problem(f"{path}.{name}", f"{why}; {nearest(name, [*fields, 'label'])}"))
+    return list(fields.items())
+
+
+def _entry_axes(
+    table: dict[str, Any], registry: Any, path: str, problems: list[Problem], allowed: tuple[str, ...]
+) -> list[tuple[str, Argument]]:
+    if isinstance(table.get("name"), list):
+        problems.append(Problem(f"{path}.name", "must be one name; write a table for each"))
+        return []
+    entries = _names(table, "name", registry, path, problems)
+    if not entries:
+        return []
+    entry: Entry = entries[0]
+    for name in table:
+        if name not in allowed:
+            try:
+                entry.argument(name)
+            except ValueError as error:
+                problems.append(Problem(f"{path}.{name}", str(error)))
+    return [(argument.name, argument) for argument in entry.arguments]
+
+
+def _optimizer_axes(table: dict[str, Any], path: str, problems: list[Problem]) -> list[tuple[str, Argument]]:
+    return _entry_axes(table, OPTIMIZERS, path, problems, ("name", "label"))
+
+
+def _init_axes(table: dict[str, Any], path: str, problems: list[Problem]) -> list[tuple[str, Argument]]:
+    return _entry_axes(table, INITS, path, problems, ("name", "label"))
+
+
+def _task(choice: dict[str, Any]) -> TaskConfig:
+    data, model = DATASETS.get(choice["data"]), MODELS.get(choice["model"])
+    return TaskConfig(
+        data=data.fill(choice),
+        model=model.fill(choice),
+        **{a.name: choice.get(a.name, a.default) for a in TASK_FIELDS},
+    )
+
+
+def _optimizer(choice: dict[str, Any]) -> Named:
+    entry = OPTIMIZERS.get(choice["name"])
+    filled = entry.fill(choice)
+    refusal = entry.refusal(dict(filled.arguments))
+    if refusal:
+        raise ValueError(refusal)
+    return filled
+
+
+def _init(choice: dict[str, Any]) -> Named:
+    return INITS.get(choice["name"]).fill(choice)
+
+
+# -- labels ----------------------------------------------------------------------------------------
+
+
+def labelled(tables: list[Table], path: str, problems: list[Problem]) -> tuple[Labelled[Any], ...]:
+    """Each variant with its label: the name and the fields that vary, or the user's own."""
+    built: list[tuple[Table, dict[str, Any], Any]] = []
+    for table in tables:
+        for choice in table.choices():
+            try:
+                built.append((table, choice, table.build(choice)))
+            except ValueError as error:
+                problems.append(Problem(table.path, str(error)))
+    flat = [_flat(config) for _, _, config in built]
+    labels = []
+    for (table, _, _), own in zip(built, flat, strict=True):
+        if table.label is not None:
+            varying = [f for f in own if len(table.axes.get(f, ())) > 1]
+        else:
+            rivals = [f for (t, _, _), f in zip(built, flat, strict=True) if t.label is None]
+            names = _same_name(own, rivals)
+            varying = [f for f in own if len({other.get(f) for other in names}) > 1]
+        words = [
+            f"{field}={_shown(own[field])}" for field in varying if field not in ("name", "data", "model")
+        ]
+        base = table.label or table.base or f"{own['data']} {own['model']}"
+        if table.base and not table.label and path == "search.init":
+            words = [f"{f}={_shown(own[f])}" for f in own if f in table.axes and f != "name"]
+        labels.append(" ".join([base, *words]))
+    for i, (table, _, config) in enumerate(built):
+        twin = next((j for j in range(i) if built[j][2] == config), None)
+        if twin is not None:
+            problems.append(Problem(table.path, f"is the same as {built[twin][0].path} ({labels[twin]})"))
+        elif labels[i] in labels[:i]:
+            problems.append(Problem(table.path, f"the label {labels[i]!r} comes twice"))
+    return tuple(Labelled(label, config) for label, (_, _, config) in zip(labels, built, strict=True))
+
+
+def _flat(config: Any) -> dict[str, Any]:
+    if isinstance(config, TaskConfig):
+        return {
+            "data": config.data.name,
+            "model": config.model.name,
+            "norm": config.norm,
+            "epochs": config.epochs,
+            "batch_size": config.batch_size,
+            "augment": config.augment,
+            **dict(config.data.arguments),
+            **dict(config.model.arguments),
+        }
+    return {"name": config.name, **dict(config.arguments)}
+
+
+def _same_name(own: dict[str, Any], flat: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    identity = ("name", "data", "model")
+    return [other for other in flat if all(other.get(f) == own.get(f) for f in identity)]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_shown(v) for v in value) + ")"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)

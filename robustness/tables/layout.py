@@ -1,0 +1,100 @@
+"""What a paper-style table says, before any format."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from robustness.summary import Study
+
+__all__ = ["TableLayout", "tuned_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableLayout:
+    """Plain text throughout; writers escape it.
+
+    Attributes:
+        caption: what the numbers are, with the rule, n and the interval.
+        columns: headers.
+        numeric: which columns hold figures, set flush right.
+        rows: of as many texts as there are columns.
+        bold: (row, column) of the best entries.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+    bold: frozenset[tuple[int, int]]
+
+
+_COLUMNS = (
+    "Task",
+    "Initialization",
+    "Optimizer",
+    "Tuned lr",
+    "Accuracy (%)",
+    "n",
+    "Diverged (%)",
+    "95 % interval",
+    "k/n",
+)
+_ACCURACY, _RATE = 4, 6
+
+
+def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
+    """Each optimizer on each initialization: accuracy at its tuned learning rate, divergence over all.
+
+    Args:
+        study: for the caption.
+        rows: of `summary.row_table`.
+
+    Returns:
+        Rows by task, initialization, optimizer, in the study's order; the best accuracy and the lowest
+        divergence rate of each task and initialization in bold, ties included.
+    """
+    ordered = [part for _, part in rows.groupby(["task", "init"], sort=False)]
+    texts: list[tuple[str, ...]] = []
+    bold: set[tuple[int, int]] = set()
+    for part in ordered:
+        first = len(texts)
+        texts += [_texts(row) for _, row in part.iterrows()]
+        for column, values, best in (
+            (_ACCURACY, part["score_mean"], part["score_mean"].max()),
+            (_RATE, part["divergence_rate"], part["divergence_rate"].min()),
+        ):
+            # One optimizer alone is no best; NaN equals nothing.
+            bold |= {(first + i, column) for i, v in enumerate(values) if v == best and len(part) > 1}
+    budgets = sorted({f"{task.epochs} epochs, batch {task.batch_size}" for task in study.tasks.values()})
+    seeds = int(study.trials["seed_index"].nunique()) if len(study.trials) else 0
+    caption = (
+        f"{study.title or study.name}. Test accuracy of the final epoch, mean ± standard deviation over n seeds, at the "
+        "learning rate with the best median validation accuracy; a trial that did not train counts at chance. "
+        f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds} whole seeds. "
+        f"Budget: {'; '.join(budgets)}. Rule version {study.thresholds.version}, "
+        f"skill floor {study.thresholds.skill_floor:g}. Best in bold."
+    )
+    numeric = (False, False, False, True, True, True, True, True, True)
+    return TableLayout(
+        caption=caption, columns=_COLUMNS, numeric=numeric, rows=tuple(texts), bold=frozenset(bold)
+    )
+
+
+def _texts(row: pd.Series) -> tuple[str, ...]:
+    spread = "" if math.isnan(row["score_sd"]) else f" ± {100 * row['score_sd']:.2f}"
+    accuracy = "–" if math.isnan(row["score_mean"]) else f"{100 * row['score_mean']:.2f}{spread}"
+    nothing = row["n"] == 0
+    return (
+        str(row["task"]),
+        str(row["init"]),
+        str(row["optimizer"]),
+        "–" if math.isnan(row["tuned_lr"]) else f"{row['tuned_lr']:.3g}",
+        accuracy,
+        str(int(row["tuned_n"])),
+        "–" if nothing else f"{100 * row['divergence_rate']:.1f}",
+        "–" if nothing else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
+        f"{int(row['diverged'])}/{int(row['n'])}",
+    )
