@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -85,7 +86,8 @@ class Argument:
         types = (int,) if self.kind == "int" else (int, float)
         inside = isinstance(value, types) and not isinstance(value, bool)
         if inside and self.kind != "int":
-            inside = math.isfinite(value)
+            # Not isfinite: a whole number beyond all floats raises there.
+            inside = -sys.float_info.max <= value <= sys.float_info.max
         if inside:
             above = value > self.low if self.low_open else value >= self.low
             below = value < self.high if self.high_open else value <= self.high

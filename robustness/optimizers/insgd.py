@@ -168,9 +168,9 @@ class INSGD(Optimizer):
             state["power"] = power * (1 - group["beta"])
         # log P can be negative; the paper clips it at eps.
         divisor = state["power"].log().clamp_min(group["eps"]).to(gradient.dtype)
-        if divisor.ndim == 0:
-            return gradient / divisor
-        scaled: Tensor = gradient / per_weight(divisor, weight, self._groups[weight])
+        if divisor.ndim:
+            divisor = per_weight(divisor, weight, self._groups[weight])
+        scaled: Tensor = gradient / divisor
         return scaled
 
     def _with_momentum(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from robustness.catalog import DATASETS, INITS, MODELS
 from robustness.errors import Problem, SpecError
 from robustness.spec.models import LrRange, StudySpec, parse_lr
-from robustness.spec.variants import Labelled, Table, init_tables, labelled, optimizer_tables, task_tables
+from robustness.spec.variants import Labelled, init_tables, labelled, optimizer_tables, task_tables
 from robustness.trial import Cell, Named, TaskConfig, Trial, round_lr
 
 __all__ = ["MAX_CELLS", "MAX_TRIALS", "Grid", "expand"]
@@ -88,22 +89,28 @@ def expand(spec: StudySpec, *, max_cells: int | None = None) -> Grid:
             f"a study has at most {MAX_TRIALS:,} trials, this one has {cells * spec.search.seeds:,}",
         )
 
-    points_of = [_points(lr, f"optimizers[{i}].lr", problems) for i, lr in enumerate(lrs)]
+    variants = [
+        labelled(tables, path, problems)
+        for tables, path in ((tasks, "tasks"), (optimizers, "optimizers"), (inits, "search.init"))
+    ]
+    lrs_of = [
+        _points(lr, f"optimizers[{i}].lr" if "lr" in table else "search.lr", problems)
+        for i, (table, lr) in enumerate(zip(spec.optimizers, lrs, strict=True))
+    ]
+    if problems:
+        raise SpecError(list(dict.fromkeys(problems)))
+    # Every table gave `size` variants, in order, since nothing was left out.
+    owners = [i for i, table in enumerate(optimizers) for _ in range(table.size)]
     grid = Grid(
-        tasks=labelled(tasks, "tasks", problems),
-        optimizers=tuple(
-            (variant, points_of[owner])
-            for variant, owner in zip(
-                labelled(optimizers, "optimizers", problems), _owners(optimizers), strict=True
-            )
-        ),
-        inits=labelled(inits, "search.init", problems),
+        tasks=variants[0],
+        optimizers=tuple((v, lrs_of[owner]) for v, owner in zip(variants[1], owners, strict=True)),
+        inits=variants[2],
         root_seed=spec.search.seed,
         seeds=spec.search.seeds,
     )
-    problems += _misfits(grid)
-    if problems:
-        raise SpecError(list(dict.fromkeys(problems)))
+    misfits = _misfits(grid)
+    if misfits:
+        raise SpecError(misfits)
     return grid
 
 
@@ -135,17 +142,15 @@ def _points(lr: Any, path: str, problems: list[Problem]) -> tuple[float, ...]:
         if isinstance(lr, LrRange)
         else [round_lr(v) for v in (lr if isinstance(lr, list) else [lr])]
     )
-    for i, value in enumerate(values):
-        if value in values[:i]:
-            problems.append(Problem(path, f"the learning rate {value:g} comes twice"))
+    problems += [
+        Problem(path, f"the learning rate {value:g} comes twice")
+        for value, count in Counter(values).items()
+        if count > 1
+    ]
     return tuple(sorted(values))
 
 
 # -- what does not fit -----------------------------------------------------------------------------
-
-
-def _owners(tables: list[Table]) -> list[int]:
-    return [i for i, table in enumerate(tables) for _ in range(table.size)]
 
 
 def _misfits(grid: Grid) -> list[Problem]:

@@ -38,9 +38,11 @@ class Table:
 
     @property
     def size(self) -> int:
+        """Number of variants, without making them."""
         return math.prod(len(values) for values in self.axes.values())
 
     def choices(self) -> Iterator[dict[str, Any]]:
+        """Every combination of the axes."""
         for values in itertools.product(*self.axes.values()):
             yield dict(zip(self.axes, values, strict=True))
 
@@ -86,16 +88,17 @@ def _axis(value: Any, argument: Argument, path: str, problems: list[Problem]) ->
     values = value if is_axis else [value]
     if not values:
         problems.append(Problem(path, "an axis must have at least one value"))
-    checked: list[Any] = []
+    checked: dict[Any, None] = {}
     for i, item in enumerate(values):
         here = f"{path}[{i}]" if is_axis else path
         try:
-            checked.append(argument.check(item))
+            value_of_item = argument.check(item)
         except ValueError as error:
             problems.append(Problem(here, str(error)))
             continue
-        if checked[-1] in checked[:-1]:
+        if value_of_item in checked:
             problems.append(Problem(here, f"{item!r} comes twice"))
+        checked[value_of_item] = None
     return tuple(checked)
 
 
@@ -173,7 +176,7 @@ def _task_axes(table: dict[str, Any], path: str, problems: list[Problem]) -> lis
         fields |= {name: group[0][name] for name in shared}
     for name in table:
         if name not in fields and name != "label":
-            takers = [e.name for e in (*data, *models) if name in {a.name for a in e.arguments}]
+            takers = [e.name for e in (*DATASETS, *MODELS) if name in {a.name for a in e.arguments}]
             why = f"only {', '.join(takers)} takes {name!r}" if takers else f"a task takes no {name!r}"
             problems.append(Problem(f"{path}.{name}", f"{why}; {nearest(name, [*fields, 'label'])}"))
     return list(fields.items())
@@ -232,37 +235,59 @@ def _init(choice: dict[str, Any]) -> Named:
 
 
 def labelled(tables: list[Table], path: str, problems: list[Problem]) -> tuple[Labelled[Any], ...]:
-    """Each variant with its label: the name and the fields that vary, or the user's own."""
-    built: list[tuple[Table, dict[str, Any], Any]] = []
+    """Each variant with its label: the name and the fields that vary, or the user's own.
+
+    What does not build, or comes twice, is added to `problems` and left out.
+    """
+    built: list[tuple[Table, Any, dict[str, Any]]] = []
     for table in tables:
         for choice in table.choices():
             try:
-                built.append((table, choice, table.build(choice)))
+                config = table.build(choice)
             except ValueError as error:
                 problems.append(Problem(table.path, str(error)))
-    flat = [_flat(config) for _, _, config in built]
-    labels = []
-    for (table, _, _), own in zip(built, flat, strict=True):
+                continue
+            built.append((table, config, _flat(config)))
+    rivals: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for table, _, fields in built:
+        if table.label is None:
+            rivals.setdefault(_identity(fields), []).append(fields)
+    varying = {
+        identity: [name for name in group[0] if len({fields[name] for fields in group}) > 1]
+        for identity, group in rivals.items()
+    }
+    found: dict[Any, Labelled[Any]] = {}
+    owners: dict[str, Table] = {}
+    for table, config, fields in built:
         if table.label is not None:
-            varying = [f for f in own if len(table.axes.get(f, ())) > 1]
+            shown = [name for name, values in table.axes.items() if len(values) > 1]
+        elif path == "search.init":  # what was given says most: `normal std=0.01`
+            shown = [name for name in table.axes if name != "name"]
         else:
-            rivals = [f for (t, _, _), f in zip(built, flat, strict=True) if t.label is None]
-            names = _same_name(own, rivals)
-            varying = [f for f in own if len({other.get(f) for other in names}) > 1]
-        words = [
-            f"{field}={_shown(own[field])}" for field in varying if field not in ("name", "data", "model")
-        ]
-        base = table.label or table.base or f"{own['data']} {own['model']}"
-        if table.base and not table.label and path == "search.init":
-            words = [f"{f}={_shown(own[f])}" for f in own if f in table.axes and f != "name"]
-        labels.append(" ".join([base, *words]))
-    for i, (table, _, config) in enumerate(built):
-        twin = next((j for j in range(i) if built[j][2] == config), None)
-        if twin is not None:
-            problems.append(Problem(table.path, f"is the same as {built[twin][0].path} ({labels[twin]})"))
-        elif labels[i] in labels[:i]:
-            problems.append(Problem(table.path, f"the label {labels[i]!r} comes twice"))
-    return tuple(Labelled(label, config) for label, (_, _, config) in zip(labels, built, strict=True))
+            shown = varying[_identity(fields)]
+        label = _label(table, fields, shown)
+        if config in found:
+            problems.append(
+                Problem(table.path, f"is the same as {owners[found[config].label].path} ({label})")
+            )
+        elif label in owners:
+            problems.append(Problem(table.path, f"the label {label!r} comes twice"))
+        else:
+            found[config], owners[label] = Labelled(label, config), table
+    return tuple(found.values())
+
+
+def _label(table: Table, fields: dict[str, Any], shown: list[str]) -> str:
+    base = table.label or table.base or f"{fields['data']} {fields['model']}"
+    words = [_shown(fields[n]) if n in _IDENTITY else f"{n}={_shown(fields[n])}" for n in shown]
+    return " ".join([base, *words])
+
+
+_IDENTITY = ("name", "data", "model")
+
+
+def _identity(fields: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(fields.get(name) for name in _IDENTITY)
 
 
 def _flat(config: Any) -> dict[str, Any]:
@@ -278,11 +303,6 @@ def _flat(config: Any) -> dict[str, Any]:
             **dict(config.model.arguments),
         }
     return {"name": config.name, **dict(config.arguments)}
-
-
-def _same_name(own: dict[str, Any], flat: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    identity = ("name", "data", "model")
-    return [other for other in flat if all(other.get(f) == own.get(f) for f in identity)]
 
 
 def _shown(value: Any) -> str:
