@@ -63,7 +63,7 @@ def _parse(url: str) -> URL:
         url = f"sqlite:///{url}"
     try:
         target = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SpecError.of("--store", f"must be sqlite:///FILE or postgresql://..., got {url!r}") from None
     if target.get_backend_name() not in ("sqlite", "postgresql"):
         raise SpecError.of("--store", f"must be sqlite:///FILE or postgresql://..., got {url!r}")

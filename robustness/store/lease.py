@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
 
 from robustness.errors import LeaseHeld, LeaseLost
 from robustness.store.schema import lease
@@ -62,14 +63,18 @@ def acquire(connection: Connection, study_id: int) -> Lease:
         )
     token = 1 if row is None else row.token + 1
     values = {"token": token, "holder": _holder(), "expires_at": now + LEASE_SECONDS}
+    together = "another driver took this study at the same moment"
     if row is None:
-        connection.execute(lease.insert().values(study_id=study_id, **values))
+        try:
+            connection.execute(lease.insert().values(study_id=study_id, **values))
+        except IntegrityError:
+            raise LeaseHeld(together) from None
     else:
         changed = connection.execute(
             lease.update().where(lease.c.study_id == study_id, lease.c.token == row.token).values(**values)
         )
         if changed.rowcount != 1:
-            raise LeaseHeld("another driver took this study at the same moment")
+            raise LeaseHeld(together)
     return Lease(study_id, token)
 
 

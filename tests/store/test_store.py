@@ -1,0 +1,265 @@
+"""One conformance suite for every database."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import astuple
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from robustness.errors import LeaseHeld, LeaseLost, SpecError, StoreDamaged, StoreError, StoreMissing
+from robustness.store import SCHEMA_REVISION, FailedAttempt, Store, open_store
+from robustness.store import lease as leases
+from robustness.store.schema import lease, metadata, trial
+from robustness.trial import TrialState
+from tests.builders import dead_epoch, epoch, record, save, trials
+
+INF = math.inf
+
+
+def states(store: Store, study_id: int) -> dict[str, int]:
+    return {state.value: n for state, n in store.counts(study_id).items() if n}
+
+
+def test_a_store_that_does_not_exist_is_missing_not_empty(store_url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreMissing):
+        open_store(store_url)
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_schema(store: Store) -> None:
+    with store.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == SCHEMA_REVISION
+
+
+def test_opening_a_store_again_finds_what_was_saved(store_url: str) -> None:
+    with open_store(store_url, create=True) as store:
+        save(store)
+    with open_store(store_url) as store:
+        [row] = store.studies()
+        assert (row.name, row.waiting, row.complete) == ("small", 4, 0)
+
+
+def test_a_store_of_a_newer_program_is_refused(store_url: str) -> None:
+    with open_store(store_url, create=True) as store, store._writing() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="upgrade the program"):
+        open_store(store_url)
+
+
+def test_an_unknown_study_is_missing_with_the_nearest_name(store: Store) -> None:
+    save(store)
+    with pytest.raises(StoreMissing, match="did you mean 'small'"):
+        store.study("smal")
+
+
+def test_nan_and_infinities_come_back_as_they_were(store: Store) -> None:
+    study_id = save(store)
+    held = store.acquire(study_id)
+    [first, second, *_] = trials()
+    rows = (epoch(1, train_loss_max=INF, validation_loss=-INF), dead_epoch(2, loss=INF), dead_epoch(3))
+    store.finish(held, [record(first, *rows, l0=math.nan, step=60), record(second, l0=INF)])
+    for before, after in zip(rows, store.epochs(first.key), strict=True):
+        assert [str(v) for v in astuple(before)] == [str(v) for v in after[1:]]
+    with store.reading() as connection:
+        found = connection.execute(sa.select(trial).order_by(trial.c.id)).all()
+    assert math.isnan(found[0].l0)
+    assert (found[1].l0, found[0].first_nonfinite_step, found[1].first_nonfinite_step) == (INF, 60, None)
+    assert math.isnan(found[0].train_loss)
+    assert math.isnan(found[0].test_accuracy)
+
+
+def test_finished_trials_are_complete_and_the_rest_is_unfinished_in_order(store: Store) -> None:
+    study_id = save(store)
+    held = store.acquire(study_id)
+    found = trials()
+    store.finish(held, [record(found[1])])
+    assert states(store, study_id) == {"complete": 1, "waiting": 3}
+    assert [t.key for t in store.unfinished(study_id)] == [found[i].key for i in (0, 2, 3)]
+
+
+def test_finishing_twice_keeps_the_first_result(store: Store) -> None:
+    study_id = save(store)
+    held = store.acquire(study_id)
+    [first, *_] = trials()
+    store.finish(held, [record(first, epoch(1, test_accuracy=0.5))])
+    store.finish(held, [record(first, epoch(1, test_accuracy=0.9), epoch(2))])
+    assert [row.test_accuracy for row in store.epochs(first.key)] == [0.5]
+
+
+def test_a_failed_trial_keeps_its_error_and_is_run_again(store: Store) -> None:
+    study_id = save(store)
+    held = store.acquire(study_id)
+    [first, *_] = trials()
+    store.fail(held, [FailedAttempt(first.key, "out of memory")])
+    assert states(store, study_id) == {"failed": 1, "waiting": 3}
+    assert first.key in {t.key for t in store.unfinished(study_id)}
+    store.finish(held, [record(first)])
+    with store.reading() as connection:
+        row = connection.execute(sa.select(trial).where(trial.c.key == first.key)).one()
+    assert (row.state, row.error, row.attempts) == ("complete", None, 2)
+
+
+def test_a_complete_trial_cannot_fail_afterwards(store: Store) -> None:
+    study_id = save(store)
+    held = store.acquire(study_id)
+    [first, *_] = trials()
+    store.finish(held, [record(first)])
+    store.fail(held, [FailedAttempt(first.key, "late")])
+    assert states(store, study_id) == {"complete": 1, "waiting": 3}
+
+
+def test_trials_left_running_wait_again(store: Store) -> None:
+    study_id = save(store)
+    held = store.acquire(study_id)
+    store.start(held, [t.key for t in trials()[:3]])
+    assert states(store, study_id) == {"running": 3, "waiting": 1}
+    store.requeue(held)
+    assert states(store, study_id) == {"waiting": 4}
+
+
+def test_two_studies_share_their_trials(store: Store) -> None:
+    first, second = save(store), save(store, name="other", search={"seeds": 3})
+    store.finish(store.acquire(first), [record(t) for t in trials()])
+    assert states(store, second) == {"complete": 4, "waiting": 2}
+
+
+def test_saving_a_study_again_replaces_its_trials_and_loses_no_result(store: Store) -> None:
+    study_id = save(store)
+    store.finish(store.acquire(study_id), [record(t) for t in trials()])
+    assert save(store, search={"seeds": 1}) == study_id
+    assert states(store, study_id) == {"complete": 2}
+    save(store)
+    assert states(store, study_id) == {"complete": 4}
+
+
+def test_a_half_written_transaction_leaves_nothing(store: Store) -> None:
+    study_id = save(store)
+    held = store.acquire(study_id)
+    twice = record(trials()[0], epoch(1), epoch(1))
+    with pytest.raises(sa.exc.IntegrityError):
+        store.finish(held, [record(trials()[1]), twice])
+    assert states(store, study_id) == {"waiting": 4}
+    assert store.epochs(trials()[1].key) == []
+
+
+def test_a_lease_held_by_a_live_process_is_refused(store: Store) -> None:
+    study_id = save(store)
+    store.acquire(study_id)
+    with pytest.raises(LeaseHeld, match="another driver"):
+        store.acquire(study_id)
+
+
+def test_a_released_lease_can_be_taken_and_the_old_token_writes_nothing(store: Store) -> None:
+    study_id = save(store)
+    old = store.acquire(study_id)
+    store.release(old)
+    with pytest.raises(LeaseLost):
+        store.renew(old)
+    new = store.acquire(study_id)
+    assert new.token > old.token
+    with pytest.raises(LeaseLost):
+        store.finish(old, [record(trials()[0])])
+    assert states(store, study_id) == {"waiting": 4}
+    store.release(old)  # a stale release changes nothing
+    store.finish(new, [record(trials()[0])])
+
+
+def test_a_lease_that_ran_out_is_taken_over(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    study_id = save(store)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.05)
+    old = store.acquire(study_id)
+    time.sleep(0.1)
+    store.acquire(study_id)
+    with pytest.raises(LeaseLost):
+        store.renew(old)
+
+
+def test_the_lease_of_a_dead_process_is_taken_over_at_once(store: Store, store_url: str) -> None:
+    study_id = save(store)
+    code = f"from robustness.store import open_store; open_store({store_url!r}).acquire({study_id})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    store.acquire(study_id)
+
+
+def test_the_lease_of_a_process_elsewhere_is_waited_for(store: Store) -> None:
+    study_id = save(store)
+    store.acquire(study_id)
+    with store._writing() as connection:
+        connection.execute(lease.update().values(holder="another-host 1 1.00"))
+    with pytest.raises(LeaseHeld, match="another-host"):
+        store.acquire(study_id)
+
+
+def test_only_one_of_many_drivers_gets_the_lease(store: Store) -> None:
+    study_id = save(store)
+    outcomes: list[str] = []
+
+    def race() -> None:
+        try:
+            store.acquire(study_id)
+            outcomes.append("held")
+        except (LeaseHeld, StoreError):
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["held"] + ["refused"] * 7
+
+
+def test_two_studies_finishing_the_same_trial_store_it_once(store: Store) -> None:
+    held = [store.acquire(save(store, name=name)) for name in ("a", "b")]
+    found = trials()
+    threads = [
+        threading.Thread(target=lambda h=h: [store.finish(h, [record(t)]) for t in found]) for h in held
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(store.epochs(t.key)) for t in found] == [2] * 4
+
+
+def test_a_damaged_file_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 5_000)
+    with pytest.raises(StoreDamaged, match="damaged"):
+        open_store(str(path), create=True)
+    assert path.stat().st_size == 5_016
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_text("these are my notes, not a database\n" * 100)
+    with pytest.raises(StoreDamaged, match="not a database"):
+        open_store(str(path), create=True)
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "sqlite//x", "mssql://x", "http://x"])
+def test_another_kind_of_url_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((SpecError, StoreMissing)):
+        open_store(url, create=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_is_not_there_is_an_error_in_words() -> None:
+    with pytest.raises(StoreError, match="cannot be used"):
+        open_store("postgresql://postgres@127.0.0.1:1/nothing")
+
+
+def test_states_are_the_four_of_the_design() -> None:
+    assert [state.value for state in TrialState] == ["waiting", "running", "complete", "failed"]
