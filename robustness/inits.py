@@ -65,8 +65,13 @@ def uniform(weight: Tensor, generator: torch.Generator, *, bound: float) -> None
 
 
 def sparse(weight: Tensor, generator: torch.Generator, *, sparsity: float, std: float) -> None:
-    """Normal, with `sparsity` of each column's entries at zero; matrices only."""
-    init.sparse_(weight, sparsity=sparsity, std=std, generator=generator)
+    """Normal, with `sparsity` of each column's entries at zero, rounded up; matrices only.
+
+    As torch's `sparse_`, which draws the places of the zeros from the global generator.
+    """
+    init.normal_(weight, std=std, generator=generator)
+    ranks = torch.rand(weight.shape, generator=generator).argsort(dim=0)
+    weight[ranks < math.ceil(sparsity * weight.shape[0])] = 0
 
 
 def zero_residual(weight: Tensor, generator: torch.Generator) -> None:

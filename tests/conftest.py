@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 from robustness.store import Store, open_store
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
+
+torch.set_num_threads(1)  # tests run in parallel
 
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 IN_CI = os.environ.get("CI") == "true"

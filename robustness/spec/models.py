@@ -55,7 +55,7 @@ def _check_id(text: str) -> str:
 
 
 Text = Annotated[str, Field(max_length=1_000), AfterValidator(check_text)]
-PositiveFloat = Annotated[float, Field(gt=0, le=1e30)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e38)]  # what a float32 can hold
 
 
 class LrRange(_Strict):

@@ -25,7 +25,10 @@ def numbers(*shape: int, seed: int) -> Tensor:
 NETS: dict[str, Any] = {
     "linear": lambda: (nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)), (4, 6)),
     "linear on sequences": lambda: (nn.Sequential(nn.Linear(6, 3), nn.Flatten(), nn.Linear(9, 3)), (4, 3, 6)),
-    "conv": lambda: (nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)), (4, 2, 4, 4)),
+    "conv": lambda: (
+        nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)),
+        (4, 2, 4, 4),
+    ),
     "grouped conv": lambda: (
         nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.ReLU(), nn.Flatten(), nn.Linear(24, 3)),
         (4, 4, 4, 4),
@@ -46,7 +49,9 @@ OPTIONS = [
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("name", NETS)
-def test_it_agrees_with_the_definition_written_as_loops(name: str, options: dict[str, Any], norm: str) -> None:
+def test_it_agrees_with_the_definition_written_as_loops(
+    name: str, options: dict[str, Any], norm: str
+) -> None:
     net, shape = NETS[name]()
     net = net.double()
     twin = copy.deepcopy(net)
