@@ -124,15 +124,17 @@ def list_studies(store: StoreUrl = DEFAULT_STORE) -> None:
 
     with _open(store) as opened:
         rows = opened.studies()
-    table = Table("study", box=box.SIMPLE_HEAD)
-    table.add_column("title", no_wrap=True, overflow="ellipsis")
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("study", no_wrap=True)
+    table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=max(console.width - 78, 12))
     for state in ("complete", "waiting", "running", "failed"):
-        table.add_column(state, justify="right")
+        table.add_column(state, justify="right", no_wrap=True)
     table.add_column("updated (UTC)", no_wrap=True)
     for row in rows:
         counts = (f"{getattr(row, state):,}" for state in ("complete", "waiting", "running", "failed"))
         table.add_row(row.name, Text(row.title), *counts, row.updated_at[:16].replace("T", " "))
-    Console().print(table)
+    console.print(table)
 
 
 @app.command()

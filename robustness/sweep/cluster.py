@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,9 +41,10 @@ def ray_session(address: str | None) -> Iterator[Path]:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    target = address or os.environ.get("RAY_ADDRESS") or "local"
+    _require_listener(target)
     import ray
 
-    target = address or os.environ.get("RAY_ADDRESS") or "local"
     # Short: Ray makes Unix sockets below it, whose paths hold at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="rb-"))
     local: dict[str, Any] = (
@@ -58,3 +60,14 @@ def ray_session(address: str | None) -> Iterator[Path]:
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_listener(target: str) -> None:
+    """Check that something listens at HOST:PORT: Ray itself would try for minutes."""
+    host, separator, port = target.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise RobustnessError(f"no Ray cluster at {target!r}: {error}") from None

@@ -1,0 +1,147 @@
+"""Intervals, cells and rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robustness.summary import cell_table, classify, row_table, wilson
+from robustness.summary.intervals import seed_block_rate
+from robustness.summary.metrics import CELL_COLUMNS
+from tests.summary.frames import AT_CHANCE, BLOWUP, FACTS, NONFINITE, frame
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def tables(*rows: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    trials = frame(*rows)
+    complete = classify(trials[trials["state"] == "complete"], {"t": FACTS})
+    cells = cell_table(trials, complete)
+    return cells, row_table(complete, cells, rng())
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+def test_wilsons_interval_is_his_formula_and_holds_the_rate(k: int, n: int) -> None:
+    k = min(k, n)
+    rate = wilson(k, n)
+    z, p = 1.959963984540054, k / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    assert rate.low == pytest.approx(max(centre - half, 0), abs=1e-9)
+    assert rate.high == pytest.approx(min(centre + half, 1), abs=1e-9)
+    assert rate.low <= rate.value <= rate.high
+
+
+@pytest.mark.parametrize(("n", "high"), [(3, 0.56), (5, 0.43), (10, 0.28)])
+def test_no_divergence_in_few_seeds_says_little(n: int, high: float) -> None:
+    assert wilson(0, n).high == pytest.approx(high, abs=0.005)
+
+
+def test_no_trials_have_no_rate() -> None:
+    rate = wilson(0, 0)
+    assert rate.n == 0
+    assert all(math.isnan(v) for v in (rate.value, rate.low, rate.high))
+    assert seed_block_rate([], rng()).n == 0
+
+
+@pytest.mark.parametrize(("k", "n"), [(-1, 3), (4, 3)])
+def test_more_hits_than_trials_are_refused(k: int, n: int) -> None:
+    with pytest.raises(ValueError, match="k must be >= 0 and <= n = 3"):
+        wilson(k, n)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=8))
+def test_an_interval_by_seeds_holds_its_rate(flags: list[list[bool]]) -> None:
+    blocks = [np.array(block) for block in flags]
+    rate = seed_block_rate(blocks, rng())
+    assert rate.value == np.concatenate(blocks).mean()
+    assert 0 <= rate.low <= rate.value <= rate.high <= 1
+    assert rate == seed_block_rate(blocks, rng())
+
+
+def test_seeds_that_agree_still_leave_doubt() -> None:
+    """Twenty cells of one seed are one observation, not twenty."""
+    one = seed_block_rate([np.zeros(20, dtype=bool)], rng())
+    five = seed_block_rate([np.zeros(20, dtype=bool)] * 5, rng())
+    assert (five.low, five.high) == pytest.approx((wilson(0, 5).low, wilson(0, 5).high))
+    assert one.high == pytest.approx(wilson(0, 1).high)
+
+
+def test_whole_seeds_give_wider_intervals_than_single_trials() -> None:
+    blocks = [np.full(20, seed % 2 == 0) for seed in range(10)]
+    rate = seed_block_rate(blocks, rng())
+    assert rate.high - rate.low > 2 * (wilson(100, 200).high - wilson(100, 200).low)
+
+
+def test_unequal_blocks_are_weighed_by_their_trials() -> None:
+    rate = seed_block_rate([np.array([True]), np.array([False, False, False])], rng())
+    assert (rate.k, rate.n, rate.value) == (1, 4, 0.25)
+
+
+def test_a_cell_counts_each_outcome_once() -> None:
+    rows = [{"seed_index": i, **row} for i, row in enumerate(({}, NONFINITE, BLOWUP, AT_CHANCE))]
+    cells, _ = tables(*rows)
+    assert list(cells.columns[: len(CELL_COLUMNS)]) == list(CELL_COLUMNS)
+    [cell] = cells.to_dict("records")
+    assert [cell[c] for c in ("n", "trained", "untrained", "nonfinite", "blowup", "diverged")] == [
+        4,
+        1,
+        1,
+        1,
+        1,
+        2,
+    ]
+    assert cell["divergence_rate"] == 0.5
+    assert cell["score_mean"] == pytest.approx((0.95 + 3 * 0.1) / 4)
+    assert cell["score_median"] == 0.1
+
+
+def test_failed_trials_are_missing_and_a_cell_without_results_stays_visible() -> None:
+    cells, rows = tables({}, {"state": "failed", "lr": 1.0}, {"state": "failed", "seed_index": 1})
+    assert cells["n"].tolist() == [1, 0]
+    assert math.isnan(cells["divergence_rate"].iloc[1])
+    assert math.isnan(cells["score_sd"].iloc[0])
+    assert rows["n"].tolist() == [1]
+
+
+def test_nothing_complete_gives_tables_of_nothing() -> None:
+    cells, rows = tables({"state": "waiting"}, {"state": "waiting", "lr": 1.0})
+    assert cells["n"].tolist() == [0, 0]
+    assert rows["n"].tolist() == [0]
+    assert math.isnan(rows["tuned_lr"].iloc[0])
+
+
+def test_all_diverged_has_no_tuned_learning_rate() -> None:
+    _, rows = tables(NONFINITE, {**NONFINITE, "lr": 1.0})
+    [row] = rows.to_dict("records")
+    assert (row["diverged"], row["n"], row["tuned_n"]) == (2, 2, 0)
+    assert math.isnan(row["tuned_lr"])
+
+
+def test_the_tuned_learning_rate_is_chosen_on_validation_and_reported_on_test() -> None:
+    _, rows = tables(
+        {"lr": 0.1, "validation_accuracy": 0.9, "test_accuracy": 0.99},
+        {"lr": 1.0, "validation_accuracy": 0.91, "test_accuracy": 0.8},
+    )
+    assert (rows["tuned_lr"].iloc[0], rows["score_mean"].iloc[0]) == (1.0, 0.8)
+
+
+def test_of_equal_learning_rates_the_smaller_is_tuned() -> None:
+    _, rows = tables({"lr": 1.0}, {"lr": 0.1}, {"lr": 0.5})
+    assert rows["tuned_lr"].iloc[0] == 0.1
+
+
+def test_adding_a_diverged_seed_never_improves_a_score() -> None:
+    rows = [{"seed_index": i, "test_accuracy": a} for i, a in enumerate((0.3, 0.9))]
+    before, _ = tables(*rows)
+    after, _ = tables(*rows, {"seed_index": 2, **NONFINITE})
+    assert after["score_mean"].iloc[0] < before["score_mean"].iloc[0]
+    assert after["score_median"].iloc[0] <= before["score_median"].iloc[0]

@@ -1,0 +1,184 @@
+"""Outcomes and sides, case by case."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robustness.summary import TaskFacts, Thresholds, classify, task_facts
+from robustness.trial import Named, TaskConfig
+from tests.summary.frames import AT_CHANCE, BLOWUP, FACTS, NONFINITE, frame
+
+
+def classified(*rows: dict[str, Any], facts: TaskFacts = FACTS, **thresholds: float) -> pd.DataFrame:
+    return classify(frame(*rows), {"t": facts}, Thresholds(**thresholds))  # type: ignore[arg-type]
+
+
+def outcome(**row: Any) -> str:
+    return str(classified(row)["outcome"].iloc[0])
+
+
+def side(*rows: dict[str, Any], of: int = 0) -> tuple[str, str]:
+    found = classified(*rows).iloc[of]
+    return str(found["side"]), str(found["evidence"])
+
+
+def test_a_trial_above_a_tenth_of_the_skill_is_trained() -> None:
+    threshold = 0.1 + 0.1 * 0.87
+    assert outcome(test_accuracy=threshold + 1e-6) == "trained"
+    assert outcome(test_accuracy=threshold - 1e-6) == "untrained"
+
+
+def test_on_a_small_test_set_chance_itself_is_the_threshold() -> None:
+    small = TaskFacts(chance=0.1, constant_loss=2.3, reference=0.97, test_size=20)
+    edge = 0.1 + 3.09 * math.sqrt(0.1 * 0.9 / 20)
+    assert edge > 0.1 + 0.1 * 0.87
+    for accuracy, expected in ((edge - 1e-6, "untrained"), (edge + 1e-6, "trained")):
+        assert classified({"test_accuracy": accuracy}, facts=small)["outcome"].iloc[0] == expected
+
+
+def test_a_trained_trial_may_have_a_loss_above_its_start() -> None:
+    assert outcome(train_loss=100.0) == "trained"
+
+
+def test_a_final_loss_above_the_start_and_the_constant_predictor_is_a_blowup() -> None:
+    assert outcome(**AT_CHANCE, l0=2.3) == "untrained"
+    assert outcome(**{**AT_CHANCE, "train_loss": 2.3 * 1.051}, l0=2.3) == "blowup"
+    assert outcome(**{**AT_CHANCE, "train_loss": 50.0}, l0=60.0) == "untrained"
+    assert outcome(**{**AT_CHANCE, "train_loss": 50.0}, l0=0.01) == "blowup"
+    assert outcome(**{**AT_CHANCE, "train_loss": math.inf}, l0=2.3) == "blowup"
+
+
+def test_a_start_that_is_not_finite_leaves_the_constant_predictor_as_the_measure() -> None:
+    assert outcome(**{**AT_CHANCE, "train_loss": 50.0}, l0=math.nan) == "blowup"
+    assert outcome(**AT_CHANCE, l0=math.inf) == "untrained"
+
+
+def test_not_finite_comes_before_everything() -> None:
+    assert outcome(**NONFINITE) == "nonfinite"
+    assert outcome(first_nonfinite_step=1.0) == "nonfinite"
+
+
+def test_nonfinite_and_blowup_are_diverged() -> None:
+    assert side(NONFINITE) == ("diverged", "nonfinite")
+    assert side(BLOWUP) == ("diverged", "blowup")
+
+
+def test_an_untrained_trial_that_once_trained_is_diverged() -> None:
+    assert side({**AT_CHANCE, "max_earlier_test_accuracy": 0.5}) == ("diverged", "earlier-skill")
+
+
+def test_an_untrained_trial_whose_loss_rose_is_diverged() -> None:
+    rise = 0.003 * 2.3
+    assert side({**AT_CHANCE, "train_loss": 2.3 + 1.01 * rise})[1] == "loss-rise"
+    assert side({**AT_CHANCE, "train_loss": 2.3 + 0.99 * rise}) == ("unresolved", "")
+
+
+def test_an_untrained_trial_above_a_learning_rate_that_trains_is_diverged() -> None:
+    assert side({**AT_CHANCE, "lr": 1.0}, {"lr": 0.1}) == ("diverged", "smaller-lr-trains")
+
+
+def test_an_untrained_trial_below_a_learning_rate_that_trains_is_stalled() -> None:
+    assert side({**AT_CHANCE, "lr": 0.01}, {"lr": 0.1}) == ("stalled", "larger-lr-trains")
+
+
+def test_between_two_learning_rates_that_train_it_is_diverged() -> None:
+    assert side({**AT_CHANCE, "lr": 0.3}, {"lr": 0.1}, {"lr": 1.0})[0] == "diverged"
+
+
+def test_another_row_is_no_evidence() -> None:
+    assert side({**AT_CHANCE, "lr": 1.0}, {"lr": 0.1, "init": "other"}) == ("unresolved", "")
+
+
+def test_half_of_the_seeds_are_not_most() -> None:
+    others = [{"lr": 0.1, "seed_index": 0}, {**AT_CHANCE, "lr": 0.1, "seed_index": 1}]
+    assert side({**AT_CHANCE, "lr": 1.0}, *others) == ("unresolved", "")
+    assert side({**AT_CHANCE, "lr": 1.0}, *others, {"lr": 0.1, "seed_index": 2})[0] == "diverged"
+
+
+def test_a_trial_that_did_not_train_scores_as_the_constant_predictor() -> None:
+    scores = classified({}, NONFINITE, BLOWUP, {**AT_CHANCE, "test_accuracy": 0.05})["score"]
+    assert scores.tolist() == [0.95, 0.1, 0.1, 0.1]
+
+
+def test_without_a_reference_the_studys_best_median_is_taken_and_flagged() -> None:
+    unknown = TaskFacts(chance=0.1, constant_loss=2.3, reference=None, test_size=1000)
+    found = classified(
+        {"test_accuracy": 0.5}, {"test_accuracy": 0.3, "lr": 1.0}, NONFINITE | {"lr": 9.0}, facts=unknown
+    )
+    assert found["reference_flagged"].all()
+    np.testing.assert_allclose(found["skill"], [1.0, 0.5, np.nan])
+
+
+def test_where_nothing_beats_chance_skill_is_still_defined() -> None:
+    unknown = TaskFacts(chance=0.1, constant_loss=2.3, reference=None, test_size=1000)
+    found = classified(AT_CHANCE, NONFINITE, facts=unknown)
+    assert found["outcome"].tolist() == ["untrained", "nonfinite"]
+
+
+def test_no_trials_give_no_outcomes() -> None:
+    found = classify(frame(), {"t": FACTS})
+    assert len(found) == 0
+    assert {"outcome", "side", "evidence", "score", "skill"} <= set(found.columns)
+
+
+def test_moving_the_floor_reclassifies_without_new_data() -> None:
+    row = {"test_accuracy": 0.2}
+    assert classified(row)["outcome"].iloc[0] == "trained"
+    assert classified(row, skill_floor=0.2)["outcome"].iloc[0] == "untrained"
+
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "lr": st.sampled_from([0.01, 0.1, 1.0]),
+            "seed_index": st.integers(0, 3),
+            "test_accuracy": st.floats(0, 1),
+            "train_loss": st.floats(0, 1e308) | st.just(math.nan) | st.just(math.inf),
+            "first_nonfinite_step": st.just(math.nan) | st.integers(1, 9).map(float),
+            "max_earlier_test_accuracy": st.floats(0, 1) | st.just(math.nan),
+            "l0": st.floats(0, 1e308) | st.just(math.nan),
+        }
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(ROWS, st.randoms())
+def test_outcomes_do_not_depend_on_the_order_of_the_trials(rows: list[dict[str, Any]], random: Any) -> None:
+    found = classified(*rows)
+    places = list(range(len(rows)))
+    random.shuffle(places)
+    shuffled = classified(*[rows[i] for i in places])
+    for column in ("outcome", "side", "evidence"):
+        assert shuffled[column].tolist() == [found[column].iloc[i] for i in places]
+
+
+@given(ROWS)
+def test_every_trial_has_one_outcome_and_a_side_that_fits(rows: list[dict[str, Any]]) -> None:
+    found = classified(*rows)
+    assert set(found["outcome"]) <= {"trained", "untrained", "nonfinite", "blowup"}
+    assert ((found["side"] == "trained") == (found["outcome"] == "trained")).all()
+    assert found.loc[found["outcome"].isin(["nonfinite", "blowup"]), "side"].eq("diverged").all()
+    assert found["score"].between(0, 1).all()
+
+
+def test_the_facts_of_a_task_come_from_the_catalog() -> None:
+    task = TaskConfig(
+        data=Named(name="fashion-mnist"),
+        model=Named(name="mlp"),
+        norm="none",
+        epochs=1,
+        batch_size=1,
+        augment="none",
+    )
+    facts = task_facts(task)
+    assert (facts.chance, facts.test_size, facts.reference) == (0.1, 10_000, 0.88)
+    assert facts.constant_loss == pytest.approx(math.log(10))

@@ -1,0 +1,220 @@
+"""Whole studies on a real Ray, through the command line as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustness.catalog import DATASETS
+from tests.builders import spec
+
+pytestmark = pytest.mark.cluster
+
+PROGRAM = str(Path(sys.executable).parent / "robustness")
+SPEC: dict[str, Any] = {
+    "optimizers": [{"name": "insgd"}, {"name": "sgd", "momentum": 0.9}],
+    "task": {"epochs": 3},
+    "search": {"lr": [1e-3, 0.1, 1.0, 10.0, 1e20], "init": ["default", "orthogonal"], "seeds": 3},
+}
+TRIALS = 2 * 5 * 2 * 3
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    path = folder / "study.json"
+    path.write_text(json.dumps(spec(**{**SPEC, **changes})))
+    return path
+
+
+def run(path: Path, store: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
+    """`robustness run --json`; its one object."""
+    done = subprocess.run(
+        [PROGRAM, "run", str(path), "--store", str(store), "--json", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return {**found, "stderr": done.stderr}
+
+
+def table(store: Path) -> str:
+    done = subprocess.run(
+        [PROGRAM, "table", "small", "--store", str(store), "--format", "csv"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def complete(store: Path) -> int:
+    if not store.exists():
+        return 0
+    try:
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10) as connection:
+            [count] = connection.execute("SELECT count(*) FROM trial WHERE state = 'complete'").fetchone()
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+    return int(count)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+    """A study run from beginning to end: its spec, its store, what `run` printed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    path, store = write(folder), folder / "store.db"
+    return path, store, run(path, store)
+
+
+def test_a_study_runs_and_says_what_it_did(undisturbed: tuple[Path, Path, dict[str, Any]]) -> None:
+    _, store, said = undisturbed
+    assert said["stderr"] == ""
+    keys = ["study", "trials", "complete", "failed", "reused", "seconds", "trials_per_second"]
+    assert [key for key in said if key != "stderr"] == keys
+    assert [said[key] for key in keys[:5]] == ["small", TRIALS, TRIALS, 0, 0]
+    assert said["trials_per_second"] == pytest.approx(TRIALS / said["seconds"], rel=0.01)
+    rows = list(csv.DictReader(io.StringIO(table(store))))
+    assert len(rows) == 2 * 5 * 2
+    assert all(int(row["n"]) == 3 for row in rows)
+    assert all(row["nonfinite"] == "3" for row in rows if float(row["lr"]) == 1e20)
+    assert all(row["trained"] == "3" for row in rows if float(row["lr"]) == 0.1)
+
+
+def test_a_second_run_trains_nothing(undisturbed: tuple[Path, Path, dict[str, Any]]) -> None:
+    path, store, _ = undisturbed
+    began = time.monotonic()
+    said = run(path, store)
+    assert (said["reused"], said["complete"], said["seconds"]) == (TRIALS, TRIALS, 0.0)
+    assert time.monotonic() - began < 5
+
+
+def test_more_seeds_and_learning_rates_run_only_what_is_new(
+    undisturbed: tuple[Path, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    _, store, _ = undisturbed
+    before = table(store)
+    copy = tmp_path / "store.db"
+    with sqlite3.connect(store) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    more = write(tmp_path, search={**SPEC["search"], "seeds": 4, "lr": [*SPEC["search"]["lr"], 0.5]})
+    said = run(more, copy)
+    assert (said["reused"], said["trials"], said["complete"]) == (TRIALS, 2 * 6 * 2 * 4, 2 * 6 * 2 * 4)
+    run(write(tmp_path), copy)
+    assert table(copy) == before
+
+
+def test_after_kill_9_the_same_command_finishes_what_is_missing(
+    undisturbed: tuple[Path, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    path, store = undisturbed[0], tmp_path / "store.db"
+    driver = subprocess.Popen(
+        [PROGRAM, "run", str(path), "--store", str(store), "--json"],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while complete(store) < 0.25 * TRIALS and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    done = complete(store)
+    assert 0.2 * TRIALS <= done <= 0.8 * TRIALS
+    said = run(path, store)
+    assert (said["reused"], said["complete"], said["failed"]) == (done, TRIALS, 0)
+    assert table(store) == table(undisturbed[1])
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_stops_cleanly_and_says_how_to_go_on(kind: signal.Signals, tmp_path: Path) -> None:
+    path, store = write(tmp_path, search={**SPEC["search"], "seeds": 30}), tmp_path / "store.db"
+    driver = subprocess.Popen(
+        [PROGRAM, "run", str(path), "--store", str(store)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while complete(store) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    driver.send_signal(kind)
+    began = time.monotonic()
+    _, err = driver.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert driver.returncode == 130
+    assert "600 to run, 0 complete" in err
+    assert "The same command goes on from there." in err
+    assert "Traceback" not in err
+    assert 0 < complete(store) < 600
+
+
+def test_an_execution_that_fails_is_missing_data_with_its_traceback(tmp_path: Path) -> None:
+    """A data file that is cut off: present when the study is checked, unreadable when it is trained."""
+    root = tmp_path / "data"
+    for file in DATASETS.get("fashion-mnist").files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(b"\x00\x00\x08\x03")
+    path, store = (
+        write(tmp_path, task={"data": "fashion-mnist"}, search={"lr": 0.1, "seeds": 2}),
+        tmp_path / "store.db",
+    )
+    said = run(path, store, "--data", str(root), "--max-failures", "1", code=1)
+    assert (said["failed"], said["complete"], said["trials_per_second"]) == (4, 0, 0.0)
+    assert "Traceback" in said["stderr"]
+    assert "a trial failed 2 times" in said["stderr"]
+    rows = list(csv.DictReader(io.StringIO(table(store))))
+    assert [(row["n"], row["diverged"]) for row in rows] == [("0", "0")] * 2
+    with sqlite3.connect(store) as connection:
+        assert set(connection.execute("SELECT state, attempts FROM trial")) == {("failed", 2)}
+
+
+def test_a_worker_that_dies_costs_one_attempt_and_no_result(tmp_path: Path) -> None:
+    path, store = write(tmp_path, search={**SPEC["search"], "seeds": 6}), tmp_path / "store.db"
+    driver = subprocess.Popen(
+        [PROGRAM, "run", str(path), "--store", str(store), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while complete(store) < 6 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker = ray_workers_of(driver.pid)[0]
+    os.kill(worker, signal.SIGKILL)
+    out, err = driver.communicate(timeout=300)
+    assert driver.returncode == 0, err
+    said = json.loads(out)
+    assert (said["complete"], said["failed"]) == (120, 0)
+    with sqlite3.connect(store) as connection:
+        [attempts] = connection.execute("SELECT sum(attempts) FROM trial").fetchone()
+    assert attempts == 121
+
+
+def ray_workers_of(driver: int) -> list[int]:
+    """Process ids of the actors that train, below the driver."""
+    import psutil
+
+    below = psutil.Process(driver).children(recursive=True)
+    return [p.pid for p in below if p.cmdline()[0].startswith("ray::") and "IDLE" not in p.cmdline()[0]]
+
+
+def test_a_cluster_that_is_not_there_is_an_error_in_words(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    done = subprocess.run(
+        [PROGRAM, "run", str(path), "--store", str(tmp_path / "s.db"), "--address", "127.0.0.1:1"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "error: no Ray cluster at '127.0.0.1:1'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,247 @@
+"""The command line on a store that is filled without training."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from robustness import cli
+from robustness.spec import json_schema
+from robustness.store import open_store
+from tests.browser import rendered, require_chromium
+from tests.builders import dead_epoch, epoch, record, save, spec, trials
+from tests.spec.bad_specs import BAD, BAD_TEXTS
+
+HOSTILE = "<img src=x onerror=alert(1)> 100 % _of_ $x$ & #1"
+SPEC: dict[str, Any] = {
+    "title": HOSTILE,
+    "question": HOSTILE,
+    "optimizers": [{"name": "sgd", "label": "=cmd|sgd"}, {"name": "adam"}],
+    "search": {"lr": [0.1, 1.0], "init": ["default"], "seeds": 2},
+}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A store with the small study: half of the trials complete, one failed, some diverged."""
+    url = f"sqlite:///{tmp_path / 'filled.db'}"
+    with open_store(url, create=True) as store:
+        held = store.acquire(save(store, **SPEC))
+        for trial in trials(**SPEC)[:6]:
+            if trial.cell.lr == 1.0:
+                store.finish(held, [record(trial, dead_epoch(1), step=3)])
+            else:
+                store.finish(held, [record(trial, epoch(1), epoch(2))])
+        store.release(held)
+    return url
+
+
+def call(*arguments: object) -> int:
+    """Run a command in this process; its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["robustness", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+def spec_file(folder: Path, **changes: Any) -> Path:
+    path = folder / "study.json"
+    path.write_text(json.dumps(spec(**changes)))
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [b[1] for b in BAD if "NaN" not in b[0] and "infinite" not in b[0]],
+    ids=[b[0] for b in BAD if "NaN" not in b[0] and "infinite" not in b[0]],
+)
+def test_a_bad_spec_exits_2_and_writes_nothing(
+    changes: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = spec_file(tmp_path, **changes)
+    assert call("run", path, "--store", tmp_path / "new.db") == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("kind", "text"), [b[1:3] for b in BAD_TEXTS], ids=[b[0] for b in BAD_TEXTS])
+def test_a_bad_file_exits_2_and_writes_nothing(
+    kind: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"study.{kind}"
+    path.write_text(text)
+    assert call("run", path, "--store", tmp_path / "new.db") == 2
+    assert "error: " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_absent_data_are_refused_before_the_store_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = spec_file(tmp_path, task={"data": "cifar10", "model": "toy-cnn"})
+    assert call("run", path, "--store", tmp_path / "new.db", "--data", tmp_path) == 2
+    assert f"robustness data cifar10 --root {tmp_path}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["table", "smal"], "did you mean 'small'"),
+        (["show", "../x"], "no study"),
+        (["report", "small", "-o", "/nowhere/r.html"], "folder /nowhere"),
+        (["export", "small", "-o", "/nowhere/x.csv"], "folder /nowhere"),
+        (["table", "small", "--format", "word"], "word"),
+        (["catalog", "adan"], "did you mean 'adam'"),
+        (["data", "minst"], "did you mean 'mnist1d'"),
+        (["run", "no.toml"], "no such file"),
+        (["no-such-command"], "no-such-command"),
+    ],
+)
+def test_a_users_mistake_is_a_message_and_exit_2(
+    arguments: list[str],
+    words: str,
+    url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ROBUSTNESS_STORE", url)
+    assert call(*arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_store_that_is_not_there_is_a_message_and_exit_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("list", "--store", tmp_path / "no.db") == 2
+    assert "there is no store" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_list_shows_states_and_a_hostile_title_as_text(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("list", "--store", url) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"small\s+<img.*…\s+6\s+2\s+0\s+0", out)
+
+
+def test_show_answers_for_each_optimizer(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("show", "small", "--store", url) == 0
+    out = capsys.readouterr().out
+    assert "8 trials: 2 waiting, 6 complete" in out
+    assert "=cmd|sgd: 2 of 4 trials diverged (50.0 %" in out
+    assert "adam: 0 of 2 trials diverged" in out
+
+
+@pytest.mark.parametrize("format_", ["csv", "latex", "markdown", "html"])
+def test_a_table_is_the_same_to_the_byte_each_time(
+    format_: str, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = []
+    for _ in range(2):
+        assert call("table", "small", "--store", url, "--format", format_) == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert "<img" not in outputs[0].replace("\\<img", "") or format_ == "latex"
+    assert not re.search(r"(^|,)=cmd", outputs[0], re.M)
+
+
+@pytest.mark.parametrize(("arguments", "rows"), [([], 8), (["--epochs"], 4 * 2 + 2)])
+def test_an_export_holds_everything_recorded(
+    arguments: list[str], rows: int, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("parquet", "csv"):
+        assert (
+            call("export", "small", "--store", url, "--format", name, "-o", tmp_path / name, *arguments) == 0
+        )
+    parquet, text = pd.read_parquet(tmp_path / "parquet"), pd.read_csv(tmp_path / "csv")
+    assert len(parquet) == len(text) == rows
+    assert list(parquet.columns) == list(text.columns)
+    assert set(text["optimizer"]) == {"'=cmd|sgd", "adam"}
+    assert math.isnan(parquet.loc[parquet["lr"] == 1.0, "train_loss"].iloc[0])
+
+
+def test_the_schema_and_the_catalog_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("schema") == 0
+    assert json.loads(capsys.readouterr().out) == json_schema()
+    assert call("catalog") == 0
+    out = capsys.readouterr().out
+    for words in (
+        "insgd",
+        "kaiming-normal",
+        "fashion-mnist",
+        "toy-cnn",
+        "betas = [0.9, 0.999]",
+        "batch_size = 64",
+    ):
+        assert words in out
+    assert call("catalog", "adam") == 0
+    assert "sgd" not in capsys.readouterr().out
+
+
+def test_an_override_is_checked_like_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = spec_file(tmp_path)
+    assert call("run", path, "--store", tmp_path / "new.db", "--set", "search.seeds=0") == 2
+    assert "search.seeds: must be greater than or equal to 1, got 0" in capsys.readouterr().err
+
+
+def test_the_report_is_one_offline_file(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "report.html"
+    assert call("report", "small", "--store", url, "-o", page) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    text = page.read_text()
+    assert page.stat().st_size < 8_000_000
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)\s*=", text)
+    assert "<img" not in re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    for words in (
+        "2 of 8 trials are missing",
+        "2 of 4 trials diverged",
+        "2 seeds: below 10",
+        "record version",
+    ):
+        assert words in text
+
+
+@pytest.mark.browser
+def test_the_report_draws_its_figures_without_a_network(url: str, tmp_path: Path) -> None:
+    require_chromium()
+    page = tmp_path / "report.html"
+    assert call("report", "small", "--store", url, "-o", page) == 0
+    document, log = rendered(page, tmp_path / "profile")
+    assert document.count('class="main-svg"') >= 3
+    assert ">2/2</text>" in document
+    assert "CONSOLE" not in log
+    assert "ERR_NAME_NOT_RESOLVED" not in log
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["list"], ["table", "small"], ["schema"], ["show", "small"], ["report", "small"]],
+    ids=lambda a: a[0],
+)
+def test_the_read_side_loads_neither_torch_nor_ray(arguments: list[str], url: str, tmp_path: Path) -> None:
+    code = (
+        "import sys; from robustness import cli\n"
+        f"sys.argv = ['robustness', *{arguments!r}]\n"
+        "try:\n    cli.main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "heavy = {'torch', 'ray', 'optuna'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "if sys.argv[1] in ('--help', 'list'):\n    assert not {'pandas', 'plotly'} & set(sys.modules)\n"
+    )
+    environment = {"ROBUSTNESS_STORE": url, "PATH": "", "HOME": str(tmp_path)}
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
