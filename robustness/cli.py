@@ -127,12 +127,18 @@ def list_studies(store: StoreUrl = DEFAULT_STORE) -> None:
     console = Console()
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("study", no_wrap=True)
-    table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=max(console.width - 78, 12))
-    for state in ("complete", "waiting", "running", "failed"):
-        table.add_column(state, justify="right", no_wrap=True)
-    table.add_column("updated (UTC)", no_wrap=True)
+    table.add_column(
+        "title",
+        no_wrap=True,
+        overflow="ellipsis",
+        max_width=max(console.width - 60 - max((len(row.name) for row in rows), default=0), 12),
+    )
+    for header in ("complete", "running", "failed"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("updated, UTC", no_wrap=True)
     for row in rows:
-        counts = (f"{getattr(row, state):,}" for state in ("complete", "waiting", "running", "failed"))
+        total = row.waiting + row.running + row.complete + row.failed
+        counts = (f"{row.complete:,}/{total:,}", f"{row.running:,}", f"{row.failed:,}")
         table.add_row(row.name, Text(row.title), *counts, row.updated_at[:16].replace("T", " "))
     console.print(table)
 

@@ -135,7 +135,7 @@ def test_a_store_that_is_not_there_is_a_message_and_exit_2(
 def test_list_shows_states_and_a_hostile_title_as_text(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("list", "--store", url) == 0
     out = capsys.readouterr().out
-    assert re.search(r"small\s+<img.*…\s+6\s+2\s+0\s+0", out)
+    assert re.search(r"small\s+<img.*…\s+6/8\s+0\s+0\s+20\d\d-", out)
 
 
 def test_show_answers_for_each_optimizer(url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,7 @@ def draw_curves(info: CurvesInfo) -> go.Figure:
     columns = min(len(info.panels), 2)
     lines = -(-len(info.panels) // columns)
     bottom = 112
-    height = 250 * lines + 62 + bottom
+    height = 250 * lines + 92 + bottom
     figure = make_subplots(
         rows=lines,
         cols=columns,
@@ -120,12 +120,21 @@ def draw_curves(info: CurvesInfo) -> go.Figure:
         "zeroline": False,
     }
     figure.update_xaxes(tickvals=positions, ticktext=labels, **axis)
-    figure.update_xaxes(title="learning rate", title_standoff=4, row=lines)
+    for p in range(max(len(info.panels) - columns, 0), len(info.panels)):
+        row, column = p // columns + 1, p % columns + 1
+        figure.update_xaxes(title="learning rate", title_standoff=4, row=row, col=column)
     figure.update_yaxes(range=[0, 1.02], **axis)
     figure.update_yaxes(title="test accuracy", col=1)
     style.apply(figure, title=info.title, width=900, height=height, left=64, bottom=bottom)
     figure.update_layout(
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yref": "container", "yanchor": "top"}
+        margin_t=92,
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1 + 24 / (250 * lines),
+            "yanchor": "bottom",
+        },
     )
     style.caption(figure, info.notes, bottom=bottom)
     return figure

@@ -179,11 +179,10 @@ def draw_heatmap(info: HeatmapInfo) -> go.Figure:
 
 
 def _notes(info: HeatmapInfo) -> list[str]:
-    marks = "In each square: diverged / complete trials (one a seed). "
-    if info.shade == "score":
-        marks += "Crossed out: most seeds diverged. "
-    marks += "Dashed: some stalled. Red frame: best median on validation. Grey: missing."
-    return [marks, *info.notes]
+    marks = ["In each square: diverged / complete trials (one a seed). Dotted: some stalled. Grey: missing."]
+    crossed = "Crossed out: most seeds diverged. " if info.shade == "score" else ""
+    marks.append(f"{crossed}Red frame: the row's best median on validation data.")
+    return [*marks, *info.notes]
 
 
 def _draw_panel(figure: go.Figure, row: int, panel: Panel, info: HeatmapInfo) -> None:
@@ -272,7 +271,7 @@ def _draw_square(
     if panel.tuned_I[i] == j:
         figure.add_shape(**inner, line={"color": style.MARK, "width": 2.5}, row=row, col=1)
     dark = not math.isnan(shade) and shade > 0.55
-    quiet = "#b6bcc6" if k == 0 and not dark else style.INK
+    quiet = "#a3aab5" if k == 0 and shade == 0 else style.INK
     figure.add_annotation(
         x=(box["x0"] + box["x1"]) / 2,
         y=i,

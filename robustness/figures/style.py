@@ -50,11 +50,14 @@ def apply(figure: go.Figure, *, title: str, width: int, height: int, left: int, 
     """The common look: fonts, margins, title at the left."""
     figure.update_layout(
         title={
-            "text": f"{escaped(title)}",
+            "text": escaped(title),
             "x": 0.0,
-            "xanchor": "left",
             "xref": "container",
-            "pad": {"l": 12},
+            "xanchor": "left",
+            "y": 1.0,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"l": 12, "t": 16},
         },
         title_font_size=17,
         font={"family": FONT, "size": 13, "color": INK},

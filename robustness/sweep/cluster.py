@@ -6,9 +6,10 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,12 @@ def ray_session(address: str | None) -> Iterator[Path]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise RobustnessError(f"no Ray cluster at {target!r}: {error}") from None
+    # Tune logs every dead worker with a traceback; the collector says it in a line.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
-        yield folder
+        # Ray prints cluster events to stdout, which belongs to results.
+        with redirect_stdout(sys.stderr):
+            yield folder
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)

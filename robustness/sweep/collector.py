@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 
 from robustness.errors import RobustnessError
@@ -15,6 +17,9 @@ from robustness.sweep.progress import SweepProgress
 from robustness.trial import TrialRecord
 
 __all__ = ["Collector", "StopFlag"]
+
+
+CLUSTER_LOOK_SECONDS = 5.0
 
 
 class StopFlag(tune.Stopper):
@@ -68,6 +73,7 @@ class Collector(tune.Callback):
         self._progress = progress
         self._stop = stop
         self._is_diverged = is_diverged
+        self._looked = time.monotonic()
         self.complete: set[str] = set()
         self.failures: dict[str, str] = {}
         self.error: RobustnessError | None = None
@@ -75,6 +81,17 @@ class Collector(tune.Callback):
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         """Tune pickles its experiment to restore it later; we never do, so the copy does nothing."""
         return tune.Callback, ()
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tune would wait for ever for a cluster that is gone."""
+        if time.monotonic() - self._looked < CLUSTER_LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        if not any(node["Alive"] for node in ray.nodes()):
+            self.error = self.error or RobustnessError(
+                "the Ray cluster is gone (no node is alive); everything finished is stored, the same command goes on"
+            )
+            self._stop.set()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A list of trials went to a worker."""
@@ -97,6 +114,7 @@ class Collector(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker died: the trial that it was training failed; those behind it were never begun."""
+        self._progress.say("a worker died; the trial that it was training is tried again")
         left = [key for key in _keys(trial) if key not in self.complete and key not in self.failures]
         self._progress.running(1 - len(left))
         if left:

@@ -57,6 +57,13 @@ class SweepProgress:
         """Trials that were handed to a worker, or taken back."""
         self._running += change
 
+    def say(self, text: str) -> None:
+        """One line beside the bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False)
+        elif not self._quiet:
+            print(text, file=sys.stderr, flush=True)
+
     def start_clock(self) -> None:
         """Ray is up: rates count from here."""
         self._began = time.monotonic()

@@ -71,9 +71,10 @@ def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
     budgets = sorted({f"{task.epochs} epochs, batch {task.batch_size}" for task in study.tasks.values()})
     seeds = int(study.trials["seed_index"].nunique()) if len(study.trials) else 0
     caption = (
-        f"{study.title or study.name}. Test accuracy of the final epoch, mean ± standard deviation over n seeds, at the "
+        f"{(study.title or study.name).rstrip('.')}{'' if study.title.endswith('?') else '.'} Test accuracy of the final epoch, mean ± standard deviation over n seeds, at the "
         "learning rate with the best median validation accuracy; a trial that did not train counts at chance. "
-        f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds} whole seeds. "
+        f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds} whole seeds "
+        "(where all agree, Wilson's over the seeds). "
         f"Budget: {'; '.join(budgets)}. Rule version {study.thresholds.version}, "
         f"skill floor {study.thresholds.skill_floor:g}. Best in bold."
     )

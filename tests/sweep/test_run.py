@@ -204,7 +204,7 @@ def ray_workers_of(driver: int) -> list[int]:
     import psutil
 
     below = psutil.Process(driver).children(recursive=True)
-    return [p.pid for p in below if p.cmdline()[0].startswith("ray::") and "IDLE" not in p.cmdline()[0]]
+    return [p.pid for p in below if p.cmdline() and "Trainable" in p.cmdline()[0]]
 
 
 def test_a_cluster_that_is_not_there_is_an_error_in_words(tmp_path: Path) -> None:
