@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ __all__ = ["HeatmapInfo", "Panel", "draw_heatmap", "heatmap_info"]
 Shade = Literal["diverged", "score"]
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +143,9 @@ def draw_heatmap(info: HeatmapInfo) -> go.Figure:
         vertical_spacing=PANEL_GAP / inner if len(info.panels) > 1 else 0,
     )
     left = 30 + 7 * max((len(init) for init in info.inits), default=0)
+    shapes: list[dict[str, Any]] = []
     for row, panel in enumerate(info.panels, start=1):
-        _draw_panel(figure, row, panel, info)
+        shapes += _draw_panel(figure, row, panel, info)
     all_lrs = [lr for panel in info.panels for lr in panel.lrs]
     positions, labels = style.decade_ticks(all_lrs)
     edges = [edge for panel in info.panels for edge in _edges(panel.lrs)]
@@ -161,6 +164,7 @@ def draw_heatmap(info: HeatmapInfo) -> go.Figure:
     bar = "share of seeds<br>that diverged" if info.shade == "diverged" else "median test accuracy"
     figure.update_layout(
         margin_t=top,
+        shapes=shapes,
         coloraxis={
             "colorscale": style.RATE_SCALE if info.shade == "diverged" else style.SCORE_SCALE,
             "cmin": 0,
@@ -185,7 +189,8 @@ def _notes(info: HeatmapInfo) -> list[str]:
     return [*marks, *info.notes]
 
 
-def _draw_panel(figure: go.Figure, row: int, panel: Panel, info: HeatmapInfo) -> None:
+def _draw_panel(figure: go.Figure, row: int, panel: Panel, info: HeatmapInfo) -> list[dict[str, Any]]:
+    """Add one panel's traces and axes; its marks as shapes, for one call that sets them all."""
     x_edges = _edges(panel.lrs)
     y_edges = [i - 0.5 for i in range(len(info.inits) + 1)]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -207,8 +212,7 @@ def _draw_panel(figure: go.Figure, row: int, panel: Panel, info: HeatmapInfo) ->
         row=row,
         col=1,
     )
-    for i, j in itertools.product(range(len(info.inits)), range(len(panel.lrs))):
-        _draw_square(figure, row, panel, i, j, shade_IL[i, j], bool(off_scale_IL[i, j]), x_edges)
+    figure.add_trace(_numbers(panel, shade_IL, off_scale_IL, x_edges), row=row, col=1)
     figure.update_yaxes(
         tickvals=list(range(len(info.inits))),
         ticktext=[style.escaped(init) for init in info.inits],
@@ -232,57 +236,63 @@ def _draw_panel(figure: go.Figure, row: int, panel: Panel, info: HeatmapInfo) ->
         showarrow=False,
         font={"size": 14},
     )
+    squares = itertools.product(range(len(info.inits)), range(len(panel.lrs)))
+    shapes = [shape for i, j in squares for shape in _marks(panel, i, j, bool(off_scale_IL[i, j]), x_edges)]
+    return [{**shape, "xref": f"x{axis}", "yref": f"y{axis}"} for shape in shapes]
 
 
-def _draw_square(
-    figure: go.Figure,
-    row: int,
-    panel: Panel,
-    i: int,
-    j: int,
-    shade: float,
-    off_scale: bool,
-    x_edges: list[float],
-) -> None:
-    """The text of one square and its marks: missing, off the scale, stalled, tuned."""
-    n, k = int(panel.n_IL[i, j]), int(panel.diverged_IL[i, j])
-    box = {"x0": x_edges[j], "x1": x_edges[j + 1], "y0": i - 0.5, "y1": i + 0.5}
-    if n == 0:
-        figure.add_shape(**box, fillcolor=style.MISSING, line_width=0, layer="below", row=row, col=1)
+def _numbers(panel: Panel, shade_IL: Floats, off_scale_IL: Flags, x_edges: list[float]) -> go.Scatter:
+    """k/n of every square that has trials, on a white patch where the square is crossed out.
+
+    One trace: an annotation a square takes Plotly time that grows with their number squared.
+    """
+    places = [(int(i), int(j)) for i, j in zip(*np.nonzero(panel.n_IL), strict=True)]
+    colors = []
+    for i, j in places:
+        shade = shade_IL[i, j]
+        quiet = panel.diverged_IL[i, j] == 0 and shade == 0
+        colors.append("white" if shade > 0.55 else "#a3aab5" if quiet else style.INK)
+    return go.Scatter(
+        x=[(x_edges[j] + x_edges[j + 1]) / 2 for _, j in places],
+        y=[i for i, _ in places],
+        text=[f"{panel.diverged_IL[i, j]}/{panel.n_IL[i, j]}" for i, j in places],
+        mode="markers+text",
+        textfont={"size": 11, "color": colors},
+        marker={
+            "symbol": "square",
+            "size": 20,
+            "opacity": [1.0 if off_scale_IL[i, j] else 0.0 for i, j in places],
+            "color": "white",
+        },
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _marks(panel: Panel, i: int, j: int, off_scale: bool, x_edges: list[float]) -> Iterator[dict[str, Any]]:
+    """The marks of one square: missing, off the scale, stalled, tuned."""
+    x0, x1, y0, y1 = x_edges[j], x_edges[j + 1], i - 0.5, i + 0.5
+    box = {"type": "rect", "x0": x0, "x1": x1, "y0": y0, "y1": y1}
+    if panel.n_IL[i, j] == 0:
+        yield {**box, "fillcolor": style.MISSING, "line": {"width": 0}, "layer": "below"}
         return
     if off_scale:
-        figure.add_shape(**box, type="rect", line={"color": style.INK, "width": 1}, row=row, col=1)
-        for y0, y1 in ((box["y0"], box["y1"]), (box["y1"], box["y0"])):
-            figure.add_shape(
-                type="line",
-                x0=box["x0"],
-                x1=box["x1"],
-                y0=y0,
-                y1=y1,
-                line={"color": "#9ca3af", "width": 0.8},
-                layer="below",
-                row=row,
-                col=1,
-            )
-    inset = (box["x1"] - box["x0"]) * 0.06
-    inner = {"x0": box["x0"] + inset, "x1": box["x1"] - inset, "y0": i - 0.42, "y1": i + 0.42}
+        yield {**box, "line": {"color": style.INK, "width": 1}}
+        thin = {
+            "type": "line",
+            "x0": x0,
+            "x1": x1,
+            "line": {"color": "#9ca3af", "width": 0.8},
+            "layer": "below",
+        }
+        yield {**thin, "y0": y0, "y1": y1}
+        yield {**thin, "y0": y1, "y1": y0}
+    inset = (x1 - x0) * 0.06
+    inner = {"type": "rect", "x0": x0 + inset, "x1": x1 - inset, "y0": i - 0.42, "y1": i + 0.42}
     if panel.stalled_IL[i, j]:
-        figure.add_shape(**inner, line={"color": style.MUTED, "width": 1, "dash": "dot"}, row=row, col=1)
+        yield {**inner, "line": {"color": style.MUTED, "width": 1, "dash": "dot"}}
     if panel.tuned_I[i] == j:
-        figure.add_shape(**inner, line={"color": style.MARK, "width": 2.5}, row=row, col=1)
-    dark = not math.isnan(shade) and shade > 0.55
-    quiet = "#a3aab5" if k == 0 and shade == 0 else style.INK
-    figure.add_annotation(
-        x=(box["x0"] + box["x1"]) / 2,
-        y=i,
-        text=f"{k}/{n}",
-        showarrow=False,
-        font={"size": 11, "color": "white" if dark else quiet},
-        bgcolor="white" if off_scale else None,
-        borderpad=1,
-        row=row,
-        col=1,
-    )
+        yield {**inner, "line": {"color": style.MARK, "width": 2.5}}
 
 
 def _hover(panel: Panel, inits: tuple[str, ...]) -> list[list[str]]:

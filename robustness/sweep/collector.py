@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from ray import tune
 
 from robustness.errors import RobustnessError
 from robustness.store import FailedAttempt, Lease, Store
+from robustness.summary import Thresholds, task_facts
+from robustness.summary.outcome import outcome_of
 from robustness.sweep.progress import SweepProgress
-from robustness.trial import TrialRecord
+from robustness.trial import Trial, TrialRecord
 
-__all__ = ["Collector", "StopFlag"]
+__all__ = ["Collector", "StopFlag", "diverged_test"]
 
 
 CLUSTER_LOOK_SECONDS = 5.0
@@ -143,3 +145,25 @@ class Collector(tune.Callback):
 def _keys(ray_trial: Any) -> list[str]:
     keys: list[str] = ray_trial.config["batch"]["keys"]
     return keys
+
+
+def diverged_test(trials: Sequence[Trial]) -> Callable[[TrialRecord], bool]:
+    """Whether a record is a divergence by what the trial alone shows; for the progress line."""
+    tasks = {trial.key: trial.cell.task for trial in trials}
+    facts = {task: task_facts(task) for task in set(tasks.values())}
+
+    def is_diverged(record: TrialRecord) -> bool:
+        task = facts[tasks[record.key]]
+        last = record.epochs[-1]
+        outcome = outcome_of(
+            first_nonfinite_step=record.first_nonfinite_step,
+            test_accuracy=last.test_accuracy,
+            train_loss=last.train_loss,
+            l0=record.l0,
+            facts=task,
+            reference=task.reference or 1.0,
+            thresholds=Thresholds(),
+        )
+        return outcome in ("nonfinite", "blowup")
+
+    return is_diverged

@@ -22,10 +22,8 @@ from robustness.errors import Interrupted, RobustnessError
 from robustness.spec import Resources
 from robustness.store import Lease, Store
 from robustness.store.lease import LEASE_SECONDS
-from robustness.summary import TaskFacts, Thresholds, task_facts
-from robustness.summary.outcome import outcome_of
 from robustness.sweep.progress import SweepProgress
-from robustness.trial import TaskConfig, Trial, TrialRecord, TrialState
+from robustness.trial import Trial, TrialState
 
 __all__ = ["RunSummary", "run_study"]
 
@@ -121,12 +119,12 @@ def _run(
     from robustness.sweep.cluster import ray_session
 
     with ray_session(address) as folder:
-        from robustness.sweep.collector import Collector, StopFlag
+        from robustness.sweep.collector import Collector, StopFlag, diverged_test
 
         stop = StopFlag()
         began = time.monotonic()
         progress.start_clock()
-        collector = Collector(store, lease, progress, stop, _DivergedTest(todo))
+        collector = Collector(store, lease, progress, stop, diverged_test(todo))
         with _stop_on_signals(stop), _renewing(store, lease, stop):
             left = todo
             for _ in range(max_failures + 1):
@@ -189,29 +187,6 @@ def _dealt(trials: Sequence[Trial], slots: int) -> Iterator[list[Trial]]:
     remaining = iter(trials)
     while part := list(itertools.islice(remaining, size)):
         yield part
-
-
-class _DivergedTest:
-    """Whether a record is a divergence by what the trial alone shows; for the progress line."""
-
-    def __init__(self, trials: Sequence[Trial]) -> None:
-        self._tasks: dict[str, TaskConfig] = {t.key: t.cell.task for t in trials}
-        self._facts: dict[TaskConfig, TaskFacts] = {}
-
-    def __call__(self, record: TrialRecord) -> bool:
-        task = self._tasks[record.key]
-        facts = self._facts.setdefault(task, task_facts(task))
-        last = record.epochs[-1]
-        outcome = outcome_of(
-            first_nonfinite_step=record.first_nonfinite_step,
-            test_accuracy=last.test_accuracy,
-            train_loss=last.train_loss,
-            l0=record.l0,
-            facts=facts,
-            reference=facts.reference or 1.0,
-            thresholds=Thresholds(),
-        )
-        return outcome in ("nonfinite", "blowup")
 
 
 @contextmanager

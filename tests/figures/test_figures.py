@@ -46,7 +46,9 @@ def info_of(found: Study, shade: Any = "diverged") -> Any:
 
 
 def texts(figure: Any) -> list[str]:
-    return [a.text for a in figure.layout.annotations]
+    return [a.text for a in figure.layout.annotations] + [
+        t for d in figure.data for t in d.text if d.type == "scatter" and d.text
+    ]
 
 
 def test_a_heatmap_counts_the_diverged_of_each_square(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_by_score_the_diverged_squares_are_off_the_colour_scale(tmp_path: Path) 
 )
 def test_a_heatmap_is_drawn_whatever_happened(complete: Any, shade: str, tmp_path: Path) -> None:
     found = study(tmp_path, complete, search={"lr": 0.1, "seeds": 1})
-    assert len(draw_heatmap(info_of(found, shade)).data) == 2
+    assert len(draw_heatmap(info_of(found, shade)).data) == 4
 
 
 @pytest.mark.parametrize(
