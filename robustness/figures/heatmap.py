@@ -81,23 +81,20 @@ def heatmap_info(
     for optimizer, part in own.groupby("optimizer", sort=False):
         lrs = tuple(sorted(part["lr"].unique()))
 
-        def table(column: str, part: pd.DataFrame = part, lrs: tuple[float, ...] = lrs) -> pd.DataFrame:
-            return part.pivot_table(index="init", columns="lr", values=column, dropna=False).reindex(
-                index=list(inits), columns=list(lrs)
-            )
-
-        def counts(column: str) -> Counts:
-            return table(column).fillna(0).to_numpy(dtype=np.int64)  # noqa: B023  used in this round only
-
+        places = ([inits.index(i) for i in part["init"]], [lrs.index(lr) for lr in part["lr"]])
+        n_IL, diverged_IL, stalled_IL = (
+            _scattered(part[column], places, (len(inits), len(lrs)), 0)
+            for column in ("n", "diverged", "stalled")
+        )
         best = [tuned.get((optimizer, init), math.nan) for init in inits]
         panels.append(
             Panel(
                 optimizer=str(optimizer),
                 lrs=lrs,
-                n_IL=counts("n"),
-                diverged_IL=counts("diverged"),
-                stalled_IL=counts("stalled"),
-                score_IL=table("score_median").to_numpy(dtype=float),
+                n_IL=n_IL,
+                diverged_IL=diverged_IL,
+                stalled_IL=stalled_IL,
+                score_IL=_scattered(part["score_median"], places, n_IL.shape, math.nan),
                 tuned_I=tuple(lrs.index(lr) if lr in lrs else -1 for lr in best),
             )
         )
@@ -113,6 +110,15 @@ def heatmap_info(
         seeds=max(sizes, default=0),
         notes=(style.rule_text(study.thresholds), *_interval_notes(sizes)),
     )
+
+
+def _scattered(
+    values: pd.Series[Any], places: Any, shape: tuple[int, ...], missing: float
+) -> npt.NDArray[Any]:
+    """The values at their (init, learning rate) places, `missing` elsewhere."""
+    found = np.full(shape, missing)
+    found[places] = values
+    return found
 
 
 def _interval_notes(sizes: list[int]) -> list[str]:
