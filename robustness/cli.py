@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -85,15 +86,16 @@ def run(
 
     study, grid = _checked(spec, set_ or [], max_cells)
     root = data_root(data)
-    _require_data(grid, root)
+    _require_parts(grid, root)
+    if report is not None:
+        _writable(report)
     with _open(store, create=True) as opened:
-        _save(opened, study, grid)
         from robustness.sweep import run_study
 
         summary = run_study(
             opened,
-            study.name,
-            resources=study.resources,
+            study,
+            grid,
             root=root,
             address=address,
             max_failures=max_failures,
@@ -110,7 +112,7 @@ def run(
         )
         if report is not None:
             print(f"report: {report.absolute()}")
-    if summary.failed:
+    if summary.complete < summary.trials:
         raise typer.Exit(1)
 
 
@@ -195,6 +197,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
 ) -> None:
     """Write a study's report: one HTML file that opens offline."""
+    _writable(output)
     with _open(store) as opened:
         _write_report(opened, study, output)
     print(output.absolute())
@@ -214,10 +217,9 @@ def export(
     from robustness.summary.frame import epoch_frame, load_study, trial_frame
     from robustness.tables.csv import defuse
 
-    with _open(store) as opened:
-        found = load_study(opened, study)
-        frame = epoch_frame(opened, study) if epochs else trial_frame(found)
     _writable(output)
+    with _open(store) as opened:
+        frame = epoch_frame(opened, study) if epochs else trial_frame(opened, load_study(opened, study))
     if format_ is ExportFormat.PARQUET:
         frame.to_parquet(output, index=False)
     else:
@@ -294,24 +296,14 @@ def _checked(path: Path, assignments: Sequence[str], max_cells: int | None) -> t
     return study, expand(study, max_cells=max_cells)
 
 
-def _require_data(grid: Grid, root: Path) -> None:
-    from robustness.catalog import DATASETS
+def _require_parts(grid: Grid, root: Path) -> None:
+    """What a study names must be on this machine: data sets, and packages of optimizers."""
+    from robustness.catalog import DATASETS, OPTIMIZERS
 
     for task in grid.tasks:
         DATASETS.get(task.config.data.name).require(root)
-
-
-def _save(store: Store, study: StudySpec, grid: Grid) -> None:
-    from robustness.store import StudyTrial
-
-    store.save_study(
-        name=study.name,
-        title=study.title,
-        question=study.question,
-        spec=study.model_dump(mode="json"),
-        tasks={task.label: task.config.as_dict() for task in grid.tasks},
-        trials=(StudyTrial(trial, *labels) for trial, labels in grid.trials()),
-    )
+    for optimizer, _ in grid.optimizers:
+        OPTIMIZERS.get(optimizer.config.name).require()
 
 
 def _open(url: str, *, create: bool = False) -> Store:
@@ -324,13 +316,22 @@ def _write_report(store: Store, name: str, path: Path) -> None:
     from robustness.report import write_report
     from robustness.summary import load_study
 
-    _writable(path)
     write_report(load_study(store, name), path)
 
 
 def _writable(path: Path) -> None:
-    if not path.absolute().parent.is_dir():
-        raise SpecError.of("--output", f"the folder {path.absolute().parent} does not exist")
+    """Check that a file can be written there, before any work.
+
+    Raises:
+        SpecError: no such folder, a folder itself, or not permitted.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise SpecError.of("--output", f"the folder {folder} does not exist")
+    if path.is_dir():
+        raise SpecError.of("--output", f"{path} is a folder; name a file in it")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise SpecError.of("--output", f"{path} cannot be written")
 
 
 def main() -> None:

@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 
+SHOWN_PROBLEMS = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One broken rule: where it is (`tasks[0].epochs`) and what the rule says."""
@@ -42,8 +45,11 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        """The line a user reads."""
-        return f"{self.path}: {self.message}" if self.path else self.message
+        """The line a user reads; what a file put into it is shown, not sent to the terminal."""
+        text = f"{self.path:.200}: {self.message}" if self.path else self.message
+        return "".join(
+            c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+        )
 
 
 class RobustnessError(Exception):
@@ -60,7 +66,9 @@ class SpecError(RobustnessError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         """Keep the problems; the text is one line for each."""
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        more = len(self.problems) - SHOWN_PROBLEMS
+        lines = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
+        super().__init__("\n".join([*lines, f"and {more:,} more"] if more > 0 else lines))
 
     @classmethod
     def of(cls, path: str, message: str) -> SpecError:
@@ -107,6 +115,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     "did you mean 'adam'? (known: adam, sgd)"
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}(known: {', '.join(names)})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -67,9 +66,12 @@ def answer(study: Study) -> list[str]:
         rate = seed_block_rate(flags, rng)
         not_trained = int((group["outcome"] != "trained").sum())
         nonfinite = int((group["outcome"] == "nonfinite").sum())
+        interval = f"95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f}"
+        if np.isnan(rate.low):
+            interval = "one seed, so no interval"
         sentences.append(
             f"{optimizer}: {rate.k} of {rate.n} trials diverged "
-            f"({100 * rate.value:.1f} %, 95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f}; "
+            f"({100 * rate.value:.1f} %, {interval}; "
             f"{nonfinite} of them not finite); {not_trained} did not train."
         )
     return sentences or ["Nothing is complete yet."]
@@ -101,10 +103,14 @@ def _warnings(study: Study, rows: pd.DataFrame) -> list[str]:
         found.append(
             f"{row['optimizer']} on {row['init']} ({row['task']}): the tuned learning rate is at the grid's edge."
         )
-    found.append(
-        "All optimizers share one nominal grid: one with a smaller effective step looks more robust there. "
-        "Rates do not separate the two."
-    )
+    grids = {tuple(sorted(part.unique())) for _, part in study.trials.groupby(["task", "optimizer"])["lr"]}
+    if len(grids) > 1:
+        found.append("Optimizers have different grids of learning rates: their rates are not comparable.")
+    else:
+        found.append(
+            "All optimizers share one nominal grid: one with a smaller effective step looks more robust there. "
+            "Rates do not separate the two."
+        )
     return found
 
 
@@ -135,5 +141,5 @@ def _reproducibility(study: Study) -> dict[str, Any]:
         "record version": RECORD_VERSION,
         "rule": f"version {study.thresholds.version}, skill floor {study.thresholds.skill_floor:g}",
         "this report was made with": ", ".join(f"{name} {installed(name)}" for name in _PACKAGES),
-        "on": html.unescape(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"),
+        "on": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }

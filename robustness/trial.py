@@ -94,6 +94,7 @@ class TaskConfig:
     epochs: int
     batch_size: int
     augment: str
+    input_scale: float
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -104,6 +105,7 @@ class TaskConfig:
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "augment": self.augment,
+            "input_scale": self.input_scale,
         }
 
     @classmethod
@@ -169,6 +171,7 @@ class Trial:
 class EpochRecord:
     """One epoch of one trial. NaN and infinities are values here, not absences.
 
+    `clamped_share` is what INSGD's preset `released` clamped in the epoch's last step, NaN for all others.
     Losses are means in nats (cross-entropy); accuracies are shares in [0, 1]; `parameter_norm` and
     `distance` (from the start) are l2 norms over all parameters; `seconds` is wall time. In the epoch
     in which a trial dies everything measured after its first non-finite step is NaN.
@@ -183,6 +186,7 @@ class EpochRecord:
     test_accuracy: float
     parameter_norm: float
     distance: float
+    clamped_share: float
     seconds: float
 
 

@@ -35,14 +35,18 @@ def save(store: Store, **changes: Any) -> int:
     """Save the small study; its id."""
     study = parse(spec(**changes))
     found = expand(study)
-    return store.save_study(
-        name=study.name,
+    study_id = store.register(study.name)
+    held = store.acquire(study_id)
+    store.save_study(
+        held,
         title=study.title,
         question=study.question,
         spec=study.model_dump(mode="json"),
         tasks={task.label: task.config.as_dict() for task in found.tasks},
         trials=[StudyTrial(trial, *labels) for trial, labels in found.trials()],
     )
+    store.release(held)
+    return study_id
 
 
 def epoch(number: int = 1, **changes: float) -> EpochRecord:
@@ -55,6 +59,7 @@ def epoch(number: int = 1, **changes: float) -> EpochRecord:
         "test_accuracy": 0.91,
         "parameter_norm": 5.0,
         "distance": 1.0,
+        "clamped_share": math.nan,
         "seconds": 0.1,
     }
     return EpochRecord(epoch=number, **{**figures, **changes})

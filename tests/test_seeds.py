@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from robustness import seeds
+from robustness.inits import initialize, weighted_layers
+from robustness.tasks import build_model
 from robustness.trial import Trial
 from tests.builders import trials
 
@@ -56,6 +58,17 @@ def test_a_draw_depends_on_its_parts_and_nothing_else(purpose: str, change: str)
 def test_every_seed_index_draws_anew(purpose: str) -> None:
     found = {drawn(purpose, trial) for trial in trials(search={"lr": 0.1, "seeds": 20})}
     assert len(found) == 20
+
+
+def test_a_deep_network_starts_alike_whatever_its_norm() -> None:
+    weights = []
+    for norm in ("none", "batch", "layer", "group"):
+        [trial] = trials(**BASE, task={"depth": 3, "norm": norm})
+        model = build_model(trial.cell.task)
+        initialize(model, trial.cell.init, lambda name, t=trial: seeds.weight_generator(t, name))
+        weights.append([layer.weight for _, layer in weighted_layers(model)])
+    for others in weights[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(weights[0], others, strict=True))
 
 
 def test_purposes_and_epochs_do_not_share_a_stream() -> None:

@@ -159,7 +159,10 @@ DATASETS: Registry[DataEntry] = Registry(
             summary="60,000 colour 32x32 photographs, 10 classes",
             target="robustness.tasks.datasets:cifar10",
             facts=_fixed((3, 32, 32), (4500,) * 10, 5000, (1000,) * 10),
-            files=("cifar-10-batches-py/batches.meta", "cifar-10-batches-py/test_batch"),
+            files=tuple(
+                f"cifar-10-batches-py/{name}"
+                for name in ("batches.meta", *(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+            ),
             source="Krizhevsky 2009",
         ),
         DataEntry(

@@ -8,6 +8,10 @@ from robustness.catalog.registry import Argument, Entry, Registry
 
 __all__ = ["MODELS", "ModelEntry"]
 
+_ACTIVATION = Argument(
+    name="activation", kind="str", default="relu", choices=("relu", "tanh"), doc="nonlinearity"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEntry(Entry):
@@ -29,7 +33,7 @@ MODELS: Registry[ModelEntry] = Registry(
     (
         ModelEntry(
             name="mlp",
-            summary="multilayer perceptron with ReLU",
+            summary="multilayer perceptron",
             target="robustness.tasks.models.mlp:MLP",
             needs_images=False,
             has_convolutions=False,
@@ -38,6 +42,7 @@ MODELS: Registry[ModelEntry] = Registry(
                     name="width", kind="int", default=64, low=1, high=65_536, doc="hidden units a layer"
                 ),
                 Argument(name="depth", kind="int", default=1, low=0, high=100, doc="hidden layers"),
+                _ACTIVATION,
             ),
         ),
         ModelEntry(
@@ -56,6 +61,7 @@ MODELS: Registry[ModelEntry] = Registry(
                     high_open=True,
                     doc="share of units dropped before the last ReLU",
                 ),
+                _ACTIVATION,
             ),
             source="Atici, Pan, Cetin, TMLR 2024",
         ),

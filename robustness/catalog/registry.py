@@ -28,8 +28,8 @@ _KIND_WORDS = {
 class Argument:
     """One argument of an entry: its type, default and bounds.
 
-    `kind = "floats"` is a tuple of `length` numbers (betas), each within the bounds.
-    `required` arguments have no default that a user may leave out.
+    `kind = "floats"` is a tuple of `length` numbers (betas), of any number where `length` is 0, each
+    within the bounds.
     """
 
     name: str
@@ -42,7 +42,6 @@ class Argument:
     high_open: bool = False
     choices: tuple[str, ...] = ()
     length: int = 0
-    required: bool = False
 
     @property
     def rule(self) -> str:
@@ -56,7 +55,7 @@ class Argument:
             bounds.append(f"{'<' if self.high_open else '<='} {self.high:g}")
         words = _KIND_WORDS[self.kind]
         if self.kind == "floats":
-            words = f"a list of {self.length} numbers"
+            words = f"a list of {self.length} numbers" if self.length else "a list of numbers"
         return f"{words}, {' and '.join(bounds)}" if bounds else words
 
     def check(self, value: Any) -> Value:
@@ -66,18 +65,18 @@ class Argument:
             ValueError: the value breaks the rule; the text gives rule, value, nearest choice.
         """
         if self.kind == "floats":
-            if not isinstance(value, (list, tuple)) or len(value) != self.length:
-                raise ValueError(f"must be {self.rule}, got {value!r}")
+            if not isinstance(value, (list, tuple)) or len(value) != (self.length or len(value)):
+                raise ValueError(f"must be {self.rule}, got {value!r:.80}")
             return tuple(self._number(item, value) for item in value)
         if self.kind == "bool":
             if not isinstance(value, bool):
-                raise ValueError(f"must be {self.rule}, got {value!r}")
+                raise ValueError(f"must be {self.rule}, got {value!r:.80}")
             return value
         if self.kind == "str":
             if not isinstance(value, str):
-                raise ValueError(f"must be {self.rule}, got {value!r}")
+                raise ValueError(f"must be {self.rule}, got {value!r:.80}")
             if self.choices and value not in self.choices:
-                raise ValueError(f"must be {self.rule}, got {value!r}; {nearest(value, self.choices)}")
+                raise ValueError(f"must be {self.rule}, got {value!r:.80}; {nearest(value, self.choices)}")
             return value
         number = self._number(value, value)
         return int(number) if self.kind == "int" else number
@@ -93,8 +92,8 @@ class Argument:
             below = value < self.high if self.high_open else value <= self.high
             inside = above and below
         if not inside:
-            raise ValueError(f"must be {self.rule}, got {shown!r}")
-        return value if self.kind == "int" else float(value)
+            raise ValueError(f"must be {self.rule}, got {shown!r:.80}")
+        return value if self.kind == "int" else float(value) + 0.0  # -0.0 is 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +125,7 @@ class Entry:
                 return argument
         takes = ", ".join(argument.name for argument in self.arguments) or "no arguments"
         raise ValueError(
-            f"{self.name} takes no {name!r} (it takes {takes})"
+            f"{self.name} takes no {name!r:.80} (it takes {takes})"
             + (f"; {nearest(name, [a.name for a in self.arguments])}" if self.arguments else "")
         )
 
@@ -166,7 +165,7 @@ class Registry(Generic[E_]):
             ValueError: unknown; the text offers the nearest name.
         """
         if name not in self._entries:
-            raise ValueError(f"unknown {self.kind} {name!r}; {nearest(name, self._entries)}")
+            raise ValueError(f"unknown {self.kind} {name!r:.80}; {nearest(name, self._entries)}")
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:

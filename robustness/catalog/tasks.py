@@ -23,4 +23,13 @@ TASK_FIELDS: tuple[Argument, ...] = (
         choices=("none", "pad-crop", "flip", "pad-crop-flip"),
         doc="random changes of training images: shift by at most an eighth of the side, mirror",
     ),
+    Argument(
+        name="input_scale",
+        kind="float",
+        default=1.0,
+        low=0.0,
+        low_open=True,
+        high=1e6,
+        doc="factor on all inputs",
+    ),
 )

@@ -103,10 +103,19 @@ def draw_curves(info: CurvesInfo) -> go.Figure:
         vertical_spacing=70 / (250 * lines) if lines > 1 else 0,
     )
     names = list(dict.fromkeys(curve.optimizer for _, curves in info.panels for curve in curves))
+    in_legend: set[str] = set()
     for p, (_, curves) in enumerate(info.panels):
         row, column = p // columns + 1, p % columns + 1
         for curve in curves:
-            _draw_curve(figure, curve, names.index(curve.optimizer), row, column, legend=p == 0)
+            _draw_curve(
+                figure,
+                curve,
+                names.index(curve.optimizer),
+                row,
+                column,
+                legend=curve.optimizer not in in_legend,
+            )
+            in_legend.add(curve.optimizer)
         figure.add_hline(
             y=info.chance, line={"color": style.MUTED, "width": 1, "dash": "dot"}, row=row, col=column
         )

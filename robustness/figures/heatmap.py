@@ -58,7 +58,6 @@ class HeatmapInfo:
     inits: tuple[str, ...]
     panels: tuple[Panel, ...]
     shade: Shade
-    seeds: int
     notes: tuple[str, ...]
 
 
@@ -107,7 +106,6 @@ def heatmap_info(
         inits=inits,
         panels=tuple(panels),
         shade=shade,
-        seeds=max(sizes, default=0),
         notes=(style.rule_text(study.thresholds), *_interval_notes(sizes)),
     )
 

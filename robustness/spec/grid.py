@@ -6,7 +6,9 @@ Sizes are multiplied before anything is expanded: a grid of 10^9 cells is refuse
 from __future__ import annotations
 
 import itertools
+import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ __all__ = ["MAX_CELLS", "MAX_TRIALS", "Grid", "expand"]
 MAX_CELLS = 100_000
 """Default limit of cells a study; ROBUSTNESS_MAX_CELLS overrides it."""
 MAX_TRIALS = 2_000_000
+MAX_NUMBERS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def expand(spec: StudySpec, *, max_cells: int | None = None) -> Grid:
     if problems:
         raise SpecError(problems)
 
-    limit = max_cells if max_cells is not None else int(os.environ.get("ROBUSTNESS_MAX_CELLS", MAX_CELLS))
+    limit = max_cells if max_cells is not None else _limit_of_environment()
     points = sum(v.size * _point_count(lr) for v, lr in zip(optimizers, lrs, strict=True))
     cells = sum(v.size for v in tasks) * sum(v.size for v in inits) * points
     if cells > limit:
@@ -114,6 +117,13 @@ def expand(spec: StudySpec, *, max_cells: int | None = None) -> Grid:
     return grid
 
 
+def _limit_of_environment() -> int:
+    given = os.environ.get("ROBUSTNESS_MAX_CELLS", str(MAX_CELLS))
+    if not re.fullmatch(r"[0-9]{1,12}", given):
+        raise SpecError.of("ROBUSTNESS_MAX_CELLS", f"must be a whole number, got {given!r:.80}")
+    return int(given)
+
+
 # -- learning rates --------------------------------------------------------------------------------
 
 
@@ -125,6 +135,11 @@ def _own_lrs(spec: StudySpec, index: int, problems: list[Problem]) -> Any:
                 Problem("search.lr", f"is required, since optimizers[{index}] has no lr of its own")
             )
         return spec.search.lr
+    if table["lr"] is None:
+        problems.append(
+            Problem(f"optimizers[{index}].lr", "must be a number, a list or a range, got nothing")
+        )
+        return None
     try:
         return parse_lr(table["lr"], f"optimizers[{index}].lr")
     except SpecError as error:
@@ -156,8 +171,8 @@ def _points(lr: Any, path: str, problems: list[Problem]) -> tuple[float, ...]:
 def _misfits(grid: Grid) -> list[Problem]:
     """Combinations of fields that are fine one by one and do not go together."""
     problems = []
-    for i, task in enumerate(grid.tasks):
-        path, config = f"tasks ({task.label})" if len(grid.tasks) > 1 else f"tasks[{i}]", task.config
+    for task in grid.tasks:
+        path, config = task.path, task.config
         facts = DATASETS.get(config.data.name).facts(dict(config.data.arguments))
         model = MODELS.get(config.model.name)
         if config.batch_size > facts.train_size:
@@ -190,13 +205,24 @@ def _misfits(grid: Grid) -> list[Problem]:
             )
         if config.norm == "batch" and config.batch_size < 2:
             problems.append(Problem(f"{path}.batch_size", "must be >= 2 with norm = batch, got 1"))
-        width = dict(config.model.arguments).get("width")
-        if config.norm == "group" and isinstance(width, int) and width % 4:
+        arguments: dict[str, Any] = dict(config.model.arguments)
+        width, depth = arguments.get("width", 0), arguments.get("depth", 0)
+        if config.norm == "group" and depth and width % 4:
             problems.append(
                 Problem(f"{path}.width", f"must be a multiple of 4 with norm = group, got {width}")
+            )
+        numbers = math.prod(facts.shape) * (facts.train_size + facts.validation_size + facts.test_size)
+        if numbers > MAX_NUMBERS:
+            problems.append(
+                Problem(path, f"the data set would hold {numbers:,} numbers, at most {MAX_NUMBERS:,}")
+            )
+        weights = width * (math.prod(facts.shape) + width * depth)
+        if weights > MAX_NUMBERS:
+            problems.append(
+                Problem(path, f"the model would have {weights:,} weights, at most {MAX_NUMBERS:,}")
             )
         for init in grid.inits:
             refusal = INITS.get(init.config.name).refusal(model)
             if refusal:
                 problems.append(Problem("search.init", refusal))
-    return problems
+    return list(dict.fromkeys(problems))

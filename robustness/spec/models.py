@@ -7,6 +7,7 @@ catalog, since what they may hold depends on the names in them.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -29,8 +30,8 @@ from robustness.trial import round_lr
 __all__ = ["LrRange", "Resources", "Search", "StudySpec", "parse"]
 
 ID = r"^[A-Za-z0-9._-]{1,64}$"
-# Control characters and marks that reorder text have no business in a title or a label.
-_FORBIDDEN_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\u200f\ud800-\udfff]")
+# Control and formatting characters and marks that reorder text have no business in a title or a label.
+_FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 class _Strict(BaseModel):
@@ -41,10 +42,10 @@ def check_text(text: str) -> str:
     """Free text as given.
 
     Raises:
-        ValueError: it holds control or direction characters.
+        ValueError: it holds control or formatting characters, a line break among them.
     """
-    if _FORBIDDEN_TEXT.search(text):
-        raise ValueError("must not hold control characters or direction marks")
+    if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in text):
+        raise ValueError("must be one line without control characters or direction marks")
     return text
 
 
@@ -159,7 +160,9 @@ _TAGS = ("range", "list", "value", "literal['auto']", "int", "constrained-int")
 def _problem(detail: ErrorDetails, plain: dict[str, Any]) -> Problem:
     path = ""
     # pydantic puts the name of the union's branch into the location; a user has not written it.
-    for step in (s for s in detail["loc"] if s not in _TAGS):
+    location = detail["loc"]
+    kept = location[-1:] if detail["type"] == "extra_forbidden" else ()
+    for step in (*(s for s in location[: len(location) - len(kept)] if s not in _TAGS), *kept):
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
     if detail["type"] == "extra_forbidden":
         owner = _fields_beside(detail["loc"])

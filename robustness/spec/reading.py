@@ -75,13 +75,17 @@ def override(plain: dict[str, Any], assignment: str) -> dict[str, Any]:
         SpecError: no `=`, or the path goes through something that is not there.
     """
     path, separator, text = assignment.partition("=")
-    steps: list[str | int] = [int(s) if s.isdigit() else s for s in re.findall(r"[^.\[\]]+", path.strip())]
-    if not separator or not steps:
-        raise SpecError.of("--set", f"must be FIELD=VALUE, got {assignment!r}")
+    names = re.findall(r"[^.\[\]]+", path.strip())
+    if not separator or not names:
+        raise SpecError.of("--set", f"must be FIELD=VALUE, got {assignment!r:.200}")
+    steps = [int(name) if re.fullmatch(r"[0-9]{1,6}", name) else name for name in names]
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        value = text.strip()
+        read = tomllib.loads(f"value = {text.strip()}")
+    except (ValueError, RecursionError):  # no TOML: a string
+        read = {"value": text.strip()}
+    if set(read) != {"value"}:
+        raise SpecError.of("--set", f"must be one FIELD=VALUE, got {assignment!r:.200}")
+    value = read["value"]
     changed: dict[str, Any] = _replaced(plain, steps, value, path.strip())
     return changed
 
@@ -145,6 +149,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
             raise ValueError("aliases (*name) are not allowed")
+        if getattr(self.peek_event(), "tag", None) is not None:  # type: ignore[no-untyped-call]
+            raise ValueError("tags (!name) are not allowed")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -153,6 +159,13 @@ class _Loader(yaml.SafeLoader):
         ]
         return _unique(pairs)
 
+
+# YAML 1.1 would read 010 as 8.
+def _construct_int(loader: yaml.SafeLoader, node: Any) -> int:
+    return int(str(loader.construct_scalar(node)), 10)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 _NUMBER_START = list("-+.0123456789")
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""])

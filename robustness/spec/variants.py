@@ -20,10 +20,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Labelled(Generic[T]):
-    """A variant of a task, optimizer or initialization, and what a reader sees it called."""
+    """A variant of a task, optimizer or initialization, what a reader sees it called, and its table's path."""
 
     label: str
     config: T
+    path: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ def _axis(value: Any, argument: Argument, path: str, problems: list[Problem]) ->
 def _checked_label(label: Any, path: str, problems: list[Problem]) -> str | None:
     if label is None:
         return None
-    if not isinstance(label, str) or not 1 <= len(label) <= 100:
+    if not isinstance(label, str) or not 1 <= len(label.strip()) <= len(label) <= 100:
         problems.append(Problem(path, f"must be a string of 1 to 100 characters, got {label!r:.80}"))
         return None
     try:
@@ -273,7 +274,7 @@ def labelled(tables: list[Table], path: str, problems: list[Problem]) -> tuple[L
         elif label in owners:
             problems.append(Problem(table.path, f"the label {label!r} comes twice"))
         else:
-            found[config], owners[label] = Labelled(label, config), table
+            found[config], owners[label] = Labelled(label, config, table.path), table
     return tuple(found.values())
 
 
@@ -299,6 +300,7 @@ def _flat(config: Any) -> dict[str, Any]:
             "epochs": config.epochs,
             "batch_size": config.batch_size,
             "augment": config.augment,
+            "input_scale": config.input_scale,
             **dict(config.data.arguments),
             **dict(config.model.arguments),
         }
@@ -309,5 +311,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return "(" + ", ".join(_shown(v) for v in value) + ")"
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.12g}"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from robustness.errors import SpecError, StoreDamaged, StoreError, StoreMissing
 from robustness.store.schema import SCHEMA_REVISION
 
-__all__ = ["open_engine", "translated"]
+__all__ = ["open_engine", "shown", "translated"]
 
 _DAMAGED = ("malformed", "not a database", "corrupt", "disk image")
 
@@ -34,19 +35,16 @@ def open_engine(url: str, *, create: bool) -> Engine:
         StoreError: it cannot be reached, or is of a newer version of this program.
     """
     target = _parse(url)
-    if target.get_backend_name() == "sqlite" and target.database not in (None, "", ":memory:"):
-        path = Path(str(target.database))
-        if not path.exists() and not create:
-            raise StoreMissing(f"there is no store at {path}; 'robustness run' makes one (--store names it)")
-        if not path.parent.is_dir():
-            raise StoreMissing(f"the folder of the store {path} does not exist")
+    if target.get_backend_name() == "sqlite":
+        _check_file(Path(str(target.database)), create=create)
     engine = sa.create_engine(target)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _set_pragmas)
-    with translated(url):
+        sa.event.listen(engine, "begin", _begin)
+    with translated(target):
         revision = _revision(engine)
         if revision is None and not create:
-            raise StoreMissing(f"the database {_shown(target)} holds no studies yet")
+            raise StoreMissing(f"the database {shown(target)} holds no studies yet")
         if revision is None or revision < SCHEMA_REVISION:
             from robustness.store.migrations import upgrade  # Alembic is slow to import
 
@@ -58,21 +56,58 @@ def open_engine(url: str, *, create: bool) -> Engine:
     return engine
 
 
-def _parse(url: str) -> URL:
-    if "://" not in url:
-        url = f"sqlite:///{url}"
+def _check_file(path: Path, *, create: bool) -> None:
     try:
-        target = make_url(url)
+        if "\0" in str(path):
+            raise ValueError("it holds a NUL")
+        if path.is_dir():
+            raise SpecError.of("--store", f"{path} is a folder; name a file in it")
+        if not path.parent.is_dir():
+            raise StoreMissing(f"the folder of the store {path} does not exist")
+        if not path.exists():
+            if not create:
+                raise StoreMissing(
+                    f"there is no store at {path}; 'robustness run' makes one (--store names it)"
+                )
+        elif not _filled(path):
+            raise StoreDamaged(
+                f"the store {path} is an empty file: restore your backup, or remove it to begin anew"
+            )
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
+        raise SpecError.of("--store", f"{path!s:.200} cannot be used: {error!s:.200}") from None
+
+
+def _filled(path: Path) -> bool:
+    """Whether the file has contents, now or shortly: another program may be making the store."""
+    for _ in range(20):
+        if path.stat().st_size:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+
+
+def _parse(url: str) -> URL:
+    rule = "must be sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+    try:
+        target = make_url(url if "://" in url else f"sqlite:///{url}")
     except (ArgumentError, ValueError):
-        raise SpecError.of("--store", f"must be sqlite:///FILE or postgresql://..., got {url!r}") from None
-    if target.get_backend_name() not in ("sqlite", "postgresql"):
-        raise SpecError.of("--store", f"must be sqlite:///FILE or postgresql://..., got {url!r}")
-    if target.drivername == "postgresql":
-        target = target.set(drivername="postgresql+psycopg")
-    return target
+        raise SpecError.of("--store", rule) from None
+    if target.drivername not in _DRIVERS:
+        raise SpecError.of("--store", f"{rule}, got one of {target.drivername!r:.80}")
+    if target.drivername == "sqlite" and target.database in (None, "", ":memory:"):
+        raise SpecError.of("--store", f"{rule}; a store in memory would be gone when the run ends")
+    return target.set(drivername=_DRIVERS[target.drivername])
 
 
-def _shown(url: URL) -> str:
+def shown(url: URL) -> str:
+    """The URL without its password."""
     return url.render_as_string(hide_password=True)
 
 
@@ -80,8 +115,15 @@ def _set_pragmas(connection: Any, _: object) -> None:
     # Rollback journal and FULL: nothing acknowledged is lost when the machine loses power. WAL only from
     # 3.51.3 on, since earlier versions can corrupt a database when the WAL is reset.
     mode = "WAL" if sqlite3.sqlite_version_info >= (3, 51, 3) else "DELETE"
+    connection.isolation_level = None  # transactions begin when we say so, DDL included; see `_begin`
     for pragma in (f"journal_mode={mode}", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    # A writer takes the lock at once: a reader's transaction that turns into a writer's can fail half-way.
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 def _revision(engine: Engine) -> str | None:
@@ -92,17 +134,17 @@ def _revision(engine: Engine) -> str | None:
 
 
 @contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Database errors as StoreError or StoreDamaged, with what to do next."""
+def translated(url: URL) -> Iterator[None]:
+    """Database errors as StoreError or StoreDamaged, with what to do next; broken constraints stay bugs."""
     try:
         yield
-    except DatabaseError as error:
-        text = str(error.orig)
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        text = str(error.orig).strip()
         if any(word in text for word in _DAMAGED):
             raise StoreDamaged(
-                f"the store {url} is damaged ({text}); move it aside and restore your backup, or save what is "
-                f"readable with 'sqlite3 {url.removeprefix('sqlite:///')} .recover'"
+                f"the store {shown(url)} is damaged ({text}); move it aside and restore your backup, or save what "
+                f"is readable with 'sqlite3 {url.database} .recover'"
             ) from None
-        if isinstance(error, OperationalError):
-            raise StoreError(f"the store cannot be used: {text.strip()}") from None
-        raise
+        raise StoreError(f"the store {shown(url)} cannot be used: {text}") from None

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import sqlalchemy as sa
@@ -29,8 +30,24 @@ class Lease:
 
 
 def _holder() -> str:
-    # With the start time, since process ids are used again.
-    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.2f}"
+    # With the process's start, since process ids are used again.
+    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+
+
+def _started(pid: int) -> str:
+    """When a process began, in words that do not change when the clock is set.
+
+    Raises:
+        psutil.NoSuchProcess: it does not run, or only as a zombie.
+    """
+    process = psutil.Process(pid)
+    if process.status() == psutil.STATUS_ZOMBIE:
+        raise psutil.NoSuchProcess(pid)
+    try:
+        # Clock ticks since boot; psutil's create_time moves with the system's clock.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except FileNotFoundError:
+        return f"{process.create_time():.0f}"
 
 
 def _is_dead(holder: str) -> bool:
@@ -39,8 +56,7 @@ def _is_dead(holder: str) -> bool:
     if host != socket.gethostname():
         return False
     try:
-        process = psutil.Process(int(pid))
-        return f"{process.create_time():.2f}" != started or process.status() == psutil.STATUS_ZOMBIE
+        return _started(int(pid)) != started
     except psutil.NoSuchProcess:
         return True
 

@@ -85,6 +85,7 @@ trial = Table(
     Column("max_earlier_test_accuracy", Real),
     Column("parameter_norm", Real),
     Column("distance", Real),
+    Column("clamped_share", Real),
     Column("seconds", Real),
     CheckConstraint("state IN ('waiting', 'running', 'complete', 'failed')", name="trial_state"),
 )
@@ -114,6 +115,7 @@ epoch = Table(
     Column("test_accuracy", Real),
     Column("parameter_norm", Real),
     Column("distance", Real),
+    Column("clamped_share", Real),
     Column("seconds", Real),
 )
 

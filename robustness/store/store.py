@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 
 from robustness.errors import StoreMissing, nearest
 from robustness.store import lease as leases
-from robustness.store.engine import open_engine, translated
+from robustness.store.engine import open_engine, shown, translated
 from robustness.store.lease import Lease
 from robustness.store.schema import epoch, study, study_trial, trial
 from robustness.trial import Trial, TrialRecord, TrialState
@@ -52,7 +52,7 @@ class FailedAttempt:
 
 def open_store(url: str = DEFAULT_URL, *, create: bool = False) -> Store:
     """The store at a URL; see `engine.open_engine` for what it raises."""
-    return Store(open_engine(url, create=create), url)
+    return Store(open_engine(url, create=create))
 
 
 def _now() -> str:
@@ -62,10 +62,10 @@ def _now() -> str:
 class Store:
     """Studies and trials in one database. A context manager; `close` gives its connections back."""
 
-    def __init__(self, engine: Engine, url: str) -> None:
+    def __init__(self, engine: Engine) -> None:
         """Take an engine of the current schema."""
         self._engine = engine
-        self.url = url
+        self.url = shown(engine.url)
 
     def __enter__(self) -> Store:
         """Itself."""
@@ -82,31 +82,47 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for queries."""
-        with translated(self.url), self._engine.connect() as connection:
+        with translated(self._engine.url), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with translated(self.url), self._engine.begin() as connection:
+        with translated(self._engine.url), self._engine.execution_options(writing=True).begin() as connection:
             yield connection
 
     # -- studies -----------------------------------------------------------------------------------
 
+    def register(self, name: str) -> int:
+        """The id of the study of that name, made empty where there is none; then take its lease."""
+        with self._writing() as connection:
+            row = connection.execute(sa.select(study.c.id).where(study.c.name == name)).one_or_none()
+            if row is None:
+                texts = dict.fromkeys(("title", "question"), "") | dict.fromkeys(("spec", "tasks"), "{}")
+                values = {"name": name, "created_at": _now(), "updated_at": _now(), **texts}
+                insert = self._insert(study).on_conflict_do_nothing(index_elements=["name"])
+                connection.execute(insert, [values])
+                row = connection.execute(sa.select(study.c.id).where(study.c.name == name)).one()
+            return int(row.id)
+
     def save_study(
         self,
+        held: Lease,
         *,
-        name: str,
         title: str,
         question: str,
         spec: dict[str, Any],
         tasks: dict[str, dict[str, Any]],
         trials: Iterable[StudyTrial],
-    ) -> int:
-        """Store a study and link it to its trials, new ones waiting; returns its id.
+    ) -> None:
+        """Store what a study is and link it to its trials, new ones waiting.
 
-        A study of that name is updated: it then consists of exactly these trials. Trials that it
-        no longer has stay in the store, as other studies may share them.
+        The study then consists of exactly these trials. Trials that it no longer has stay in the
+        store, as other studies may share them.
+
+        Raises:
+            LeaseLost: another driver runs this study now; nothing was written.
         """
+        study_id = held.study_id
         fields = {
             "title": title,
             "question": question,
@@ -115,13 +131,8 @@ class Store:
             "updated_at": _now(),
         }
         with self._writing() as connection:
-            row = connection.execute(sa.select(study.c.id).where(study.c.name == name)).one_or_none()
-            if row is None:
-                inserted = connection.execute(study.insert().values(name=name, created_at=_now(), **fields))
-                study_id = int(inserted.inserted_primary_key[0])  # type: ignore[index]
-            else:
-                study_id = row.id
-                connection.execute(study.update().where(study.c.id == study_id).values(**fields))
+            leases.check(connection, held)
+            connection.execute(study.update().where(study.c.id == study_id).values(**fields))
             connection.execute(study_trial.delete().where(study_trial.c.study_id == study_id))
             position = 0
             for chunk in _chunks(trials):
@@ -139,7 +150,6 @@ class Store:
                 ]
                 connection.execute(study_trial.insert(), links)
                 position += len(chunk)
-        return study_id
 
     def _add_trials(self, connection: Connection, trials: Sequence[Trial]) -> dict[str, int]:
         rows = [
@@ -152,16 +162,20 @@ class Store:
             }
             for t in trials
         ]
-        if self._engine.dialect.name == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert
-        else:
-            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        connection.execute(insert(trial).on_conflict_do_nothing(index_elements=["key"]), rows)
+        connection.execute(self._insert(trial).on_conflict_do_nothing(index_elements=["key"]), rows)
         ids: dict[str, int] = {}
         for chunk in _chunks(t.key for t in trials):
             found = connection.execute(sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(chunk)))
             ids.update((row.key, row.id) for row in found)
         return ids
+
+    def _insert(self, table: sa.Table) -> Any:
+        """An INSERT that knows ON CONFLICT, which each dialect has its own class for."""
+        if self._engine.dialect.name == "sqlite":
+            from sqlalchemy.dialects.sqlite import insert
+        else:
+            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+        return insert(table)
 
     def studies(self) -> list[Row[Any]]:
         """Every study with its number of trials in each state, by name."""
@@ -340,6 +354,7 @@ def _final_figures(record: TrialRecord) -> dict[str, Any]:
         "max_earlier_test_accuracy": record.max_earlier_test_accuracy,
         "parameter_norm": last.parameter_norm,
         "distance": last.distance,
+        "clamped_share": last.clamped_share,
         "seconds": sum(row.seconds for row in record.epochs),
     }
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from robustness.store import Store
 from robustness.store.schema import epoch, study_trial, trial
+from robustness.store.schema import study as study_table
 from robustness.summary.outcome import Thresholds, classify
 from robustness.summary.tasks import TaskFacts, task_facts
 from robustness.trial import TaskConfig, TrialState
@@ -31,6 +32,7 @@ _FIGURES = (
     "max_earlier_test_accuracy",
     "parameter_norm",
     "distance",
+    "clamped_share",
     "seconds",
 )
 COLUMNS = (*_LABELS, "lr", "seed_index", "key", "state", "attempts", *_FIGURES)
@@ -113,10 +115,23 @@ def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
     return frame.astype(dict.fromkeys((*_FIGURES, "lr"), float))
 
 
-def trial_frame(study: Study) -> pd.DataFrame:
-    """Every trial with what was recorded; outcome, side and evidence are empty where not complete."""
+def trial_frame(store: Store, study: Study) -> pd.DataFrame:
+    """Every trial with all that was recorded: figures, config (JSON), last error, when it ended.
+
+    Outcome, side and evidence are empty where a trial is not complete.
+    """
+    query = (
+        sa.select(trial.c.key, trial.c.config, trial.c.error, trial.c.finished_at)
+        .join(study_trial, study_trial.c.trial_id == trial.c.id)
+        .join(study_table, study_table.c.id == study_trial.c.study_id)
+        .where(study_table.c.name == study.name)
+    )
+    with store.reading() as connection:
+        rest = pd.DataFrame.from_records(
+            connection.execute(query).all(), columns=["key", "config", "error", "finished_at"]
+        )
     labels = study.complete[["outcome", "side", "evidence", "skill", "score"]]
-    return study.trials.join(labels)
+    return study.trials.join(labels).merge(rest, on="key", how="left")
 
 
 def epoch_frame(store: Store, name: str) -> pd.DataFrame:

@@ -61,16 +61,23 @@ def seed_block_rate(
         confidence: of the interval.
 
     Returns:
-        BCa by scipy.stats.bootstrap; where all seeds agree (BCa is NaN) or there is one seed, the
-        interval of Wilson over the number of seeds, which is the number of independent units.
+        BCa by scipy.stats.bootstrap, percentiles where BCa is NaN. Where nothing or everything is
+        flagged, Wilson's interval over the seeds, the independent units: the bootstrap would state
+        certainty. Where all seeds have the same share in between, an interval of width zero (readers are
+        told that all seeds agree); with one seed, none.
     """
     hits_S = np.array([flags.sum() for flags in flags_S], dtype=float)
     sizes_S = np.array([len(flags) for flags in flags_S], dtype=float)
     k, n = int(hits_S.sum()), int(sizes_S.sum())
     if n == 0:
         return Rate(0, 0, math.nan, math.nan, math.nan)
-    if len(hits_S) == 1 or np.ptp(hits_S / sizes_S) == 0:
-        return _wilson_over_seeds(k, n, len(hits_S), confidence)
+    if k in (0, n):
+        bounds = wilson(len(hits_S) if k else 0, len(hits_S), confidence)
+        return Rate(k, n, k / n, bounds.low, bounds.high)
+    if len(hits_S) == 1:
+        return Rate(k, n, k / n, math.nan, math.nan)
+    if np.ptp(hits_S / sizes_S) == 0:
+        return Rate(k, n, k / n, k / n, k / n)
     result = stats.bootstrap(
         (hits_S, sizes_S),
         lambda hits, sizes, axis: hits.sum(axis) / sizes.sum(axis),
@@ -85,11 +92,3 @@ def seed_block_rate(
     if math.isnan(low) or math.isnan(high):
         low, high = np.quantile(result.bootstrap_distribution, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Rate(k, n, k / n, float(min(low, k / n)), float(max(high, k / n)))
-
-
-def _wilson_over_seeds(k: int, n: int, seeds: int, confidence: float) -> Rate:
-    """Wilson's interval for the share k / n as if it had been seen on `seeds` units."""
-    share, z2 = k / n, float(stats.norm.ppf((1 + confidence) / 2)) ** 2
-    centre = (share + z2 / (2 * seeds)) / (1 + z2 / seeds)
-    half = math.sqrt(z2 * (share * (1 - share) / seeds + z2 / (4 * seeds**2))) / (1 + z2 / seeds)
-    return Rate(k, n, share, max(centre - half, 0.0), min(centre + half, 1.0))

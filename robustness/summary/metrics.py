@@ -50,7 +50,8 @@ def cell_table(trials: pd.DataFrame, complete: pd.DataFrame) -> pd.DataFrame:
         cells[outcome] = (complete["outcome"] == outcome).groupby([complete[k] for k in keys]).sum()
     for side in ("diverged", "stalled"):
         cells[side] = (complete["side"] == side).groupby([complete[k] for k in keys]).sum()
-    selection = complete["validation_accuracy"].where(complete["outcome"] == "trained", 0.0)
+    # Selection looks at validation data alone; the outcome would bring the test set in.
+    selection = complete["validation_accuracy"].fillna(complete["chance"])
     cells["validation_median"] = selection.groupby([complete[k] for k in keys]).median()
     found = order.merge(cells, how="left", left_on=keys, right_index=True).reset_index(drop=True)
     counts = ["n", *OUTCOMES, "diverged", "stalled"]
@@ -83,7 +84,9 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame, rng: np.random.Genera
         group = by_row.get(key, complete.iloc[:0])
         flags = [(part["side"] == "diverged").to_numpy() for _, part in group.groupby("seed_index")]
         rate = seed_block_rate(flags, rng)
-        alive = row_cells[(row_cells["n"] > 0) & (row_cells["trained"] > 0)].sort_values("lr")
+        alive = row_cells[row_cells["n"] > 0].sort_values("lr")
+        if not row_cells["trained"].any():
+            alive = alive.iloc[:0]
         best = alive.iloc[int(alive["validation_median"].argmax())] if len(alive) else None
         found.append(
             {

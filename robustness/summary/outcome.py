@@ -91,7 +91,7 @@ def classify(
 
     Returns:
         A copy with the columns `skill`, `score` (S; chance where the trial did not train), `outcome`,
-        `side` (trained, diverged, stalled, unresolved), `evidence` (what a side rests on) and
+        `chance` (b), `side` (trained, diverged, stalled, unresolved), `evidence` (what a side rests on) and
         `reference_flagged` (the reference is the study's own best median, not the catalog's).
     """
     rules = thresholds or Thresholds()
@@ -101,6 +101,7 @@ def classify(
     reference_of = found["task"].map(references).astype(float)
     chance = np.array([f.chance for f in facts_of], dtype=float)
     constant_loss = np.array([f.constant_loss for f in facts_of], dtype=float)
+    found["chance"] = chance
     found["reference_flagged"] = [f.reference is None for f in facts_of]
     found["skill"] = (found["test_accuracy"] - chance) / (reference_of - chance)
     found["outcome"] = [

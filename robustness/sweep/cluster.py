@@ -13,9 +13,10 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from robustness.errors import RobustnessError
+from robustness.errors import RobustnessError, SpecError
+from robustness.spec import Resources
 
-__all__ = ["ray_session"]
+__all__ = ["ray_session", "require_resources"]
 
 # Ray and Tune read these when they are imported.
 _QUIET = {
@@ -47,13 +48,13 @@ def ray_session(address: str | None) -> Iterator[Path]:
     import ray
 
     # Short: Ray makes Unix sockets below it, whose paths hold at most 107 characters.
-    folder = Path(tempfile.mkdtemp(prefix="rb-"))
+    folder = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp" if os.path.isdir("/tmp") else None))
     local: dict[str, Any] = (
         {"include_dashboard": False, "_temp_dir": str(folder / "r")} if target == "local" else {}
     )
     try:
         ray.init(address=target, log_to_driver=False, logging_level=logging.ERROR, **local)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise RobustnessError(f"no Ray cluster at {target!r}: {error}") from None
     # Tune logs every dead worker with a traceback; the collector says it in a line.
@@ -76,3 +77,20 @@ def _require_listener(target: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except (OSError, OverflowError) as error:
         raise RobustnessError(f"no Ray cluster at {target!r}: {error}") from None
+
+
+def require_resources(resources: Resources) -> None:
+    """Check that some node can hold one trial; Tune would wait for it for ever.
+
+    Raises:
+        SpecError: none can; the text gives the largest there is.
+    """
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for field, name, wanted in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
+        most = max((node.get(name, 0.0) for node in nodes), default=0.0)
+        if wanted > most:
+            raise SpecError.of(
+                f"resources.{field}", f"must be <= {most:g}, what the largest node has, got {wanted:g}"
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,30 +26,22 @@ CLUSTER_LOOK_SECONDS = 5.0
 
 
 class StopFlag(tune.Stopper):
-    """Stops the whole sweep when it is set, from a signal or because the store failed."""
+    """Stops the whole sweep once an event is set, by a signal or because the store failed."""
 
-    def __init__(self) -> None:
-        """Not set."""
-        self._event = threading.Event()
-
-    def set(self) -> None:
-        """Ask the sweep to stop."""
-        self._event.set()
-
-    def is_set(self) -> bool:
-        """Whether it was asked to stop."""
-        return self._event.is_set()
+    def __init__(self, event: threading.Event | None = None) -> None:
+        """Watch the event."""
+        self._event = event or threading.Event()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Never a single ray trial."""
         return False
 
     def stop_all(self) -> bool:
-        """Everything, once the flag is set."""
-        return self.is_set()
+        """Everything, once the event is set."""
+        return self._event.is_set()
 
     def __reduce__(self) -> tuple[type[StopFlag], tuple[()]]:
-        """As for `Collector`: the copy in Tune's snapshot is a fresh flag."""
+        """As for `Collector`: the copy in Tune's snapshot watches nothing."""
         return StopFlag, ()
 
 
@@ -57,7 +50,8 @@ class Collector(tune.Callback):
 
     Attributes:
         complete: keys stored as complete.
-        failures: last error of each trial whose execution failed.
+        failures: last error of each trial whose execution failed and that is not complete since.
+        attempts: how often the execution of each trial failed.
         error: why the sweep had to stop (the store failed, the lease was lost); None while all is well.
     """
 
@@ -66,7 +60,7 @@ class Collector(tune.Callback):
         store: Store,
         lease: Lease,
         progress: SweepProgress,
-        stop: StopFlag,
+        stop: threading.Event,
         is_diverged: Callable[[TrialRecord], bool],
     ) -> None:
         """Write with `lease`; set `stop` when writing is no longer possible."""
@@ -78,11 +72,23 @@ class Collector(tune.Callback):
         self._looked = time.monotonic()
         self.complete: set[str] = set()
         self.failures: dict[str, str] = {}
+        self.attempts: Counter[str] = Counter()
+        self._failed_now: set[str] = set()
         self.error: RobustnessError | None = None
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         """Tune pickles its experiment to restore it later; we never do, so the copy does nothing."""
         return tune.Callback, ()
+
+    def begin_round(self) -> None:
+        """Trials that failed before are tried again."""
+        self._progress.retry(len(self.failures))
+        self._failed_now.clear()
+
+    def give_up(self, error: RobustnessError) -> None:
+        """Stop the sweep; the first reason counts."""
+        self.error = self.error or error
+        self._stop.set()
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune would wait for ever for a cluster that is gone."""
@@ -90,10 +96,12 @@ class Collector(tune.Callback):
             return
         self._looked = time.monotonic()
         if not any(node["Alive"] for node in ray.nodes()):
-            self.error = self.error or RobustnessError(
-                "the Ray cluster is gone (no node is alive); everything finished is stored, the same command goes on"
+            self.give_up(
+                RobustnessError(
+                    "the Ray cluster is gone (no node is alive); everything finished is stored, "
+                    "the same command goes on"
+                )
             )
-            self._stop.set()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A list of trials went to a worker."""
@@ -117,7 +125,7 @@ class Collector(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker died: the trial that it was training failed; those behind it were never begun."""
         self._progress.say("a worker died; the trial that it was training is tried again")
-        left = [key for key in _keys(trial) if key not in self.complete and key not in self.failures]
+        left = [key for key in _keys(trial) if key not in self.complete and key not in self._failed_now]
         self._progress.running(1 - len(left))
         if left:
             file = Path(trial.error_file) if trial.error_file else None
@@ -127,6 +135,8 @@ class Collector(tune.Callback):
     def _fail(self, key: str, text: str) -> None:
         if self._write(lambda: self._store.fail(self._lease, [FailedAttempt(key, text)])):
             self.failures[key] = text
+            self.attempts[key] += 1
+            self._failed_now.add(key)
             self._progress.count(failed=1)
 
     def _write(self, action: Callable[[], None]) -> bool:
@@ -136,8 +146,7 @@ class Collector(tune.Callback):
             action()
         except RobustnessError as error:
             # Nothing may be acknowledged that is not on the disk.
-            self.error = error
-            self._stop.set()
+            self.give_up(error)
             return False
         return True
 

@@ -64,6 +64,10 @@ class SweepProgress:
         elif not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
+    def retry(self, failed: int) -> None:
+        """Trials that failed are run again: they no longer count as failed."""
+        self._failed -= failed
+
     def start_clock(self) -> None:
         """Ray is up: rates count from here."""
         self._began = time.monotonic()

@@ -12,15 +12,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robustness.errors import Interrupted, RobustnessError
-from robustness.spec import Resources
-from robustness.store import Lease, Store
+from robustness.errors import Interrupted, LeaseLost, RobustnessError, StoreError
+from robustness.spec import Grid, Resources, StudySpec
+from robustness.store import Lease, Store, StudyTrial
 from robustness.store.lease import LEASE_SECONDS
 from robustness.sweep.progress import SweepProgress
 from robustness.trial import Trial, TrialState
@@ -57,20 +57,20 @@ class RunSummary:
 
 def run_study(
     store: Store,
-    name: str,
+    study: StudySpec,
+    grid: Grid,
     *,
-    resources: Resources,
     root: Path,
     address: str | None = None,
     max_failures: int = 2,
     quiet: bool = False,
 ) -> RunSummary:
-    """Run the trials of a stored study that are not complete.
+    """Store a study and run its trials that are not complete.
 
     Args:
-        store: where it is, and where results go.
-        name: the study.
-        resources: of one trial.
+        store: where results are and go.
+        study: what the user wrote.
+        grid: its trials.
         root: the folder with the data sets, on every node.
         address: of a Ray cluster; None is RAY_ADDRESS or this machine.
         max_failures: how often a trial whose execution fails is tried again.
@@ -78,25 +78,33 @@ def run_study(
 
     Raises:
         Interrupted: by SIGINT or SIGTERM; everything finished is stored.
-        LeaseHeld: another driver is running this study.
+        LeaseHeld: another driver is running this study; nothing was written.
         LeaseLost: another driver took it over.
+        SpecError: no node of the cluster can hold a trial.
         StoreError: the store failed; what was acknowledged is in it.
     """
-    study_id = store.study(name).id
-    with _leased(store, study_id) as lease:
+    with _leased(store, store.register(study.name)) as lease:
+        store.save_study(
+            lease,
+            title=study.title,
+            question=study.question,
+            spec=study.model_dump(mode="json"),
+            tasks={task.label: task.config.as_dict() for task in grid.tasks},
+            trials=(StudyTrial(trial, *labels) for trial, labels in grid.trials()),
+        )
         store.requeue(lease)
-        todo = store.unfinished(study_id)
-        total = sum(store.counts(study_id).values())
+        todo = store.unfinished(lease.study_id)
         seconds = 0.0
-        with SweepProgress(len(todo), reused=total - len(todo), quiet=quiet) as progress:
+        with SweepProgress(len(todo), reused=grid.trial_count - len(todo), quiet=quiet) as progress:
             if todo:
-                seconds = _run(store, lease, todo, resources, root, address, max_failures, progress)
-        counts = store.counts(study_id)
-    reused = total - len(todo)
+                sweep = _Sweep(store, lease, study.resources, root, max_failures, progress)
+                seconds = sweep.run(todo, address)
+        counts = store.counts(lease.study_id)
+    reused = grid.trial_count - len(todo)
     new = counts[TrialState.COMPLETE] - reused
     return RunSummary(
-        study=name,
-        trials=total,
+        study=study.name,
+        trials=grid.trial_count,
         complete=counts[TrialState.COMPLETE],
         failed=counts[TrialState.FAILED],
         reused=reused,
@@ -105,80 +113,97 @@ def run_study(
     )
 
 
-def _run(
-    store: Store,
-    lease: Lease,
-    todo: list[Trial],
-    resources: Resources,
-    root: Path,
-    address: str | None,
-    max_failures: int,
-    progress: SweepProgress,
-) -> float:
-    """All rounds, in one Ray session; seconds from after Ray's start."""
-    from robustness.sweep.cluster import ray_session
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """What all rounds of one run share."""
 
-    with ray_session(address) as folder:
-        from robustness.sweep.collector import Collector, StopFlag, diverged_test
+    store: Store
+    lease: Lease
+    resources: Resources
+    root: Path
+    max_failures: int
+    progress: SweepProgress
 
-        stop = StopFlag()
-        began = time.monotonic()
-        progress.start_clock()
-        collector = Collector(store, lease, progress, stop, diverged_test(todo))
-        with _stop_on_signals(stop), _renewing(store, lease, stop):
-            left = todo
-            for _ in range(max_failures + 1):
-                _tune(left, resources, root, collector, stop, folder)
-                # A dead worker's untouched trials come back too, so a round may end without a failure.
-                left = [trial for trial in left if trial.key not in collector.complete]
-                if not left or stop.is_set():
-                    break
-                progress.count(failed=-len(collector.failures))
-                retried, collector.failures = collector.failures, {}
-            else:
-                collector.failures = retried
-        seconds = time.monotonic() - began
-    if collector.error is not None:
-        raise collector.error
-    if stop.is_set():
-        raise Interrupted(
-            f"stopped; {len(collector.complete):,} of {len(todo):,} trials were finished and are stored. "
-            "The same command goes on from there."
+    def run(self, todo: list[Trial], address: str | None) -> float:
+        """All rounds, in one Ray session; seconds from after Ray's start."""
+        from robustness.sweep.cluster import ray_session, require_resources
+
+        stop = threading.Event()
+        with _stop_on_signals(stop), ray_session(address) as folder:
+            from robustness.sweep.collector import Collector, diverged_test
+
+            require_resources(self.resources)
+            began = time.monotonic()
+            self.progress.start_clock()
+            collector = Collector(self.store, self.lease, self.progress, stop, diverged_test(todo))
+            with _renewing(self.store, self.lease, collector.give_up):
+                self._rounds(todo, collector, stop, folder)
+            seconds = time.monotonic() - began
+        if collector.error is not None:
+            raise collector.error
+        if stop.is_set():
+            raise Interrupted(
+                f"stopped; {len(collector.complete):,} of {len(todo):,} trials were finished and are stored. "
+                "The same command goes on from there."
+            )
+        for text in dict.fromkeys(collector.failures.values()):
+            print(f"\na trial failed {self.max_failures + 1} times:\n{text}", file=sys.stderr)
+        return seconds
+
+    def _rounds(self, todo: list[Trial], collector: Any, stop: threading.Event, folder: Path) -> None:
+        """Deal what is left until every trial is complete or has failed too often.
+
+        A trial that failed before gets a list of its own: if it takes its worker along again, it takes
+        no others.
+        """
+        left = todo
+        while left and not stop.is_set():
+            collector.begin_round()
+            fresh = [trial for trial in left if not collector.attempts[trial.key]]
+            suspects = [[trial] for trial in left if collector.attempts[trial.key]]
+            self._tune(fresh, suspects, collector, stop, folder)
+            left = [
+                trial
+                for trial in left
+                if trial.key not in collector.complete and collector.attempts[trial.key] <= self.max_failures
+            ]
+
+    def _tune(
+        self,
+        fresh: list[Trial],
+        suspects: list[list[Trial]],
+        collector: Any,
+        stop: threading.Event,
+        folder: Path,
+    ) -> None:
+        """One round through ray.tune.Tuner."""
+        import ray
+        from ray import tune
+
+        from robustness.sweep.collector import StopFlag
+        from robustness.sweep.trainable import TrialList
+
+        common = {
+            "root": str(self.root.absolute()),
+            "device": "cuda" if self.resources.gpus else "cpu",
+            "threads": self.resources.cpus,
+        }
+        slots = max(int(ray.cluster_resources().get("CPU", 1) // self.resources.cpus), 1)
+        lists = [
+            {"keys": [t.key for t in part], "trials": [t.as_dict() for t in part], **common}
+            for part in [*_dealt(fresh, slots), *suspects]
+        ]
+        tuner = tune.Tuner(
+            tune.with_resources(TrialList, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
+            param_space={"batch": tune.grid_search(lists)},
+            tune_config=tune.TuneConfig(
+                reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id
+            ),
+            run_config=tune.RunConfig(
+                name="sweep", storage_path=str(folder), callbacks=[collector], stop=StopFlag(stop), verbose=0
+            ),
         )
-    for text in dict.fromkeys(collector.failures.values()):
-        print(f"\na trial failed {max_failures + 1} times:\n{text}", file=sys.stderr)
-    return seconds
-
-
-def _tune(
-    trials: Sequence[Trial], resources: Resources, root: Path, collector: Any, stop: Any, folder: Path
-) -> None:
-    """One round: the trials in lists through ray.tune.Tuner."""
-    import ray
-    from ray import tune
-
-    from robustness.sweep.trainable import TrialList
-
-    common = {
-        "root": str(root.absolute()),
-        "device": "cuda" if resources.gpus else "cpu",
-        "threads": resources.cpus,
-    }
-    slots = max(int(ray.cluster_resources().get("CPU", 1) // resources.cpus), 1)
-    lists = [
-        {"keys": [t.key for t in part], "trials": [t.as_dict() for t in part], **common}
-        for part in _dealt(trials, slots)
-    ]
-    trainable = tune.with_resources(TrialList, {"cpu": resources.cpus, "gpu": resources.gpus})
-    tuner = tune.Tuner(
-        trainable,
-        param_space={"batch": tune.grid_search(lists)},
-        tune_config=tune.TuneConfig(reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id),
-        run_config=tune.RunConfig(
-            name="sweep", storage_path=str(folder), callbacks=[collector], stop=stop, verbose=0
-        ),
-    )
-    tuner.fit()
+        tuner.fit()
 
 
 def _dealt(trials: Sequence[Trial], slots: int) -> Iterator[list[Trial]]:
@@ -195,21 +220,27 @@ def _leased(store: Store, study_id: int) -> Iterator[Lease]:
     try:
         yield lease
     finally:
-        store.release(lease)
+        # Where the store itself failed, the first error is the one to tell; the lease runs out by itself.
+        with suppress(StoreError):
+            store.requeue(lease)
+            store.release(lease)
 
 
 @contextmanager
-def _renewing(store: Store, lease: Lease, stop: Any) -> Iterator[None]:
-    """Renew the lease while trials are long; stop the sweep when it is lost."""
+def _renewing(store: Store, lease: Lease, give_up: Callable[[RobustnessError], None]) -> Iterator[None]:
+    """Renew the lease while trials are long; stop the sweep when it is lost, or cannot be renewed in time."""
     ended = threading.Event()
 
     def renew() -> None:
+        renewed = time.monotonic()
         while not ended.wait(LEASE_SECONDS / 3):
             try:
                 store.renew(lease)
-            except RobustnessError:
-                stop.set()  # the next write says why
-                return
+                renewed = time.monotonic()
+            except RobustnessError as error:
+                if isinstance(error, LeaseLost) or time.monotonic() - renewed > LEASE_SECONDS:
+                    give_up(error)
+                    return
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()
@@ -221,7 +252,7 @@ def _renewing(store: Store, lease: Lease, stop: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _stop_on_signals(stop: Any) -> Iterator[None]:
+def _stop_on_signals(stop: threading.Event) -> Iterator[None]:
     """SIGINT and SIGTERM stop the sweep cleanly; elsewhere than in the main thread they are not ours."""
     if threading.current_thread() is not threading.main_thread():
         yield

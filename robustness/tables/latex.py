@@ -23,6 +23,8 @@ _SPECIALS = {
     "±": r"$\pm$",
     "–": "--",
     "≤": r"$\leq$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
 }
 
 
@@ -38,6 +40,9 @@ def escape_latex(text: str) -> str:
 def write_latex(layout: TableLayout) -> str:
     """A table environment; needs the package booktabs."""
     rows = [[escape_latex(text) for text in row] for row in layout.rows]
+    for row in rows:
+        # A row's `\\\\` would take a star or a bracket at the start of the next one for its argument.
+        row[0] = f"{{}}{row[0]}" if row[0][:1] in ("*", "[") else row[0]
     frame = pd.DataFrame(rows, columns=[escape_latex(column) for column in layout.columns])
     styler = Styler(frame, escape=None).hide(axis="index")
 

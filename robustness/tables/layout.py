@@ -74,7 +74,7 @@ def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
         f"{(study.title or study.name).rstrip('.')}{'' if study.title.endswith('?') else '.'} Test accuracy of the final epoch, mean ± standard deviation over n seeds, at the "
         "learning rate with the best median validation accuracy; a trial that did not train counts at chance. "
         f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds} whole seeds "
-        "(where all agree, Wilson's over the seeds). "
+        "(Wilson's over the seeds where none or all diverged; of width zero where all seeds agree). "
         f"Budget: {'; '.join(budgets)}. Rule version {study.thresholds.version}, "
         f"skill floor {study.thresholds.skill_floor:g}. Best in bold."
     )
@@ -96,6 +96,6 @@ def _texts(row: pd.Series) -> tuple[str, ...]:
         accuracy,
         str(int(row["tuned_n"])),
         "–" if nothing else f"{100 * row['divergence_rate']:.1f}",
-        "–" if nothing else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
+        "–" if nothing or math.isnan(row["low"]) else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
         f"{int(row['diverged'])}/{int(row['n'])}",
     )

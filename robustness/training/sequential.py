@@ -8,20 +8,24 @@ What is recorded, and what counts as dying, is defined here; see `robustness.tri
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  torch's own convention
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from robustness import seeds
 from robustness.catalog import MODELS
 from robustness.inits import initialize
-from robustness.optimizers import build_optimizer
+from robustness.optimizers import INSGD, build_optimizer
+from robustness.optimizers.schedules import factor
 from robustness.tasks import Dataset, Split, augment, build_model, load
 from robustness.tasks.models.layers import Dropout
 from robustness.trial import EpochRecord, Trial, TrialRecord
@@ -53,13 +57,14 @@ def train(
         DataMissing: the data set's files are not under `root`.
     """
     task = trial.cell.task
-    dataset = load(task.data, root, device, dtype)
+    dataset = scaled(load(task.data, root, device, dtype), task.input_scale)
     model = build_model(task)
     initialize(model, trial.cell.init, lambda name: seeds.weight_generator(trial, name))
     model = model.to(device, dtype)
     if MODELS.get(task.model.name).has_convolutions:
         model = model.to(memory_format=torch.channels_last)  # 1.4 to 1.7 times faster on CPUs
     optimizer = build_optimizer(trial.cell.optimizer, model, trial.cell.lr)
+    recipe = _Recipe(trial, optimizer, model, len(dataset.train) // task.batch_size)
     start = [p.detach().clone() for p in model.parameters()]
     l0 = _initial_loss(model, dataset.train)
 
@@ -68,8 +73,11 @@ def train(
     steps = len(dataset.train) // task.batch_size
     for epoch in range(1, task.epochs + 1):
         began = time.perf_counter()
-        losses = _epoch(trial, epoch, model, optimizer, dataset.train)
+        recipe.mode(training=True)
+        losses = _epoch(trial, epoch, model, recipe, dataset.train)
+        recipe.mode(training=False)
         row, bad_step = _measure(epoch, losses, steps, model, start, dataset, began)
+        row = dataclasses.replace(row, clamped_share=clamped_share(optimizer))
         rows.append(row)
         if on_epoch is not None:
             on_epoch(row)
@@ -79,7 +87,53 @@ def train(
     return TrialRecord(key=trial.key, l0=l0, first_nonfinite_step=first_nonfinite, epochs=tuple(rows))
 
 
-def _epoch(trial: Trial, epoch: int, model: nn.Module, optimizer: Optimizer, train: Split) -> list[float]:
+class _Recipe:
+    """An optimizer with its schedule, warm-up and clipping, which are the trainer's part."""
+
+    def __init__(self, trial: Trial, optimizer: Optimizer, model: nn.Module, steps_an_epoch: int) -> None:
+        arguments: dict[str, Any] = dict(trial.cell.optimizer.arguments)
+        self._optimizer = optimizer
+        self._clip: float = arguments["clip_norm"]
+        self._parameters = list(model.parameters())
+        epochs = trial.cell.task.epochs
+        self._scheduler = None
+        if arguments["schedule"] != "constant" or arguments["warmup_epochs"]:
+            self._scheduler = LambdaLR(
+                optimizer, lambda step: factor(arguments, step, steps_an_epoch, epochs)
+            )
+
+    def step(self, loss: Tensor) -> None:
+        """One optimizer step on this loss."""
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self._clip:
+            nn.utils.clip_grad_norm_(self._parameters, self._clip)
+        self._optimizer.step()
+        if self._scheduler is not None:
+            self._scheduler.step()
+
+    def mode(self, *, training: bool) -> None:
+        """Schedule-free optimizers hold other weights while evaluating."""
+        switch = getattr(self._optimizer, "train" if training else "eval", None)
+        if switch is not None:
+            switch()
+
+
+def scaled(dataset: Dataset, scale: float) -> Dataset:
+    """The data set with all inputs times `scale`; itself where that is 1."""
+    if scale == 1:
+        return dataset
+    return Dataset(
+        *(Split(s.inputs * scale, s.labels) for s in (dataset.train, dataset.validation, dataset.test))
+    )
+
+
+def clamped_share(optimizer: Optimizer) -> float:
+    """What INSGD's preset `released` clamped in the last step; NaN for every other optimizer."""
+    return optimizer.clamped_share() if isinstance(optimizer, INSGD) else math.nan
+
+
+def _epoch(trial: Trial, epoch: int, model: nn.Module, recipe: _Recipe, train: Split) -> list[float]:
     """One pass over the training set; the loss of each step, up to the first that is not finite."""
     task = trial.cell.task
     device = train.inputs.device
@@ -97,9 +151,7 @@ def _epoch(trial: Trial, epoch: int, model: nn.Module, optimizer: Optimizer, tra
         if images is not None:
             inputs = augment(inputs, task.augment, images)
         loss = F.cross_entropy(model(_laid_out(inputs)), train.labels[index_B])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        recipe.step(loss)
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
             break
@@ -144,6 +196,7 @@ def _measure(
         test_accuracy=test_accuracy,
         parameter_norm=norm,
         distance=distance,
+        clamped_share=nan,
         seconds=time.perf_counter() - began,
     )
     return row, bad_step
@@ -164,7 +217,8 @@ def _evaluate(model: nn.Module, split: Split) -> tuple[float, float]:
         split.inputs.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True
     ):
         logits = model(_laid_out(inputs))
-        loss += F.cross_entropy(logits, labels, reduction="sum").item()
+        # Means, added in float64: a float32 sum overflows long before the mean does.
+        loss += F.cross_entropy(logits, labels).item() * len(labels)
         correct += (logits.argmax(1) == labels).sum().item()
     return loss / len(split), correct / len(split)
 
@@ -186,7 +240,7 @@ def _initial_loss(model: nn.Module, train: Split) -> float:
     for inputs, labels in zip(
         train.inputs[:size].tensor_split(chunks), train.labels[:size].tensor_split(chunks), strict=True
     ):
-        total += F.cross_entropy(model(_laid_out(inputs)), labels, reduction="sum").item()
+        total += F.cross_entropy(model(_laid_out(inputs)), labels).item() * len(labels)
     return total / size
 
 

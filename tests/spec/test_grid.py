@@ -121,6 +121,7 @@ def test_toml_yaml_and_json_say_the_same(tmp_path: Path) -> None:
 
 
 def test_yaml_reads_numbers_as_people_write_them() -> None:
+    assert read_text("a: 010", "yaml") == {"a": 10}
     read = read_text("a: 1e-4\nb: no\nc: 2026-01-01\nd: 0.5\ne: true\nf: 3\ng: null\nh: .5\n", "yaml")
     assert read == {"a": 1e-4, "b": "no", "c": "2026-01-01", "d": 0.5, "e": True, "f": 3, "g": None, "h": 0.5}
 
@@ -133,6 +134,7 @@ def test_yaml_reads_numbers_as_people_write_them() -> None:
         ("tasks.0.epochs = 1", ("tasks", 0, "epochs"), 1),
         ("search.lr=[0.1, 1.0]", ("search", "lr"), [0.1, 1.0]),
         ("search.lr={low=0.1, high=1, points=3}", ("search", "lr"), {"low": 0.1, "high": 1, "points": 3}),
+        ("search.seeds=" + "9" * 5_000, ("search", "seeds"), "9" * 5_000),
         ("title=What is it?", ("title",), "What is it?"),
         ("resources.cpus=2", ("resources", "cpus"), 2),
     ],

@@ -51,9 +51,22 @@ def test_the_limit_of_cells_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> Non
     study = parse(spec())
     with pytest.raises(SpecError, match="at most 1 cells"):
         expand(study, max_cells=1)
-    monkeypatch.setenv("ROBUSTNESS_MAX_CELLS", "1")
-    with pytest.raises(SpecError, match="at most 1 cells"):
-        expand(study)
+    for value, words in (("1", "at most 1 cells"), ("100,000", "must be a whole number, got '100,000'")):
+        monkeypatch.setenv("ROBUSTNESS_MAX_CELLS", value)
+        with pytest.raises(SpecError, match=words):
+            expand(study)
+
+
+def test_an_error_shows_what_a_file_held_without_sending_it_to_the_terminal() -> None:
+    text = str(refusal({"\x1b[31m" + "x" * 1_000: 1}))
+    assert "\x1b" not in text
+    assert "\\x1b[31m" in text
+
+
+def test_thousands_of_problems_are_cut_short() -> None:
+    text = str(refusal({"optimizers": [{"name": "sgd", "momentum": ["x" * 1_000] * 5_000}]}))
+    assert text.endswith("and 4,980 more")
+    assert len(text) < 10_000
 
 
 @pytest.mark.parametrize("ending", ["txt", ""])
@@ -82,7 +95,18 @@ def test_a_folder_is_refused_as_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "assignment", ["search.seeds", "=3", "tasks[7].epochs=3", "tasks.epochs=3", "name.x=3", "[0]=1"]
+    "assignment",
+    [
+        "search.seeds",
+        "=3",
+        "tasks[7].epochs=3",
+        "tasks.epochs=3",
+        "name.x=3",
+        "[0]=1",
+        "tasks[²].epochs=1",
+        "tasks[" + "9" * 5_000 + "]=1",
+        "search.seeds=3\nname=1",
+    ],
 )
 def test_an_override_that_leads_nowhere_is_refused(assignment: str) -> None:
     with pytest.raises(SpecError, match="--set"):

@@ -136,7 +136,9 @@ def test_two_studies_share_their_trials(store: Store) -> None:
 
 def test_saving_a_study_again_replaces_its_trials_and_loses_no_result(store: Store) -> None:
     study_id = save(store)
-    store.finish(store.acquire(study_id), [record(t) for t in trials()])
+    held = store.acquire(study_id)
+    store.finish(held, [record(t) for t in trials()])
+    store.release(held)
     assert save(store, search={"seeds": 1}) == study_id
     assert states(store, study_id) == {"complete": 2}
     save(store)
@@ -158,6 +160,30 @@ def test_a_lease_held_by_a_live_process_is_refused(store: Store) -> None:
     store.acquire(study_id)
     with pytest.raises(LeaseHeld, match="another driver"):
         store.acquire(study_id)
+
+
+def test_a_study_that_another_driver_runs_is_not_rewritten(store: Store) -> None:
+    study_id = save(store)
+    store.acquire(study_id)
+    with pytest.raises(LeaseHeld):
+        save(store, title="other", search={"seeds": 1})
+    assert store.study("small").title == ""
+    assert states(store, study_id) == {"waiting": 4}
+
+
+def test_two_programs_may_make_one_store_at_once(store_url: str) -> None:
+    outcomes: list[int] = []
+
+    def make() -> None:
+        with open_store(store_url, create=True) as opened:
+            outcomes.append(save(opened, name=f"s{threading.get_ident()}"))
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [1, 2, 3, 4]
 
 
 def test_a_released_lease_can_be_taken_and_the_old_token_writes_nothing(store: Store) -> None:
@@ -248,7 +274,35 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         open_store(str(path), create=True)
 
 
-@pytest.mark.parametrize("url", ["mysql://x/y", "sqlite//x", "mssql://x", "http://x"])
+def test_an_empty_file_is_not_taken_for_a_new_store(tmp_path: Path) -> None:
+    (tmp_path / "store.db").touch()
+    with pytest.raises(StoreDamaged, match="empty file"):
+        open_store(str(tmp_path / "store.db"), create=True)
+
+
+def test_a_password_is_not_shown() -> None:
+    with pytest.raises(StoreError) as caught:
+        open_store("postgresql://user:secret@127.0.0.1:1/nothing")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        ":memory:",
+        "sqlite://",
+        "sqlite+aiosqlite:///x.db",
+        "postgresql+asyncpg://x/y",
+        ".",
+        "x" * 300,
+        "a\0b",
+        "mysql://x/y",
+        "sqlite//x",
+        "mssql://x",
+        "http://x",
+    ],
+)
 def test_another_kind_of_url_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((SpecError, StoreMissing)):

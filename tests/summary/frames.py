@@ -35,6 +35,7 @@ def trial(**changes: Any) -> dict[str, Any]:
         "max_earlier_test_accuracy": 0.94,
         "parameter_norm": 5.0,
         "distance": 1.0,
+        "clamped_share": math.nan,
         "seconds": 0.1,
         **changes,
     }

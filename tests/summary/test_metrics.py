@@ -63,6 +63,10 @@ def test_an_interval_by_seeds_holds_its_rate(flags: list[list[bool]]) -> None:
     blocks = [np.array(block) for block in flags]
     rate = seed_block_rate(blocks, rng())
     assert rate.value == np.concatenate(blocks).mean()
+    if len(blocks) == 1 and 0 < rate.value < 1:
+        assert math.isnan(rate.low)
+        assert math.isnan(rate.high)
+        return
     assert 0 <= rate.low <= rate.value <= rate.high <= 1
     assert rate == seed_block_rate(blocks, rng())
 
@@ -73,6 +77,12 @@ def test_seeds_that_agree_still_leave_doubt() -> None:
     five = seed_block_rate([np.zeros(20, dtype=bool)] * 5, rng())
     assert (five.low, five.high) == pytest.approx((wilson(0, 5).low, wilson(0, 5).high))
     assert one.high == pytest.approx(wilson(0, 1).high)
+
+
+def test_seeds_that_agree_in_between_give_no_wider_an_interval_than_seeds_that_differ() -> None:
+    agree = seed_block_rate([np.arange(9) < 3] * 5, rng())
+    differ = seed_block_rate([np.arange(9) < 3] * 4 + [np.arange(9) < 4], rng())
+    assert agree.high - agree.low == 0 < differ.high - differ.low
 
 
 def test_whole_seeds_give_wider_intervals_than_single_trials() -> None:
@@ -132,6 +142,15 @@ def test_the_tuned_learning_rate_is_chosen_on_validation_and_reported_on_test() 
         {"lr": 1.0, "validation_accuracy": 0.91, "test_accuracy": 0.8},
     )
     assert (rows["tuned_lr"].iloc[0], rows["score_mean"].iloc[0]) == (1.0, 0.8)
+
+
+def test_the_test_set_has_no_say_in_what_is_tuned() -> None:
+    """The best learning rate on validation data is tuned even where bad luck on test data hides its training."""
+    _, rows = tables(
+        {"lr": 0.1, "validation_accuracy": 0.4, "test_accuracy": 0.1},
+        {"lr": 0.2, "validation_accuracy": 0.35, "test_accuracy": 0.6},
+    )
+    assert rows["tuned_lr"].iloc[0] == 0.1
 
 
 def test_of_equal_learning_rates_the_smaller_is_tuned() -> None:

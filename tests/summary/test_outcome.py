@@ -178,6 +178,7 @@ def test_the_facts_of_a_task_come_from_the_catalog() -> None:
         epochs=1,
         batch_size=1,
         augment="none",
+        input_scale=1.0,
     )
     facts = task_facts(task)
     assert (facts.chance, facts.test_size, facts.reference) == (0.1, 10_000, 0.88)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -215,6 +216,20 @@ def ray_workers_of(driver: int) -> list[int]:
 
     below = psutil.Process(driver).children(recursive=True)
     return [p.pid for p in below if p.cmdline() and "Trainable" in p.cmdline()[0]]
+
+
+def test_resources_that_no_node_has_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    done = subprocess.run(
+        [PROGRAM, "run", str(path), "--store", str(tmp_path / "s.db"), "--set", "resources.cpus=1000"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert re.search(
+        r"error: resources.cpus: must be <= \d+, what the largest node has, got 1000", done.stderr
+    )
 
 
 def test_a_cluster_that_is_not_there_is_an_error_in_words(tmp_path: Path) -> None:

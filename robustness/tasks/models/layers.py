@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Dropout", "norm_layer"]
+__all__ = ["Dropout", "activation_layer", "norm_layer"]
 
 
 def norm_layer(kind: str, channels: int, *, images: bool) -> nn.Module:
@@ -23,6 +23,11 @@ def norm_layer(kind: str, channels: int, *, images: bool) -> nn.Module:
     if channels % 4:
         raise ValueError(f"norm = group needs channels in multiples of 4, got {channels}")
     return nn.GroupNorm(channels // 4, channels)
+
+
+def activation_layer(kind: str) -> nn.Module:
+    """A nonlinearity: `relu` or `tanh`."""
+    return nn.ReLU() if kind == "relu" else nn.Tanh()
 
 
 class Dropout(nn.Module):

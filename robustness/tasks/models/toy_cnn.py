@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  torch's own convention
 
-from robustness.tasks.models.layers import Dropout, norm_layer
+from robustness.tasks.models.layers import Dropout, activation_layer, norm_layer
 
 __all__ = ["ToyCNN"]
 
@@ -17,7 +16,9 @@ class ToyCNN(nn.Module):
     the last three; dropout stands before the last ReLU. Convolutions have no biases.
     """
 
-    def __init__(self, *, shape: tuple[int, ...], classes: int, norm: str, dropout: float) -> None:
+    def __init__(
+        self, *, shape: tuple[int, ...], classes: int, norm: str, dropout: float, activation: str
+    ) -> None:
         """Build for images of `shape` (channels, height, width)."""
         super().__init__()
         channels, height, width = shape
@@ -32,14 +33,15 @@ class ToyCNN(nn.Module):
         self.middle = conv(16, 32)
         self.last = conv(32, 64)
         self.dropout = Dropout(dropout)
+        self.activation = activation_layer(activation)
         side = [-(-size // 8) for size in (height, width)]  # halved three times, rounded up
         self.head = nn.Linear(64 * side[0] * side[1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, C, H, W)."""
         x = self.stem(x)
-        x = F.relu(self.branch(x)) + self.shortcut(x)
-        x = F.relu(self.middle(x))
-        x = F.relu(self.dropout(self.last(x)))
+        x = self.activation(self.branch(x)) + self.shortcut(x)
+        x = self.activation(self.middle(x))
+        x = self.activation(self.dropout(self.last(x)))
         logits: Tensor = self.head(x.flatten(1))
         return logits

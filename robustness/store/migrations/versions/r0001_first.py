@@ -17,6 +17,7 @@ _EPOCH_FIGURES = (
     "test_accuracy",
     "parameter_norm",
     "distance",
+    "clamped_share",
     "seconds",
 )
 _FINAL_FIGURES = (
@@ -29,6 +30,7 @@ _FINAL_FIGURES = (
     "max_earlier_test_accuracy",
     "parameter_norm",
     "distance",
+    "clamped_share",
     "seconds",
 )
 
