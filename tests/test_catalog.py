@@ -124,6 +124,11 @@ def test_a_model_has_the_parameters_of_its_definition(model: str, parameters: in
     assert sum(weights) == parameters + (0 if norm == "none" else 2 * normed)
 
 
+def test_resnet20_has_its_published_size() -> None:
+    task = expand(parse(spec(task={"model": "resnet20", "data": "cifar10", "norm": "batch"}))).tasks[0].config
+    assert sum(p.numel() for p in build_model(task).parameters()) == 269_722
+
+
 def test_the_class_shares_make_an_entropy() -> None:
     for entry in DATASETS:
         facts = entry.facts({a.name: a.default for a in entry.arguments})

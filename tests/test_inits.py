@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from robustness.catalog import INITS
 from robustness.inits import initialize
+from robustness.tasks.models.resnet import ResNet20
 from robustness.trial import Named
 
 FAN_IN, FAN_OUT = 400, 300
@@ -103,6 +104,14 @@ def test_zero_residual_makes_every_block_the_identity() -> None:
     block = filled("zero-residual", Residual())
     x = torch.randn(4, 2, 5, 5)
     torch.testing.assert_close(block(x), x)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_zero_residual_silences_every_branch_of_resnet20(norm: str) -> None:
+    net = ResNet20(shape=(3, 8, 8), classes=10, norm=norm)
+    filled("zero-residual", net)
+    x = torch.randn(2, 16, 8, 8).relu()
+    torch.testing.assert_close(net.blocks[:3](x), x)
 
 
 def test_the_values_do_not_depend_on_the_memory_format() -> None:

@@ -65,5 +65,14 @@ MODELS: Registry[ModelEntry] = Registry(
             ),
             source="Atici, Pan, Cetin, TMLR 2024",
         ),
+        ModelEntry(
+            name="resnet20",
+            summary="residual network of 20 layers for small images, shortcuts without parameters",
+            target="robustness.tasks.models.resnet:ResNet20",
+            needs_images=True,
+            has_convolutions=True,
+            residual_branches=True,
+            source="He et al. 2016, arXiv 1512.03385",
+        ),
     ),
 )

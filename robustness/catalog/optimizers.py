@@ -11,8 +11,9 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
+from robustness.catalog.more_optimizers import PREFIX, arguments_of, signatures
 from robustness.catalog.registry import Argument, Entry, Registry
-from robustness.errors import SpecError
+from robustness.errors import SpecError, nearest
 
 __all__ = ["OPTIMIZERS", "OptimizerEntry"]
 
@@ -195,6 +196,8 @@ class OptimizerRegistry(Registry[OptimizerEntry]):
 
     def get(self, name: str) -> OptimizerEntry:
         """The entry of that name; see `Registry.get`."""
+        if name not in self._entries and name.startswith(PREFIX):
+            self.add(_more(name))
         if name not in self._entries:
             self._load_plugins()
         return super().get(name)
@@ -213,6 +216,26 @@ class OptimizerRegistry(Registry[OptimizerEntry]):
             if not isinstance(entry, OptimizerEntry):
                 raise TypeError(f"the entry point {point.value} must be an OptimizerEntry, got {entry!r:.80}")
             self.add(entry)
+
+
+def _more(name: str) -> OptimizerEntry:
+    """An optimizer of pytorch-optimizer.
+
+    Raises:
+        ValueError: it has none of that name that trains on parameters alone.
+    """
+    table, short = signatures(), name.removeprefix(PREFIX)
+    if short not in table:
+        raise ValueError(f"unknown optimizer {name!r:.80}; {nearest(short, table)}")
+    return OptimizerEntry(
+        name=name,
+        summary=f"{short} of pytorch-optimizer",
+        target=table[short]["target"],
+        default_lr=table[short]["lr"],
+        arguments=arguments_of(table[short]["arguments"]),
+        extra="pytorch_optimizer",
+        source="pytorch-optimizer",
+    )
 
 
 _CONTROL = "the design's list of controls for a fair study of INSGD"

@@ -129,7 +129,8 @@ class _Sweep:
         from robustness.sweep.cluster import ray_session, require_resources
 
         stop = threading.Event()
-        with _stop_on_signals(stop), ray_session(address) as folder:
+        # Twice: Ray puts its own handlers in place when it starts.
+        with _stop_on_signals(stop), ray_session(address) as folder, _stop_on_signals(stop):
             from robustness.sweep.collector import Collector, diverged_test
 
             require_resources(self.resources)

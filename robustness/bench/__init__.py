@@ -1,0 +1,1 @@
+"""Benchmarks as commands: ratios within one interleaved run, since machines are noisy."""
