@@ -74,7 +74,17 @@ def answer(study: Study) -> list[str]:
             f"({100 * rate.value:.1f} %, {interval}; "
             f"{nonfinite} of them not finite); {not_trained} did not train."
         )
-    return sentences or ["Nothing is complete yet."]
+    return [*sentences, *_clamped(study)] or ["Nothing is complete yet."]
+
+
+def _clamped(study: Study) -> list[str]:
+    """How much INSGD's preset `released` clamped: where nothing is clamped it has fixed multipliers."""
+    known = study.complete.dropna(subset=["clamped_share"])
+    return [
+        f"{optimizer} on {task}: {100 * share.mean():.1f} % of the standard deviations of its inputs were clamped in "
+        f"the last step, mean over {len(share)} trials (range {100 * share.min():.1f} to {100 * share.max():.1f})."
+        for (task, optimizer), share in known.groupby(["task", "optimizer"], sort=False)["clamped_share"]
+    ]
 
 
 def _warnings(study: Study, rows: pd.DataFrame) -> list[str]:

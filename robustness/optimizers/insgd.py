@@ -55,7 +55,7 @@ from torch.optim import Optimizer
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from robustness.optimizers.observer import InputObserver
-from robustness.optimizers.power import Convolution, channel_sums, input_power, released_power
+from robustness.optimizers.power import Convolution, channel_power, input_power, released_power
 
 __all__ = ["INSGD", "NLMS"]
 
@@ -207,7 +207,7 @@ class INSGD(Optimizer):
         # A block's first convolution and its shortcut read the same tensor: measured once.
         known = self._sums.get(x)
         if known is None or known[0] != x._version:  # noqa: SLF001  changed in place since
-            known = (x._version, channel_sums(x, module, norm))  # noqa: SLF001
+            known = (x._version, channel_power(x, module, norm))  # noqa: SLF001
             self._sums[x] = known
         return input_power(module, x, norm, self._options["granularity"], known[1])
 

@@ -42,6 +42,7 @@ class InputObserver:
         """Hook the layers."""
         self._measure = measure
         self._totals: dict[Tensor, tuple[Tensor, int]] = {}
+        self._current: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
         self.names: dict[Tensor, str] = {}
         self._handles: list[RemovableHandle] = []
         hooked: list[nn.Module] = []
@@ -61,8 +62,10 @@ class InputObserver:
                 )
             self.names.update((p, name) for name, p in seen)
             hooked.append(module)
-        hook = _Hook(weakref.ref(self))
-        self._handles += [m.register_forward_hook(hook, with_kwargs=True) for m in hooked]
+        before, after = _Before(weakref.ref(self)), _After(weakref.ref(self))
+        for module in hooked:
+            self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+            self._handles.append(module.register_forward_hook(after))
         # The handles hold no reference to self: the hooks go when the optimizer does.
         weakref.finalize(self, _remove, self._handles)
 
@@ -78,12 +81,19 @@ class InputObserver:
         """The mean figure of each weight since the last `forget`."""
         return {weight: total / count for weight, (total, count) in self._totals.items()}
 
-    def observe(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        """Measure now; count it when the gradient of the output arrives."""
+    def look(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Measure before the layer runs: what it is about to read is in the cache, and stays for it."""
+        if torch.is_grad_enabled():
+            self._current[module] = [
+                (w, f) for w, f in self._figures(module, args, kwargs) if w in self.names
+            ]
+
+    def attach(self, module: nn.Module, output: Any) -> None:
+        """Count what was measured when the gradient of the output arrives."""
+        figures = self._current.pop(module, None)
         first = output[0] if isinstance(output, tuple) else output
-        if not torch.is_grad_enabled() or not first.requires_grad:
+        if figures is None or not first.requires_grad:
             return
-        figures = [(w, f) for w, f in self._figures(module, args, kwargs) if w in self.names]
         reference = weakref.ref(self)
 
         def count(_: Tensor) -> None:
@@ -116,19 +126,29 @@ class InputObserver:
 
 
 class _Hook:
-    """A forward hook that does not keep its observer alive, and that a copied or pickled model drops."""
+    """Forward hooks that do not keep their observer alive, and that a copied or pickled model drops."""
 
     def __init__(self, observer: Callable[[], InputObserver | None]) -> None:
         self._observer = observer
 
+    def __reduce__(self) -> tuple[type[_Hook], tuple[Callable[[], None]]]:
+        return type(self), (_nobody,)
+
+
+class _Before(_Hook):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         observer = self._observer()
         if observer is not None:
-            observer.observe(module, args, kwargs, output)
+            observer.look(module, args, kwargs)
 
-    def __reduce__(self) -> tuple[type[_Hook], tuple[Callable[[], None]]]:
-        return _Hook, (_nobody,)
+
+class _After(_Hook):
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        observer = self._observer()
+        if observer is not None:
+            observer.attach(module, output)
 
 
 def _nobody() -> None:

@@ -17,11 +17,12 @@ from torch.nn import functional as F  # noqa: N812  torch's own convention
 
 __all__ = ["Convolution", "input_power", "released_power", "spatial_size"]
 
+CACHED_NUMBERS = 131_072
 Convolution = nn.modules.conv._ConvNd  # noqa: SLF001  the only name of all convolutions, transposed ones too
 
 
 def input_power(
-    module: nn.Module, x: Tensor, norm: str, granularity: str, sums: Tensor | None = None
+    module: nn.Module, x: Tensor, norm: str, granularity: str, known: Tensor | None = None
 ) -> Tensor:
     """Power of the input of a Linear layer or a convolution, in float32 or wider.
 
@@ -32,7 +33,7 @@ def input_power(
         granularity: "channel": over the positions of each channel; "layer": over all of an example;
             "patch": over the fan-in that one output sees, mean over outputs. A Linear layer is one
             channel-less layer whose features are its patch: all three agree.
-        sums: `channel_sums(x, norm)`, where already known.
+        known: `channel_power(x, module, norm)`, where already measured.
 
     Returns:
         Mean over the batch (and over all axes but the last of a Linear input); broadcasts to the weight.
@@ -42,13 +43,28 @@ def input_power(
     assert isinstance(module, Convolution)
     if granularity == "patch":
         return _patch_power(module, _magnitude(_batched(x, module), norm))
-    power_C = (sums if sums is not None else channel_sums(x, module, norm)).mean(0)
+    power_C = known if known is not None else channel_power(x, module, norm)
     return power_C.sum() if granularity == "layer" else per_weight(power_C, module)
 
 
-def channel_sums(x: Tensor, module: nn.Module, norm: str) -> Tensor:
-    """Sum of the magnitudes over the positions of each example and channel, (B, C)."""
-    return _magnitude(_batched(x, module), norm).flatten(2).sum(2)
+def channel_power(x: Tensor, module: nn.Module, norm: str) -> Tensor:
+    """Mean over the batch of the magnitudes summed over the positions of each channel, (C,)."""
+    x = _batched(x, module)
+    dims = (0, *range(2, x.ndim))
+    parts = [_magnitude(part, norm).sum(dims) for part in _cache_sized(x)]
+    total = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+    return total / len(x)
+
+
+def _cache_sized(x: Tensor) -> tuple[Tensor, ...]:
+    """Parts of a batch whose squares stay in a CPU's cache; one part on other devices.
+
+    A fresh temporary of the size of the input costs more in page faults than the arithmetic.
+    """
+    if x.device.type != "cpu" or x.numel() <= CACHED_NUMBERS:
+        return (x,)
+    parts: tuple[Tensor, ...] = x.split(max(CACHED_NUMBERS * len(x) // x.numel(), 1))
+    return parts
 
 
 def released_power(module: nn.Module, x: Tensor, norm: str) -> tuple[Tensor, Tensor]:

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from robustness.catalog import OPTIMIZERS
-from robustness.catalog.more_optimizers import read_signatures, signatures
+from robustness.catalog.more_optimizers import signatures
 from robustness.errors import SpecError
 from robustness.optimizers import build_optimizer
 from robustness.optimizers.schedules import factor
+from robustness.optimizers.signatures import read_signatures
 from robustness.training import train
 from robustness.trial import Named
 from tests.builders import spec, trials

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustness import INSGD
+from robustness.training import train
+from tests.builders import trials
 
 TRAJECTORIES = json.loads((Path(__file__).parents[1] / "data" / "released_trajectories.json").read_text())
 LABELS = torch.tensor([0, 1, 2, 1, 0])
@@ -147,6 +149,38 @@ def test_the_share_of_clamped_deviations_is_told() -> None:
     x[:, 0] = 0.0
     net(x).sum().backward()
     assert optimizer.clamped_share() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_where_nothing_is_clamped_it_is_sgd_with_fixed_multipliers(activation: str, tmp_path: Path) -> None:
+    """200 steps of toy-cnn on 16x16 images: the same losses with tanh, others with ReLU, whose dead channels clamp."""
+    losses, clamped = [], 0.0
+    for name, arguments in (("insgd", {"preset": "released"}), ("sgd-layerwise", {})):
+        [trial] = trials(
+            optimizers=[{"name": name, **arguments}],
+            task={
+                "data": "synthetic",
+                "side": 16,
+                "train_size": 1_300,
+                "model": "toy-cnn",
+                "activation": activation,
+                "dropout": 0.0,
+                "batch_size": 64,
+                "epochs": 10,
+            },
+            search={"lr": 0.05, "seeds": 1},
+        )
+        record = train(trial, root=tmp_path, dtype=torch.float64)
+        losses.append([row.train_loss for row in record.epochs])
+        if name == "insgd":
+            clamped = max(row.clamped_share for row in record.epochs)
+    difference = max(abs(a - b) for a, b in zip(*losses, strict=True))
+    if activation == "tanh":
+        assert clamped == 0
+        assert difference < 1e-6
+    else:
+        assert clamped > 0
+        assert difference > 1e-3
 
 
 @pytest.mark.parametrize(
