@@ -1,6 +1,6 @@
 """Optimizers of the package pytorch-optimizer by `pytorch-optimizer:NAME`, from a table of its signatures.
 
-The table is a file, so that specs are checked without importing torch; `write_signatures` makes it anew from the
+The table is a file, so that specs are checked without importing torch; `robustness.optimizers.signatures` makes it anew from the
 installed package, and a test compares the two. It holds what can be built on parameters alone and steps without a closure.
 """
 
