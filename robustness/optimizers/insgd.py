@@ -57,7 +57,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from robustness.optimizers.observer import InputObserver
 from robustness.optimizers.power import Convolution, channel_power, input_power, released_power
 
-__all__ = ["INSGD", "NLMS"]
+__all__ = ["INSGD"]
 
 _CHOICES = {
     "preset": ("paper", "released"),
@@ -298,27 +298,6 @@ class INSGD(Optimizer):
         if group["nesterov"]:
             return list(torch._foreach_add(gradients, buffers, alpha=group["momentum"]))
         return buffers
-
-
-class NLMS(INSGD):
-    """Normalized least mean squares: INSGD without the logarithm, the gradient divided by eps + P.
-
-    Source: Nagumo, Noda 1967; the form in which INSGD's authors set out from it.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        lr: float = 0.1,
-        *,
-        norm: str = "l2",
-        momentum: float = 0.9,
-        beta: float = 0.9,
-        eps: float = 1.0,
-        weight_decay: float = 0.0,
-    ) -> None:
-        """INSGD with `damping = "none"`."""
-        super().__init__(model, lr, momentum, weight_decay, norm, beta, damping="none", eps=eps)
 
 
 def _divided(gradients: list[Tensor], layers: list[int], divisors: list[Tensor]) -> list[Tensor]:
