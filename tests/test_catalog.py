@@ -90,6 +90,12 @@ def test_a_registry_names_the_nearest_of_an_unknown_name() -> None:
         OPTIMIZERS.get("adamm")
 
 
+def test_naming_another_packages_optimizer_leaves_our_list_as_it_was() -> None:
+    before = [entry.name for entry in OPTIMIZERS]
+    assert OPTIMIZERS.get("pytorch-optimizer:lion").extra == "pytorch_optimizer"
+    assert [entry.name for entry in OPTIMIZERS] == before
+
+
 def test_an_argument_that_is_a_whole_number_takes_no_fraction_and_a_number_takes_both() -> None:
     whole = Argument(name="n", kind="int", default=1, low=1, doc="")
     number = Argument(name="x", kind="float", default=1.0, high=2, high_open=True, doc="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import entry_points
 
 from robustness.catalog.more_optimizers import PREFIX, arguments_of, signatures
@@ -24,8 +25,8 @@ class OptimizerRegistry(Registry[OptimizerEntry]):
 
     def get(self, name: str) -> OptimizerEntry:
         """The entry of that name; see `Registry.get`."""
-        if name not in self._entries and name.startswith(PREFIX):
-            self.add(_more(name))
+        if name.startswith(PREFIX):
+            return _more(name)
         if name not in self._entries:
             self._load_plugins()
         return super().get(name)
@@ -46,6 +47,7 @@ class OptimizerRegistry(Registry[OptimizerEntry]):
             self.add(entry)
 
 
+@cache
 def _more(name: str) -> OptimizerEntry:
     """An optimizer of pytorch-optimizer.
 
