@@ -56,6 +56,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from robustness.optimizers.observer import InputObserver
 from robustness.optimizers.power import Convolution, channel_power, input_power, released_power
+from robustness.optimizers.stepping import loss_of, restore_type
 
 __all__ = ["INSGD"]
 
@@ -189,12 +190,7 @@ class INSGD(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state; powers keep their own type, which torch would cast to the parameter's."""
         super().load_state_dict(state_dict)
-        ids = [i for group in state_dict["param_groups"] for i in group["params"]]
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        for i, parameter in zip(ids, parameters, strict=True):
-            power = state_dict["state"].get(i, {}).get("power")
-            if power is not None:
-                self.state[parameter]["power"] = power.detach().to(parameter.device, copy=True)
+        restore_type(self, state_dict, "power")
 
     def _measure(self, module: nn.Module, x: Tensor) -> Tensor:
         norm = self._options["norm"]
@@ -218,10 +214,7 @@ class INSGD(Optimizer):
         Raises:
             RuntimeError: a layer has a gradient but no forward pass of it was seen; the text names it.
         """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         powers = self._observer.collected()
         if isinstance(self._model, DistributedDataParallel):
             _average_over_ranks(powers, self._model.process_group)

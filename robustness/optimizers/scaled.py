@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 
 from robustness.optimizers.observer import InputObserver, Measure
 from robustness.optimizers.power import input_power, spatial_size
+from robustness.optimizers.stepping import loss_of, restore_type
 
 __all__ = ["FrozenSGD", "LayerwiseSGD", "ScaledSGD"]
 
@@ -65,10 +66,7 @@ class _FixedMultipliers(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One update of every parameter that has a gradient; returns the closure's loss."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         for group in self.param_groups:
             weights = [p for p in group["params"] if p.grad is not None]
             self._look_once(weights)
@@ -87,12 +85,7 @@ class _FixedMultipliers(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state; multipliers keep their own type."""
         super().load_state_dict(state_dict)
-        ids = [i for group in state_dict["param_groups"] for i in group["params"]]
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        for i, parameter in zip(ids, parameters, strict=True):
-            if "multiplier" in state_dict["state"].get(i, {}):
-                multiplier = state_dict["state"][i]["multiplier"]
-                self.state[parameter]["multiplier"] = multiplier.to(parameter.device, copy=True)
+        restore_type(self, state_dict, "multiplier")
 
     def close(self) -> None:
         """Remove the hooks, if the first step has not yet."""

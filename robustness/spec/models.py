@@ -138,7 +138,7 @@ def parse(plain: dict[str, Any]) -> StudySpec:
     try:
         return StudySpec.model_validate(plain)
     except ValidationError as error:
-        raise SpecError([_problem(detail, plain) for detail in error.errors()]) from None
+        raise SpecError([_problem(detail) for detail in error.errors()]) from None
 
 
 def parse_lr(value: Any, path: str) -> Any:
@@ -150,14 +150,14 @@ def parse_lr(value: Any, path: str) -> Any:
     try:
         return Search.model_validate({"lr": value}).lr
     except ValidationError as error:
-        problems = [_problem(detail, {}) for detail in error.errors()]
+        problems = [_problem(detail) for detail in error.errors()]
         raise SpecError([Problem(p.path.replace("lr", path, 1), p.message) for p in problems]) from None
 
 
 _TAGS = ("range", "list", "value", "literal['auto']", "int", "constrained-int")
 
 
-def _problem(detail: ErrorDetails, plain: dict[str, Any]) -> Problem:
+def _problem(detail: ErrorDetails) -> Problem:
     path = ""
     # pydantic puts the name of the union's branch into the location; a user has not written it.
     location = detail["loc"]

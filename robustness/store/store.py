@@ -24,9 +24,8 @@ from robustness.store.lease import Lease
 from robustness.store.schema import epoch, study, study_trial, trial
 from robustness.trial import Trial, TrialRecord, TrialState
 
-__all__ = ["DEFAULT_URL", "FailedAttempt", "Store", "StudyTrial", "open_store"]
+__all__ = ["FailedAttempt", "Store", "StudyTrial", "open_store"]
 
-DEFAULT_URL = "sqlite:///robustness.db"
 CHUNK = 10_000
 
 T = TypeVar("T")
@@ -50,7 +49,7 @@ class FailedAttempt:
     error: str
 
 
-def open_store(url: str = DEFAULT_URL, *, create: bool = False) -> Store:
+def open_store(url: str, *, create: bool = False) -> Store:
     """The store at a URL; see `engine.open_engine` for what it raises."""
     return Store(open_engine(url, create=create))
 
