@@ -27,7 +27,7 @@ __all__ = [
     "round_lr",
 ]
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 """Raised when training changes what a trial's record contains; part of every trial key."""
 
 Value = bool | int | float | str | tuple[float, ...]
@@ -95,6 +95,7 @@ class TaskConfig:
     batch_size: int
     augment: str
     input_scale: float
+    stop_above: float
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -106,6 +107,7 @@ class TaskConfig:
             "batch_size": self.batch_size,
             "augment": self.augment,
             "input_scale": self.input_scale,
+            "stop_above": self.stop_above,
         }
 
     @classmethod
@@ -173,7 +175,8 @@ class EpochRecord:
 
     `clamped_share` is what INSGD's preset `released` clamped in the epoch's last step, NaN for all others.
     Losses are means in nats (cross-entropy); accuracies are shares in [0, 1]; `parameter_norm` and
-    `distance` (from the start) are l2 norms over all parameters; `seconds` is wall time. In the epoch
+    `distance` (from the start) are l2 norms over all parameters; `seconds` is wall time, in a pack the
+    trial's share of it. In the epoch
     in which a trial dies everything measured after its first non-finite step is NaN.
     """
 
@@ -198,12 +201,14 @@ class TrialRecord:
         key: the trial's key.
         l0: mean training loss before the first step.
         first_nonfinite_step: 1-based optimizer step whose loss or parameters were not finite.
+        stopped: the trial was ended early: its training loss was above `stop_above` times l0.
         epochs: one row an epoch, the last one included in which the trial died.
     """
 
     key: str
     l0: float
     first_nonfinite_step: int | None
+    stopped: bool = False
     epochs: tuple[EpochRecord, ...] = field(default=())
 
     @property
@@ -211,6 +216,12 @@ class TrialRecord:
         """Least finite training loss over the epochs; NaN where there is none."""
         finite = [row.train_loss for row in self.epochs if math.isfinite(row.train_loss)]
         return min(finite, default=math.nan)
+
+    @property
+    def max_train_loss(self) -> float:
+        """Largest training loss of any step; infinite where one was not finite."""
+        peaks = [row.train_loss_max for row in self.epochs]
+        return max((peak if math.isfinite(peak) else math.inf for peak in peaks), default=math.nan)
 
     @property
     def max_earlier_test_accuracy(self) -> float:

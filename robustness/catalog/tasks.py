@@ -32,4 +32,11 @@ TASK_FIELDS: tuple[Argument, ...] = (
         high=1e6,
         doc="factor on all inputs",
     ),
+    Argument(
+        name="stop_above",
+        kind="float",
+        default=0.0,
+        low=0.0,
+        doc="end a trial whose training loss, mean over an epoch, is above this multiple of l0; 0 never does",
+    ),
 )

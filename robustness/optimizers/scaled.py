@@ -27,7 +27,7 @@ from robustness.optimizers.observer import InputObserver, Measure
 from robustness.optimizers.power import input_power, spatial_size
 from robustness.optimizers.stepping import loss_of, restore_type
 
-__all__ = ["FrozenSGD", "LayerwiseSGD", "ScaledSGD"]
+__all__ = ["FrozenSGD", "LayerwiseSGD", "ScaledSGD", "log_of_size"]
 
 
 Multipliers = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
@@ -123,7 +123,7 @@ class LayerwiseSGD(_FixedMultipliers):
             return [factor / logarithm for logarithm in logarithms]
 
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        super().__init__(model, defaults, _log_of_size, multipliers)
+        super().__init__(model, defaults, _measured_size, multipliers)
 
 
 class FrozenSGD(_FixedMultipliers):
@@ -182,10 +182,15 @@ class ScaledSGD(_FixedMultipliers):
         )
 
 
-def _log_of_size(module: nn.Module, x: Tensor) -> Tensor:
-    power = spatial_size(module, x) - 1 + (0.1 if isinstance(module, nn.Linear) else 0.0)
+def log_of_size(module: nn.Module, positions: int) -> float:
+    """The released code's logarithm of a standardized input of so many positions a channel (features, if Linear)."""
+    power = positions - 1 + (0.1 if isinstance(module, nn.Linear) else 0.0)
     # Clamped as the released code clamps its logarithm.
-    logarithm = max(math.log(power), 0.01) if power > 0 else 0.01
+    return max(math.log(power), 0.01) if power > 0 else 0.01
+
+
+def _measured_size(module: nn.Module, x: Tensor) -> Tensor:
+    logarithm = log_of_size(module, spatial_size(module, x))
     return torch.tensor(logarithm, dtype=torch.float64, device=x.device)
 
 

@@ -301,6 +301,7 @@ def _flat(config: Any) -> dict[str, Any]:
             "batch_size": config.batch_size,
             "augment": config.augment,
             "input_scale": config.input_scale,
+            "stop_above": config.stop_above,
             **dict(config.data.arguments),
             **dict(config.model.arguments),
         }

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -23,7 +24,7 @@ from sqlalchemy.engine import Dialect
 
 __all__ = ["SCHEMA_REVISION", "epoch", "lease", "metadata", "study", "study_trial", "trial"]
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest migration; a store that states it needs no Alembic."""
 
 
@@ -75,9 +76,11 @@ trial = Table(
     # Final figures, so that a summary of 100,000 trials reads no epochs.
     Column("l0", Real),
     Column("first_nonfinite_step", BigInteger),
+    Column("stopped", Boolean),
     Column("epochs", Integer),
     Column("train_loss", Real),
     Column("min_train_loss", Real),
+    Column("max_train_loss", Real),
     Column("validation_loss", Real),
     Column("validation_accuracy", Real),
     Column("test_loss", Real),

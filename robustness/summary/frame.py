@@ -22,9 +22,11 @@ _LABELS = ("task", "optimizer", "init")
 _FIGURES = (
     "l0",
     "first_nonfinite_step",
+    "stopped",
     "epochs",
     "train_loss",
     "min_train_loss",
+    "max_train_loss",
     "validation_loss",
     "validation_accuracy",
     "test_loss",

@@ -23,7 +23,7 @@ from robustness.catalog import DATASETS
 from robustness.catalog.datasets import balanced_counts
 from robustness.trial import Named
 
-__all__ = ["Dataset", "Split", "load", "stratified_order"]
+__all__ = ["Dataset", "Split", "load", "scaled", "stratified_order"]
 
 Arrays = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
@@ -77,6 +77,15 @@ def load(data: Named, root: Path, device: str = "cpu", dtype: torch.dtype = torc
         raise ValueError(f"{data.name}: expected the split sizes {expected}, found {found}")
     splits = [Split(torch.from_numpy(x).to(device, dtype), torch.from_numpy(y).to(device)) for x, y in parts]
     return Dataset(*splits)
+
+
+def scaled(dataset: Dataset, scale: float) -> Dataset:
+    """The data set with all inputs times `scale`; itself where that is 1."""
+    if scale == 1:
+        return dataset
+    return Dataset(
+        *(Split(s.inputs * scale, s.labels) for s in (dataset.train, dataset.validation, dataset.test))
+    )
 
 
 def stratified_order(labels_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

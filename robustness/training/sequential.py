@@ -8,7 +8,6 @@ What is recorded, and what counts as dying, is defined here; see `robustness.tri
 from __future__ import annotations
 
 import copy
-import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -26,14 +25,12 @@ from robustness.catalog import MODELS
 from robustness.inits import initialize
 from robustness.optimizers import INSGD, build_optimizer
 from robustness.optimizers.schedules import factor
-from robustness.tasks import Dataset, Split, augment, build_model, load
+from robustness.tasks import Dataset, Split, augment, build_model, load, scaled
 from robustness.tasks.models.layers import Dropout
+from robustness.training.records import EVALUATION_BATCH, L0_EXAMPLES, Log
 from robustness.trial import EpochRecord, Trial, TrialRecord
 
 __all__ = ["train"]
-
-EVALUATION_BATCH = 1_000
-L0_EXAMPLES = 10_000
 
 
 def train(
@@ -64,27 +61,21 @@ def train(
     if MODELS.get(task.model.name).has_convolutions:
         model = model.to(memory_format=torch.channels_last)  # 1.4 to 1.7 times faster on CPUs
     optimizer = build_optimizer(trial.cell.optimizer, model, trial.cell.lr)
-    recipe = _Recipe(trial, optimizer, model, len(dataset.train) // task.batch_size)
-    start = [p.detach().clone() for p in model.parameters()]
-    l0 = _initial_loss(model, dataset.train)
-
-    rows: list[EpochRecord] = []
-    first_nonfinite = None
     steps = len(dataset.train) // task.batch_size
-    for epoch in range(1, task.epochs + 1):
+    recipe = _Recipe(trial, optimizer, model, steps)
+    start = [p.detach().clone() for p in model.parameters()]
+    log = Log(trial, steps, _initial_loss(model, dataset.train), [])
+    while not log.ended:
         began = time.perf_counter()
         recipe.mode(training=True)
-        losses = _epoch(trial, epoch, model, recipe, dataset.train)
+        losses = _epoch(trial, len(log.rows) + 1, model, recipe, dataset.train)
         recipe.mode(training=False)
-        row, bad_step = _measure(epoch, losses, steps, model, start, dataset, began)
-        row = dataclasses.replace(row, clamped_share=clamped_share(optimizer))
-        rows.append(row)
+        finite = math.isfinite(losses[-1])
+        after = _after(model, start, dataset, optimizer) if finite else {}
+        log.add(losses, after, time.perf_counter() - began)
         if on_epoch is not None:
-            on_epoch(row)
-        if bad_step is not None:
-            first_nonfinite = (epoch - 1) * steps + bad_step
-            break
-    return TrialRecord(key=trial.key, l0=l0, first_nonfinite_step=first_nonfinite, epochs=tuple(rows))
+            on_epoch(log.rows[-1])
+    return log.record()
 
 
 class _Recipe:
@@ -119,15 +110,6 @@ class _Recipe:
             switch()
 
 
-def scaled(dataset: Dataset, scale: float) -> Dataset:
-    """The data set with all inputs times `scale`; itself where that is 1."""
-    if scale == 1:
-        return dataset
-    return Dataset(
-        *(Split(s.inputs * scale, s.labels) for s in (dataset.train, dataset.validation, dataset.test))
-    )
-
-
 def clamped_share(optimizer: Optimizer) -> float:
     """What INSGD's preset `released` clamped in the last step; NaN for every other optimizer."""
     return optimizer.clamped_share() if isinstance(optimizer, INSGD) else math.nan
@@ -158,48 +140,19 @@ def _epoch(trial: Trial, epoch: int, model: nn.Module, recipe: _Recipe, train: S
     return losses
 
 
-def _measure(
-    epoch: int,
-    losses: list[float],
-    steps: int,
-    model: nn.Module,
-    start: list[Tensor],
-    dataset: Dataset,
-    began: float,
-) -> tuple[EpochRecord, int | None]:
-    """The epoch's row, and the step in it (from 1) at which the trial died, if it did.
-
-    Parameters and held-out losses are looked at when the epoch ends: where only they are not finite,
-    the epoch's last step is the one.
-    """
-    nan = math.nan
-    norm = distance = validation_loss = validation_accuracy = test_loss = test_accuracy = nan
-    bad_step = None if math.isfinite(losses[-1]) else len(losses)
-    if bad_step is None:
-        norm = _norm(list(model.parameters()))
-        distance = _norm([p - s for p, s in zip(model.parameters(), start, strict=True)])
-        validation_loss, validation_accuracy = _evaluate(model, dataset.validation)
-        test_loss, test_accuracy = _evaluate(model, dataset.test)
-        if not all(map(math.isfinite, (norm, validation_loss, test_loss))):
-            bad_step = steps
-            norm = distance = validation_loss = validation_accuracy = test_loss = test_accuracy = nan
-    row = EpochRecord(
-        epoch=epoch,
-        # A float64 sum: steps near the float32 limit must not overflow in the mean.
-        train_loss=math.fsum(losses) / len(losses)
-        if bad_step is None or math.isfinite(losses[-1])
-        else losses[-1],
-        train_loss_max=max(losses) if math.isfinite(losses[-1]) else losses[-1],
-        validation_loss=validation_loss,
-        validation_accuracy=validation_accuracy,
-        test_loss=test_loss,
-        test_accuracy=test_accuracy,
-        parameter_norm=norm,
-        distance=distance,
-        clamped_share=nan,
-        seconds=time.perf_counter() - began,
-    )
-    return row, bad_step
+def _after(model: nn.Module, start: list[Tensor], dataset: Dataset, optimizer: Optimizer) -> dict[str, float]:
+    """What an epoch's row says of its end."""
+    validation_loss, validation_accuracy = _evaluate(model, dataset.validation)
+    test_loss, test_accuracy = _evaluate(model, dataset.test)
+    return {
+        "validation_loss": validation_loss,
+        "validation_accuracy": validation_accuracy,
+        "test_loss": test_loss,
+        "test_accuracy": test_accuracy,
+        "parameter_norm": _norm(list(model.parameters())),
+        "distance": _norm([p - s for p, s in zip(model.parameters(), start, strict=True)]),
+        "clamped_share": clamped_share(optimizer),
+    }
 
 
 @torch.no_grad()
@@ -213,8 +166,9 @@ def _evaluate(model: nn.Module, split: Split) -> tuple[float, float]:
     """Mean loss and accuracy over a split, in evaluation mode."""
     model.eval()
     loss = correct = 0.0
+    chunks = math.ceil(len(split) / EVALUATION_BATCH)
     for inputs, labels in zip(
-        split.inputs.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True
+        split.inputs.tensor_split(chunks), split.labels.tensor_split(chunks), strict=True
     ):
         logits = model(_laid_out(inputs))
         # Means, added in float64: a float32 sum overflows long before the mean does.

@@ -1,0 +1,28 @@
+"""Trials that stopped early, the largest loss of a trial, and the task field `stop_above`."""
+
+from __future__ import annotations
+
+import json
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+_study = sa.table("study", sa.column("id", sa.Integer), sa.column("tasks", sa.Text))
+
+
+def upgrade() -> None:
+    """Add the columns; earlier trials never stopped early, and their losses are in their epochs."""
+    op.add_column("trial", sa.Column("stopped", sa.Boolean))
+    op.add_column("trial", sa.Column("max_train_loss", sa.Double))
+    op.execute("UPDATE trial SET stopped = false WHERE state = 'complete'")
+    op.execute(
+        "UPDATE trial SET max_train_loss ="
+        " (SELECT max(train_loss_max) FROM epoch WHERE epoch.trial_id = trial.id) WHERE state = 'complete'"
+    )
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(_study)).all():
+        tasks = {label: {"stop_above": 0.0, **task} for label, task in json.loads(row.tasks).items()}
+        connection.execute(_study.update().where(_study.c.id == row.id).values(tasks=json.dumps(tasks)))

@@ -1,0 +1,334 @@
+"""Layers on K trials at once: forward and backward passes on batched matrices.
+
+The batch is the last axis. A product of a layer's weights with its inputs is then one `bmm` whose matrices are
+large enough for a processor (outputs x batch, not batch x 10), a softmax over ten classes runs along memory,
+and a patch of a convolution is a row of `batch` numbers that is copied as a whole. `bmm` computes each matrix
+by itself, so that a trial's numbers do not depend on its neighbours, its place, or K.
+
+A layer's `backward` takes the gradient of its output and writes those of its parameters; it returns the
+gradient of its input where that is asked for. `forward` must have run before.
+"""
+
+# K trials, B batch, F features, O outputs, C channels, H W height and width, G groups, L positions x batch
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from robustness.optimizers.rules import Block
+from robustness.tasks.models import layers as ours
+
+__all__ = ["Layer", "layer_of"]
+
+
+class Layer(Protocol):
+    """One layer of all trials of a pack."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        """The output."""
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        """The gradient of the input, where it is wanted."""
+
+    def keep(self, index: Tensor) -> None:
+        """Only these trials remain."""
+
+
+def layer_of(name: str, module: nn.Module, parameters: Block, gradients: Block) -> Layer:
+    """The packed form of a module.
+
+    Raises:
+        TypeError: it has none.
+    """
+    weights = _Weights(name, module, parameters, gradients)
+    if isinstance(module, nn.Linear):
+        return Linear(weights)
+    if isinstance(module, nn.Conv2d) and module.groups == 1 and module.dilation == (1, 1):
+        return Conv(weights, module)
+    if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        return BatchNorm(weights, module)
+    if isinstance(module, nn.LayerNorm):
+        return GroupNorm(weights, 1, module.eps)
+    if isinstance(module, nn.GroupNorm):
+        return GroupNorm(weights, module.num_groups, module.eps)
+    for kind, layer in (
+        (nn.ReLU, Relu),
+        (nn.Tanh, Tanh),
+        (nn.Flatten, Flatten),
+        (nn.Identity, Identity),
+    ):
+        if isinstance(module, kind):
+            return layer()
+    if isinstance(module, ours.Dropout):
+        return Dropout(module.share)
+    raise TypeError(f"{name}: {type(module).__name__} has no packed form")
+
+
+class _Weights:
+    """A module's weight and bias in every trial, and where their gradients go."""
+
+    def __init__(self, name: str, module: nn.Module, parameters: Block, gradients: Block) -> None:
+        self._name, self._parameters, self._gradients = name, parameters, gradients
+        self.has_bias = getattr(module, "bias", None) is not None
+
+    @property
+    def weight(self) -> Tensor:
+        return self._parameters[f"{self._name}.weight"]
+
+    @property
+    def bias(self) -> Tensor:
+        return self._parameters[f"{self._name}.bias"]
+
+    @property
+    def weight_gradient(self) -> Tensor:
+        return self._gradients[f"{self._name}.weight"]
+
+    @property
+    def bias_gradient(self) -> Tensor:
+        return self._gradients[f"{self._name}.bias"]
+
+
+class _Stateless:
+    def keep(self, index: Tensor) -> None:
+        """Nothing is kept between steps."""
+
+
+class Linear(_Stateless):
+    """(K, F, B) to (K, O, B)."""
+
+    def __init__(self, weights: _Weights) -> None:
+        self._w = weights
+        self.seen: Tensor
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self.seen = x
+        if not self._w.has_bias:
+            return torch.bmm(self._w.weight, x)
+        return torch.baddbmm(self._w.bias[:, :, None], self._w.weight, x)
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        torch.bmm(dy, self.seen.transpose(1, 2), out=self._w.weight_gradient)
+        if self._w.has_bias:
+            torch.sum(dy, -1, out=self._w.bias_gradient)
+        return torch.bmm(self._w.weight.transpose(1, 2), dy) if wanted else None
+
+
+class Conv:
+    """(K, C, H, W, B) to (K, O, H', W', B): the patches of all outputs as columns, and one product.
+
+    Buffers of the patches stay between steps: fresh memory of that size costs more than filling it.
+    """
+
+    def __init__(self, weights: _Weights, module: nn.Conv2d) -> None:
+        self._w = weights
+        self._kernel, self._stride = module.kernel_size, module.stride
+        [self._pad] = {int(p) for p in module.padding}
+        self._buffers: dict[torch.Size, tuple[Tensor, Tensor]] = {}
+        self.seen: Tensor
+
+    def keep(self, index: Tensor) -> None:
+        self._buffers.clear()
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self._shape = x.shape
+        K, C, H, W, B = x.shape  # noqa: N806  the legend's letters
+        (kh, kw), (sh, sw), pad = self._kernel, self._stride, self._pad
+        self._out = (H + 2 * pad - kh) // sh + 1, (W + 2 * pad - kw) // sw + 1
+        if x.shape not in self._buffers:
+            padded = x.new_zeros(K, C, H + 2 * pad, W + 2 * pad, B) if pad else x.new_empty(0)
+            self._buffers[x.shape] = padded, x.new_empty(K, C, kh, kw, *self._out, B)
+        padded, patches = self._buffers[x.shape]
+        if pad:
+            padded[:, :, pad:-pad, pad:-pad] = x
+            x = padded
+        k, c, h, w, b = x.stride()
+        patches.copy_(x.as_strided(patches.shape, (k, c, h, w, h * sh, w * sw, b)))
+        self.seen = patches.view(K, C * kh * kw, -1)
+        y = torch.bmm(self._w.weight.flatten(2), self.seen)
+        y = y.view(K, -1, *self._out, B)
+        return y.add_(self._w.bias[:, :, None, None, None]) if self._w.has_bias else y
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        K, C, H, W, B = self._shape  # noqa: N806
+        dy_KOL = dy.flatten(2)
+        weight = self._w.weight
+        torch.bmm(dy_KOL, self.seen.transpose(1, 2), out=self._w.weight_gradient.flatten(2))
+        if self._w.has_bias:
+            torch.sum(dy_KOL, -1, out=self._w.bias_gradient)
+        if not wanted:
+            return None
+        (kh, kw), (sh, sw), pad = self._kernel, self._stride, self._pad
+        to_patches = torch.bmm(weight.flatten(2).transpose(1, 2), dy_KOL).view(K, C, kh, kw, *self._out, B)
+        dx = dy.new_zeros(K, C, H + 2 * pad, W + 2 * pad, B)
+        rows, columns = sh * (self._out[0] - 1) + 1, sw * (self._out[1] - 1) + 1
+        for i in range(kh):
+            for j in range(kw):
+                dx[:, :, i : i + rows : sh, j : j + columns : sw] += to_patches[:, :, i, j]
+        return dx[:, :, pad : H + pad, pad : W + pad]
+
+
+class BatchNorm:
+    """By PyTorch's own kernel, each trial's channel a channel of one long batch."""
+
+    def __init__(self, weights: _Weights, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+        self._w = weights
+        self._eps, self._momentum = module.eps, module.momentum
+        self._mean: Tensor | None = None
+        self._variance: Tensor
+        self._saved: tuple[Tensor, Tensor, Tensor]
+
+    def keep(self, index: Tensor) -> None:
+        if self._mean is not None:
+            self._mean, self._variance = self._mean[index], self._variance[index]
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        trials, channels = x.shape[:2]
+        if self._mean is None:
+            self._mean, self._variance = x.new_zeros(trials, channels), x.new_ones(trials, channels)
+        flat = x.reshape(1, trials * channels, -1)
+        weight, bias = self._w.weight.reshape(-1), self._w.bias.reshape(-1)
+        y, *statistics = torch.native_batch_norm(
+            flat,
+            weight,
+            bias,
+            self._mean.view(-1),
+            self._variance.view(-1),
+            training,
+            self._momentum,
+            self._eps,
+        )
+        self._saved = (flat, statistics[0], statistics[1])
+        return y.view(x.shape)
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        assert self._mean is not None
+        flat, mean, inverse = self._saved
+        dx, dweight, dbias = torch.ops.aten.native_batch_norm_backward(
+            dy.reshape(flat.shape),
+            flat,
+            self._w.weight.reshape(-1),
+            self._mean.view(-1),
+            self._variance.view(-1),
+            mean,
+            inverse,
+            True,
+            self._eps,
+            [True, True, True],
+        )
+        self._w.weight_gradient.copy_(dweight.view_as(self._mean))
+        self._w.bias_gradient.copy_(dbias.view_as(self._mean))
+        return dx.view(dy.shape)
+
+
+class GroupNorm(_Stateless):
+    """Over the channels of a group and their positions, each example by itself; layer norm is one group."""
+
+    def __init__(self, weights: _Weights, groups: int, eps: float) -> None:
+        self._w, self._groups, self._eps = weights, groups, eps
+        self._saved: tuple[Tensor, Tensor]
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        grouped = x.reshape(len(x), self._groups, -1, x.shape[-1])
+        variance, mean = torch.var_mean(grouped, dim=2, correction=0, keepdim=True)
+        inverse = (variance + self._eps).rsqrt_()
+        normal = (grouped - mean).mul_(inverse)
+        self._saved = normal, inverse
+        weight, bias = self._per_channel(self._w.weight, x), self._per_channel(self._w.bias, x)
+        return torch.addcmul(bias, normal.view(x.shape), weight)
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        normal, inverse = self._saved
+        axes = tuple(range(2, dy.ndim))
+        torch.sum(dy * normal.view(dy.shape), axes, out=self._w.weight_gradient)
+        torch.sum(dy, axes, out=self._w.bias_gradient)
+        of_normal = (dy * self._per_channel(self._w.weight, dy)).view(normal.shape)
+        along = (of_normal * normal).mean(2, keepdim=True)
+        dx = of_normal - of_normal.mean(2, keepdim=True) - normal * along
+        return dx.mul_(inverse).view(dy.shape)
+
+    @staticmethod
+    def _per_channel(values_KC: Tensor, like: Tensor) -> Tensor:
+        return values_KC.view(*values_KC.shape, *(1,) * (like.ndim - 2))
+
+
+class Relu(_Stateless):
+    """max(x, 0)."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self._y = torch.relu(x)
+        return self._y
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        # One pass; a product with the comparison takes six times as long.
+        dx: Tensor = torch.ops.aten.threshold_backward(dy, self._y, 0)
+        return dx
+
+
+class Tanh(_Stateless):
+    """The hyperbolic tangent."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self._y = torch.tanh(x)
+        return self._y
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        dx: Tensor = torch.ops.aten.tanh_backward(dy, self._y)
+        return dx
+
+
+class Flatten(_Stateless):
+    """All axes but the trial's and the batch's become one."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self._shape = x.shape
+        return x.reshape(len(x), -1, x.shape[-1])
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        return dy.view(self._shape)
+
+
+class Identity(_Stateless):
+    """Nothing, where a model has no norm."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        return x
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        return dy
+
+
+class Dropout(_Stateless):
+    """Dropout with masks as the model's own layer draws them: one generator a seed, shapes without the pack.
+
+    Attributes:
+        generators: one a distinct seed; set for each epoch.
+        seed_of: of each trial, its place in `generators`.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self.generators: list[torch.Generator] = []
+        self.seed_of: Tensor
+        self._mask: Tensor | None = None
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self._mask = None
+        if not training or self._share == 0 or not self.generators:
+            return x
+        self._mask = dropout_masks(self._share, self.generators, x.movedim(-1, 1))[self.seed_of].movedim(1, -1)
+        return x * self._mask
+
+    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
+        return dy if self._mask is None else dy * self._mask
+
+
+def dropout_masks(share: float, generators: list[torch.Generator], like_KB: Tensor) -> Tensor:
+    """A mask of each generator, (S, B, ...), scaled as `tasks.models.layers.Dropout` scales its own."""
+    keep = 1 - share
+    masks = like_KB.new_empty(len(generators), *like_KB.shape[1:])
+    for mask, generator in zip(masks, generators, strict=True):
+        mask.bernoulli_(keep, generator=generator)
+    return masks.div_(keep)

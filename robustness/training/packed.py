@@ -1,0 +1,233 @@
+"""A pack: K trials of one task and one optimizer family, trained as one model.
+
+What a trial's record says is what `sequential.train` says, to rounding; it does not depend, to the bit, on
+the trial's neighbours, on its place, or on K. Trials that ended leave the pack when an epoch ends.
+"""
+
+# K trials in the pack, B batch, N examples, P numbers in a trial's parameters, S distinct seeds, T steps an epoch
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from robustness import seeds
+from robustness.inits import initialize
+from robustness.optimizers.rules import Block, PackedOptimizer
+from robustness.tasks import Split, augment, build_model, load, scaled
+from robustness.training.feature_major import FeatureMajor
+from robustness.training.passes import PackedModel
+from robustness.training.records import EVALUATION_BATCH, L0_EXAMPLES, Log
+from robustness.training.vmapped import Vmapped
+from robustness.trial import Named, Trial, TrialRecord
+
+__all__ = ["Technique", "train_pack"]
+
+
+class Technique(StrEnum):
+    """How a pack's passes are computed."""
+
+    FEATURE_MAJOR = "feature-major"
+    VMAP = "vmap"
+
+
+_MODELS: dict[Technique, Callable[[nn.Module, Block, Block], PackedModel]] = {
+    Technique.FEATURE_MAJOR: FeatureMajor,
+    Technique.VMAP: Vmapped,
+}
+
+
+def train_pack(
+    trials: Sequence[Trial],
+    *,
+    technique: Technique,
+    root: Path,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Iterator[list[TrialRecord]]:
+    """Train trials of one task and one optimizer family together.
+
+    Args:
+        trials: of the pack; see `optimizers.rules.family`.
+        technique: how passes are computed.
+        root: the folder with the data sets.
+        device: where to train.
+        dtype: of parameters and inputs.
+
+    Yields:
+        After each epoch the records of the trials that ended in it; often none.
+
+    Raises:
+        DataMissing: the data set's files are not under `root`.
+        TypeError: the technique does not run the task's model.
+    """
+    pack = _Pack(trials, technique, root, device, dtype)
+    for epoch in range(1, trials[0].cell.task.epochs + 1):
+        yield pack.epoch(epoch)
+        if not pack.logs:
+            return
+
+
+class _Pack:
+    """The state of a pack between epochs. `logs[k]` belongs to row k of every matrix."""
+
+    def __init__(
+        self, trials: Sequence[Trial], technique: Technique, root: Path, device: str, dtype: torch.dtype
+    ) -> None:
+        [self._task] = {trial.cell.task for trial in trials}
+        task = self._task
+        self._data = scaled(load(task.data, root, device, dtype), task.input_scale)
+        self._steps = len(self._data.train) // task.batch_size
+        model = build_model(task).to(device, dtype)
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+        start_KP = torch.stack([start_of(trial) for trial in trials]).to(device, dtype)
+        self._start = start_KP
+        self._parameters = Block(start_KP.clone(), shapes)
+        self._gradients = Block(torch.zeros_like(start_KP), shapes)
+        self._model = _MODELS[technique](model, self._parameters, self._gradients)
+        # Batch norm's averages must not move while the starting loss is measured.
+        first_look = _MODELS[technique](model, self._parameters, self._gradients)
+        l0_K = _initial_losses(first_look, self._data.train)
+        self.logs = [Log(t, self._steps, l0, []) for t, l0 in zip(trials, l0_K, strict=True)]
+        self._optimizer = PackedOptimizer(
+            [trial.cell.optimizer for trial in trials],
+            [trial.cell.lr for trial in trials],
+            self._parameters,
+            self._gradients,
+            steps_an_epoch=self._steps,
+            epochs=task.epochs,
+        )
+
+    def epoch(self, epoch: int) -> list[TrialRecord]:
+        """Train one epoch; records of the trials that ended in it."""
+        began = time.perf_counter()
+        losses_KT, clamped_K = self._train(epoch)
+        after = self._after(clamped_K)
+        seconds = (time.perf_counter() - began) / len(self.logs)  # each trial's share
+        for k, (log, losses) in enumerate(zip(self.logs, losses_KT.tolist(), strict=True)):
+            log.add(losses, {name: column[k] for name, column in after.items()}, seconds)
+        ended = [log.record() for log in self.logs if log.ended]
+        if ended:
+            self._keep([k for k, log in enumerate(self.logs) if not log.ended])
+        return ended
+
+    def _train(self, epoch: int) -> tuple[Tensor, Tensor | None]:
+        """The loss of each step, (K, T), and what `released` clamped in the last one, (K,)."""
+        task, train = self._task, self._data.train
+        device = train.inputs.device
+        firsts, seed_of_K = _distinct_seeds([log.trial for log in self.logs])
+        seed_of_K = seed_of_K.to(device)
+        orders = [torch.randperm(len(train), generator=seeds.order_generator(t, epoch)) for t in firsts]
+        order_KN = torch.stack(orders).to(device)[seed_of_K]
+        self._model.dropout([seeds.dropout_generator(t, epoch, device) for t in firsts], seed_of_K)
+        images = [seeds.augment_generator(t, epoch, device) for t in firsts]
+        losses, clamped = [], None
+        for step in range(self._steps):
+            index_KB = order_KN[:, step * task.batch_size : (step + 1) * task.batch_size]
+            inputs = _picked(train.inputs, index_KB)
+            if task.augment != "none":
+                inputs = _augmented(inputs, task.augment, images, seed_of_K)
+            found = self._model.step(inputs, _picked(train.labels, index_KB), self._optimizer.measure)
+            self._optimizer.step(found.powers)
+            losses.append(found.losses)
+            clamped = found.clamped
+        return torch.stack(losses, 1).double(), clamped
+
+    def _after(self, clamped_K: Tensor | None) -> dict[str, list[float]]:
+        flat = self._parameters.flat
+        figures = {
+            "parameter_norm": _norm(flat),
+            "distance": _norm(flat - self._start),
+            "clamped_share": torch.full_like(flat[:, 0], math.nan) if clamped_K is None else clamped_K,
+        }
+        for part, split in (("validation", self._data.validation), ("test", self._data.test)):
+            figures[f"{part}_loss"], figures[f"{part}_accuracy"] = _evaluate(self._model, split)
+        return {name: column.tolist() for name, column in figures.items()}
+
+    def _keep(self, rows: list[int]) -> None:
+        self.logs = [self.logs[k] for k in rows]
+        if not rows:
+            return
+        index = torch.tensor(rows, device=self._start.device)
+        self._start = self._start[index]
+        for part in (self._parameters, self._gradients, self._optimizer, self._model):
+            part.keep(index)
+
+
+def start_of(trial: Trial) -> Tensor:
+    """A trial's starting parameters as one row, (P,), float32, on the CPU.
+
+    Kept for the next trials: those that differ in optimizer or learning rate alone start alike.
+    """
+    any_optimizer = dataclasses.replace(trial.cell, optimizer=Named(name="sgd"), lr=1.0)
+    return _start(dataclasses.replace(trial, cell=any_optimizer))
+
+
+@lru_cache(maxsize=256)
+def _start(trial: Trial) -> Tensor:
+    model = build_model(trial.cell.task)
+    initialize(model, trial.cell.init, lambda name: seeds.weight_generator(trial, name))
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def _distinct_seeds(trials: Sequence[Trial]) -> tuple[list[Trial], Tensor]:
+    """A trial of each distinct seed, and for each trial the place of its seed's among them, (K,).
+
+    Order, augmentation and dropout depend on the seed alone within a task, so each is drawn once.
+    """
+    firsts: dict[tuple[int, int], Trial] = {}
+    for trial in trials:
+        firsts.setdefault((trial.root_seed, trial.seed_index), trial)
+    place = {seed: i for i, seed in enumerate(firsts)}
+    return list(firsts.values()), torch.tensor([place[t.root_seed, t.seed_index] for t in trials])
+
+
+def _picked(values_N: Tensor, index_KB: Tensor) -> Tensor:  # noqa: N803
+    """(K, B, ...) of (N, ...); index_select is several times as fast as indexing."""
+    picked = values_N.index_select(0, index_KB.reshape(-1))
+    return picked.view(*index_KB.shape, *values_N.shape[1:])
+
+
+def _augmented(inputs_KB: Tensor, kind: str, generators: list[torch.Generator], seed_of_K: Tensor) -> Tensor:  # noqa: N803
+    """Trials of one seed have the same batch, and so the same changes of it."""
+    changed = []
+    for s, generator in enumerate(generators):
+        first = int((seed_of_K == s).nonzero()[0])
+        changed.append(augment(inputs_KB[first], kind, generator))
+    return torch.stack(changed)[seed_of_K]
+
+
+def _norm(flat_KP: Tensor) -> Tensor:  # noqa: N803
+    """l2 norms, (K,), in float64: a float32 square overflows at 1.8e19."""
+    return flat_KP.double().square().sum(1).sqrt()
+
+
+@torch.no_grad()
+def _evaluate(model: PackedModel, split: Split, *, training: bool = False) -> tuple[Tensor, Tensor]:
+    """Mean loss and accuracy of each trial over a split, (K,) each, float64."""
+    chunks = math.ceil(len(split) / EVALUATION_BATCH)
+    loss = correct = torch.zeros(())
+    for inputs, labels in zip(
+        split.inputs.tensor_split(chunks), split.labels.tensor_split(chunks), strict=True
+    ):
+        losses_K, correct_K = model.evaluate(inputs, labels, training=training)
+        # Means, added in float64: a float32 sum overflows long before the mean does.
+        loss = loss + losses_K.double() * len(labels)
+        correct = correct + correct_K
+    return loss / len(split), correct.double() / len(split)
+
+
+def _initial_losses(model: PackedModel, train: Split) -> list[float]:
+    """Mean training losses before the first step; see `sequential._initial_loss`."""
+    size = min(len(train), L0_EXAMPLES)
+    losses, _ = _evaluate(model, Split(train.inputs[:size], train.labels[:size]), training=True)
+    found: list[float] = losses.tolist()
+    return found

@@ -1,0 +1,87 @@
+"""What an epoch leaves behind, and when a trial ends early: one definition for every way of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from robustness.trial import EpochRecord, Trial, TrialRecord
+
+__all__ = ["EVALUATION_BATCH", "L0_EXAMPLES", "Log"]
+
+EVALUATION_BATCH = 250
+"""Examples a forward pass when nothing is learned. Batch norm's starting loss depends on it."""
+L0_EXAMPLES = 10_000
+
+_HELD_OUT = ("validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
+_AFTER = (*_HELD_OUT, "parameter_norm", "distance", "clamped_share")
+
+
+@dataclass(slots=True)
+class Log:
+    """The record of one trial as it grows.
+
+    Attributes:
+        trial: whose.
+        steps: optimizer steps an epoch.
+        l0: mean training loss before the first step.
+        rows: one an epoch.
+        first_nonfinite_step: see `TrialRecord`.
+        stopped: see `TrialRecord`.
+    """
+
+    trial: Trial
+    steps: int
+    l0: float
+    rows: list[EpochRecord]
+    first_nonfinite_step: int | None = None
+    stopped: bool = False
+
+    def add(self, losses: Sequence[float], after: Mapping[str, float], seconds: float) -> None:
+        """One more epoch.
+
+        Args:
+            losses: of each step; what follows the first that is not finite is not looked at.
+            after: validation and test figures, `parameter_norm`, `distance` and `clamped_share`, taken when
+                the epoch ended; may be empty where a loss was not finite.
+            seconds: wall time.
+        """
+        epoch = len(self.rows) + 1
+        bad = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        died = bad
+        # Parameters and held-out losses are looked at when the epoch ends: its last step is the one.
+        if bad is None and not all(
+            math.isfinite(after[name]) for name in ("parameter_norm", "validation_loss", "test_loss")
+        ):
+            died = self.steps - 1
+        if died is not None:
+            after = dict.fromkeys(_AFTER, math.nan)
+            self.first_nonfinite_step = (epoch - 1) * self.steps + died + 1
+        row = EpochRecord(
+            epoch=epoch,
+            # A float64 sum: steps near the float32 limit must not overflow in the mean.
+            train_loss=math.fsum(losses) / len(losses) if bad is None else losses[bad],
+            train_loss_max=max(losses) if bad is None else losses[bad],
+            seconds=seconds,
+            **{name: after[name] for name in _AFTER},
+        )
+        self.rows.append(row)
+        limit = self.trial.cell.task.stop_above
+        self.stopped = bool(limit) and died is None and row.train_loss > limit * self.l0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the budget is spent, or the trial ended before."""
+        died = self.first_nonfinite_step is not None
+        return died or self.stopped or len(self.rows) == self.trial.cell.task.epochs
+
+    def record(self) -> TrialRecord:
+        """What is stored."""
+        return TrialRecord(
+            key=self.trial.key,
+            l0=self.l0,
+            first_nonfinite_step=self.first_nonfinite_step,
+            stopped=self.stopped,
+            epochs=tuple(self.rows),
+        )
