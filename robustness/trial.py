@@ -72,6 +72,24 @@ class Named:
         """Plain data, for JSON."""
         return {"name": self.name, **dict(self.arguments)}
 
+    @property
+    def family(self) -> tuple[object, ...]:
+        """Name and arguments, numbers reduced to whether they are zero.
+
+        Optimizers of one family run the same operations (zero means no momentum, no weight decay), so that they
+        can be trained as one without one of them changing what happens to another.
+
+        >>> Named(name="sgd", arguments=(("momentum", 0.9), ("nesterov", False))).family
+        ('sgd', ('momentum', True), ('nesterov', False))
+        """
+
+        def reduced(value: Value) -> object:
+            if isinstance(value, tuple):
+                return tuple(number != 0 for number in value)
+            return value != 0 if isinstance(value, float) else value
+
+        return (self.name, *((name, reduced(value)) for name, value in self.arguments))
+
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Named:
         """The reverse of `as_dict`, lists as tuples."""

@@ -103,7 +103,7 @@ class Search(_Strict):
 
 
 class Resources(_Strict):
-    """What one trial needs. Not part of a trial's identity."""
+    """What one pack of trials needs, and how large packs may be. Not part of a trial's identity."""
 
     cpus: Annotated[int, Field(ge=1, le=1_024)] = 1
     gpus: Annotated[float, Field(ge=0, le=64)] = 0.0

@@ -3,6 +3,7 @@
 - `nonfinite`: a loss or a parameter norm was not finite.
 - not trained, if skill s = (S - b) / (r - b) <= max(floor, z SE / (r - b)), SE the binomial standard
   error at b over the test set: `blowup` if the final training loss > 1.05 max(l0, L_b), else `untrained`.
+  A trial that its study's `stop_above` ended is a `blowup`.
 - `trained` otherwise.
 
 S is the final test accuracy, b that of the best constant predictor, r the reference score, l0 the
@@ -51,6 +52,7 @@ class Thresholds:
 def outcome_of(
     *,
     first_nonfinite_step: int | None,
+    stopped: bool,
     test_accuracy: float,
     train_loss: float,
     l0: float,
@@ -62,13 +64,15 @@ def outcome_of(
 
     >>> facts = TaskFacts(chance=0.1, constant_loss=2.3, reference=0.97, test_size=360)
     >>> def outcome(accuracy, loss):
-    ...     return outcome_of(first_nonfinite_step=None, test_accuracy=accuracy, train_loss=loss, l0=2.3,
+    ...     return outcome_of(first_nonfinite_step=None, stopped=False, test_accuracy=accuracy, train_loss=loss, l0=2.3,
     ...                       facts=facts, reference=0.97, thresholds=Thresholds())
     >>> outcome(0.95, 0.1), outcome(0.1, 2.3), outcome(0.1, 5.0)
     ('trained', 'untrained', 'blowup')
     """
     if first_nonfinite_step is not None:
         return "nonfinite"
+    if stopped:  # its loss was beyond a multiple of l0 that the study names
+        return "blowup"
     span = reference - facts.chance
     error = math.sqrt(facts.chance * (1 - facts.chance) / facts.test_size)
     skill = (test_accuracy - facts.chance) / span
@@ -107,6 +111,7 @@ def classify(
     found["outcome"] = [
         outcome_of(
             first_nonfinite_step=None if math.isnan(step) else int(step),
+            stopped=stopped == 1,
             test_accuracy=accuracy,
             train_loss=loss,
             l0=l0,
@@ -114,8 +119,9 @@ def classify(
             reference=reference,
             thresholds=rules,
         )
-        for step, accuracy, loss, l0, fact, reference in zip(
+        for step, stopped, accuracy, loss, l0, fact, reference in zip(
             found["first_nonfinite_step"],
+            found["stopped"],
             found["test_accuracy"],
             found["train_loss"],
             found["l0"],

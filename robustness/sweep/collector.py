@@ -104,7 +104,7 @@ class Collector(tune.Callback):
             )
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A list of trials went to a worker."""
+        """Packs of trials went to a worker."""
         keys = _keys(trial)
         self._progress.running(len(keys))
         self._write(lambda: self._store.start(self._lease, keys))
@@ -112,32 +112,34 @@ class Collector(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """One trial of a list ended."""
-        if "record" in result:
-            record: TrialRecord = result.pop("record")
-            if self._write(lambda: self._store.finish(self._lease, [record])):
-                self.complete.add(record.key)
-                self.failures.pop(record.key, None)
-                self._progress.count(done=1, diverged=int(self._is_diverged(record)))
-        elif "error" in result:
-            self._fail(result["key"], result.pop("error"))
+        """Trials of a pack ended."""
+        records: list[TrialRecord] = result.pop("records", [])
+        if records and self._write(lambda: self._store.finish(self._lease, records)):
+            keys = {record.key for record in records}
+            self.complete |= keys
+            for key in keys & self.failures.keys():
+                del self.failures[key]
+            self._progress.count(done=len(records), diverged=sum(map(self._is_diverged, records)))
+        self._fail(result.pop("errors", []))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A worker died: the trial that it was training failed; those behind it were never begun."""
-        self._progress.say("a worker died; the trial that it was training is tried again")
-        left = [key for key in _keys(trial) if key not in self.complete and key not in self._failed_now]
-        self._progress.running(1 - len(left))
-        if left:
-            file = Path(trial.error_file) if trial.error_file else None
-            text = file.read_text() if file and file.is_file() else "the worker process died"
-            self._fail(left[0], text)
+        """A worker died: the pack that it was training failed; those behind it were never begun."""
+        self._progress.say("a worker died; the pack that it was training is tried again, trial by trial")
+        over = self.complete | self._failed_now
+        packs = [[key for key in pack if key not in over] for pack in trial.config["batch"]["keys"]]
+        training: list[str] = next(filter(None, packs), [])
+        self._progress.running(len(training) - sum(map(len, packs)))
+        file = Path(trial.error_file) if trial.error_file else None
+        text = file.read_text() if file and file.is_file() else "the worker process died"
+        self._fail([(key, text) for key in training])
 
-    def _fail(self, key: str, text: str) -> None:
-        if self._write(lambda: self._store.fail(self._lease, [FailedAttempt(key, text)])):
-            self.failures[key] = text
-            self.attempts[key] += 1
-            self._failed_now.add(key)
-            self._progress.count(failed=1)
+    def _fail(self, errors: Sequence[tuple[str, str]]) -> None:
+        attempts = [FailedAttempt(key, text) for key, text in errors]
+        if attempts and self._write(lambda: self._store.fail(self._lease, attempts)):
+            self.failures.update(errors)
+            self.attempts.update(key for key, _ in errors)
+            self._failed_now.update(key for key, _ in errors)
+            self._progress.count(failed=len(errors))
 
     def _write(self, action: Callable[[], None]) -> bool:
         if self.error is not None:
@@ -152,8 +154,7 @@ class Collector(tune.Callback):
 
 
 def _keys(ray_trial: Any) -> list[str]:
-    keys: list[str] = ray_trial.config["batch"]["keys"]
-    return keys
+    return [key for pack in ray_trial.config["batch"]["keys"] for key in pack]
 
 
 def diverged_test(trials: Sequence[Trial]) -> Callable[[TrialRecord], bool]:
@@ -166,6 +167,7 @@ def diverged_test(trials: Sequence[Trial]) -> Callable[[TrialRecord], bool]:
         last = record.epochs[-1]
         outcome = outcome_of(
             first_nonfinite_step=record.first_nonfinite_step,
+            stopped=record.stopped,
             test_accuracy=last.test_accuracy,
             train_loss=last.train_loss,
             l0=record.l0,

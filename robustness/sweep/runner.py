@@ -22,6 +22,7 @@ from robustness.errors import Interrupted, LeaseLost, RobustnessError, StoreErro
 from robustness.spec import Grid, Resources, StudySpec
 from robustness.store import Lease, Store, StudyTrial
 from robustness.store.lease import LEASE_SECONDS
+from robustness.sweep.packing import Pack
 from robustness.sweep.progress import SweepProgress
 from robustness.trial import Trial, TrialState
 
@@ -29,7 +30,7 @@ __all__ = ["RunSummary", "run_study"]
 
 LISTS_A_SLOT = 8
 MAX_LIST = 64
-"""Trials a ray trial: few enough to balance the load, many enough to pay its 50 to 100 ms."""
+"""Packs a ray trial: few enough to balance the load, many enough to pay its 50 to 100 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,14 +155,14 @@ class _Sweep:
     def _rounds(self, todo: list[Trial], collector: Any, stop: threading.Event, folder: Path) -> None:
         """Deal what is left until every trial is complete or has failed too often.
 
-        A trial that failed before gets a list of its own: if it takes its worker along again, it takes
-        no others.
+        A trial that failed before gets a worker's list of its own: if it takes its worker along again, it
+        takes no others.
         """
         left = todo
         while left and not stop.is_set():
             collector.begin_round()
             fresh = [trial for trial in left if not collector.attempts[trial.key]]
-            suspects = [[trial] for trial in left if collector.attempts[trial.key]]
+            suspects = [trial for trial in left if collector.attempts[trial.key]]
             self._tune(fresh, suspects, collector, stop, folder)
             left = [
                 trial
@@ -172,7 +173,7 @@ class _Sweep:
     def _tune(
         self,
         fresh: list[Trial],
-        suspects: list[list[Trial]],
+        suspects: list[Trial],
         collector: Any,
         stop: threading.Event,
         folder: Path,
@@ -182,20 +183,26 @@ class _Sweep:
         from ray import tune
 
         from robustness.sweep.collector import StopFlag
-        from robustness.sweep.trainable import TrialList
+        from robustness.sweep.packing import packs
+        from robustness.sweep.trainable import PackList
 
-        common = {
-            "root": str(self.root.absolute()),
-            "device": "cuda" if self.resources.gpus else "cpu",
-            "threads": self.resources.cpus,
-        }
+        device = "cuda" if self.resources.gpus else "cpu"
+        common = {"root": str(self.root.absolute()), "device": device, "threads": self.resources.cpus}
         slots = max(int(ray.cluster_resources().get("CPU", 1) // self.resources.cpus), 1)
+        size = self.resources.pack
+        dealt = [*_dealt(list(packs(fresh, size=size, device=device, slots=slots)), slots)]
+        # Each for itself, but by the technique of the others: the same numbers to the bit.
+        dealt += [list(packs([trial], size=size, device=device, slots=1)) for trial in suspects]
         lists = [
-            {"keys": [t.key for t in part], "trials": [t.as_dict() for t in part], **common}
-            for part in [*_dealt(fresh, slots), *suspects]
+            {
+                "keys": [[trial.key for trial in pack.trials] for pack in part],
+                "packs": [(pack.technique, [trial.as_dict() for trial in pack.trials]) for pack in part],
+                **common,
+            }
+            for part in dealt
         ]
         tuner = tune.Tuner(
-            tune.with_resources(TrialList, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
+            tune.with_resources(PackList, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
             param_space={"batch": tune.grid_search(lists)},
             tune_config=tune.TuneConfig(
                 reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id
@@ -207,10 +214,10 @@ class _Sweep:
         tuner.fit()
 
 
-def _dealt(trials: Sequence[Trial], slots: int) -> Iterator[list[Trial]]:
-    """The trials in lists, in order."""
-    size = min(max(math.ceil(len(trials) / (slots * LISTS_A_SLOT)), 1), MAX_LIST)
-    remaining = iter(trials)
+def _dealt(packs: Sequence[Pack], slots: int) -> Iterator[list[Pack]]:
+    """The packs in lists, in order."""
+    size = min(max(math.ceil(len(packs) / (slots * LISTS_A_SLOT)), 1), MAX_LIST)
+    remaining = iter(packs)
     while part := list(itertools.islice(remaining, size)):
         yield part
 

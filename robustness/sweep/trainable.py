@@ -1,60 +1,98 @@
-"""What runs in a Ray actor: a list of trials, one after another, each reported as it ends."""
+"""What runs in a Ray actor: packs of trials, one after another; results are reported as trials end."""
 
 from __future__ import annotations
 
+import time
 import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
 from robustness.errors import RobustnessError
-from robustness.trial import Trial
+from robustness.trial import Trial, TrialRecord
 
-__all__ = ["TrialList"]
+__all__ = ["PackList"]
+
+REPORT_SECONDS = 1.0
+"""How long a pack is trained before the actor reports even though no trial ended: that it is alive."""
 
 
-class TrialList(tune.Trainable):
-    """A ray trial. Its config: `batch` with `keys`, `trials` (plain data), `root`, `device`, `threads`.
+class PackList(tune.Trainable):
+    """A ray trial. Its config: `batch` with `packs` (technique, trials as plain data), `root`, `device`, `threads`.
 
-    Each step trains one trial and reports its `record`, or its `error` if the execution failed: one
-    broken trial does not take the others of its list along.
+    Each step reports `records` of trials that ended and `errors` (key, text) of those whose execution failed.
+    A pack that fails is split in two and trained again, so that one broken trial takes no others along, and
+    one that does not fit into memory is trained in parts: a trial's record does not depend on the pack.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Take the list; the actor is used again for the next one."""
+        """Take the packs; the actor is used again for the next ones."""
         import torch
 
         # Torch's settings outlive a list in a reused actor, so they are set for each.
         batch = config["batch"]
         torch.set_num_threads(batch["threads"])
-        self._trials = [Trial.from_dict(plain) for plain in batch["trials"]]
+        self._packs = [(technique, _trials(plain)) for technique, plain in batch["packs"]]
         self._root = Path(batch["root"])
         self._device = batch["device"]
-        self._next = 0
+        self._running: Iterator[list[TrialRecord]] = iter(())
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Reuse this actor for another list."""
+        """Reuse this actor for other packs."""
         self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train the next trial of the list."""
-        from robustness.training import train
+        """Train until a trial ends, or a second has passed."""
+        records: list[TrialRecord] = []
+        errors: list[tuple[str, str]] = []
+        until = time.monotonic() + REPORT_SECONDS
+        while self._packs and not records and not errors and time.monotonic() < until:
+            technique, trials = self._packs[0]
+            try:
+                found = next(self._running, None)
+                if found is None:
+                    self._running = self._train(technique, trials)
+                    found = next(self._running)
+            except RobustnessError as error:  # a rule in words: its text says all, of every trial
+                self._next([])
+                errors = [(trial.key, str(error)) for trial in trials]
+            except Exception:  # noqa: BLE001  whatever a trial raises is that trial's failure, and is reported
+                if len(trials) > 1:
+                    half = len(trials) // 2
+                    self._next([(technique, trials[:half]), (technique, trials[half:])])
+                else:
+                    self._next([])
+                    errors = [(trials[0].key, traceback.format_exc())]
+            else:
+                records = found
+                ended = {record.key for record in records}
+                left = [trial for trial in trials if trial.key not in ended]
+                self._packs[0] = (technique, left)
+                if not left:
+                    self._next([])
+        return {"records": records, "errors": errors, "done": not self._packs}
 
-        trial = self._trials[self._next]
-        self._next += 1
-        result: dict[str, Any] = {"key": trial.key, "done": self._next == len(self._trials)}
-        try:
-            return {**result, "record": train(trial, root=self._root, device=self._device)}
-        except RobustnessError as error:  # a rule in words: its text says all
-            return {**result, "error": str(error)}
-        except Exception:  # noqa: BLE001  whatever a trial raises is that trial's failure, and is reported
-            return {**result, "error": traceback.format_exc()}
+    def _next(self, instead: list[tuple[Any, list[Trial]]]) -> None:
+        self._running = iter(())
+        self._packs[:1] = instead
+
+    def _train(self, technique: Any, trials: Sequence[Trial]) -> Iterator[list[TrialRecord]]:
+        from robustness.training import train, train_pack
+
+        if technique is not None:
+            return train_pack(trials, technique=technique, root=self._root, device=self._device)
+        return iter([[train(trial, root=self._root, device=self._device)] for trial in trials])
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
-        """Nothing: results leave with each step, and a list that dies is dealt anew."""
+        """Nothing: results leave with each step, and packs that die are dealt anew."""
         return {}
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing; see `save_checkpoint`."""
+
+
+def _trials(plain: list[dict[str, Any]]) -> list[Trial]:
+    return [Trial.from_dict(trial) for trial in plain]

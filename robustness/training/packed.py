@@ -12,9 +12,9 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,16 +32,12 @@ from robustness.trial import Named, Trial, TrialRecord
 __all__ = ["Technique", "train_pack"]
 
 
-class Technique(StrEnum):
-    """How a pack's passes are computed."""
-
-    FEATURE_MAJOR = "feature-major"
-    VMAP = "vmap"
-
+Technique = Literal["feature-major", "vmap"]
+"""How a pack's passes are computed."""
 
 _MODELS: dict[Technique, Callable[[nn.Module, Block, Block], PackedModel]] = {
-    Technique.FEATURE_MAJOR: FeatureMajor,
-    Technique.VMAP: Vmapped,
+    "feature-major": FeatureMajor,
+    "vmap": Vmapped,
 }
 
 
@@ -56,7 +52,7 @@ def train_pack(
     """Train trials of one task and one optimizer family together.
 
     Args:
-        trials: of the pack; see `optimizers.rules.family`.
+        trials: of the pack; see `Named.family`.
         technique: how passes are computed.
         root: the folder with the data sets.
         device: where to train.

@@ -70,8 +70,8 @@ class Vmapped:
         )
         for name, gradient in gradients.items():
             self._gradients[name].copy_(gradient)
-        powers = {name: power for name, (power, _) in figures.items()}
-        shares = [share for _, share in figures.values() if share is not None]
+        powers = {name: found[0] for name, found in figures.items()}
+        shares = [found[1] for found in figures.values() if len(found) > 1]
         return Pass(losses, powers, torch.stack(shares).mean(0) if shares else None)
 
     def evaluate(self, inputs: Tensor, labels: Tensor, *, training: bool) -> tuple[Tensor, Tensor]:
@@ -129,7 +129,7 @@ class _Inputs:
     def __init__(self, model: nn.Module, measure: Measure | None) -> None:
         self._model, self._measure = model, measure
         self._hooks: list[Any] = []
-        self.figures: dict[str, tuple[Tensor, Tensor | None]] = {}
+        self.figures: dict[str, tuple[Tensor, ...]] = {}
 
     def __enter__(self) -> _Inputs:
         if self._measure is not None:

@@ -1,8 +1,6 @@
 """One optimizer family on a pack: hyperparameters a trial, schedule, clipping, and the family's rule.
 
-Trials may share a pack when their optimizers are of one `family`: the same name and the same arguments, but
-for numbers that are zero in all of them or in none. Zero decides which operations run (no momentum, no
-weight decay), so what happens to a trial never depends on its neighbours.
+Trials may share a pack when their optimizers are of one `Named.family`.
 """
 
 # K trials in the pack, P numbers in a trial's parameters
@@ -19,33 +17,14 @@ from robustness.optimizers.rules.block import Block
 from robustness.optimizers.rules.power import Measure, measure_of
 from robustness.optimizers.rules.elementwise import ELEMENTWISE
 from robustness.optimizers.rules.layers import LAYERWISE
-from robustness.optimizers.rules.step import Arguments, Step
+from robustness.optimizers.rules.step import Arguments, Rule, Step
 from robustness.optimizers.schedules import factor
 from robustness.trial import Named
 
-__all__ = ["PackedOptimizer", "family", "has_rule"]
+__all__ = ["RULES", "PackedOptimizer"]
 
-_RULES = {**ELEMENTWISE, **LAYERWISE}
-
-
-def has_rule(optimizer: str) -> bool:
-    """Whether an optimizer of that name runs on packs; the others train one trial at a time."""
-    return optimizer in _RULES
-
-
-def family(optimizer: Named) -> tuple[object, ...]:
-    """What must be equal for two optimizers to share a pack.
-
-    >>> family(Named(name="sgd", arguments=(("momentum", 0.9), ("nesterov", False))))
-    ('sgd', ('momentum', True), ('nesterov', False))
-    """
-
-    def structure(value: object) -> object:
-        if isinstance(value, tuple):
-            return tuple(number != 0 for number in value)
-        return value != 0 if isinstance(value, float) else value
-
-    return (optimizer.name, *((name, structure(value)) for name, value in optimizer.arguments))
+RULES: dict[str, Rule] = {**ELEMENTWISE, **LAYERWISE}
+"""By the catalog's name; the other optimizers train one trial at a time."""
 
 
 class PackedOptimizer:
@@ -71,8 +50,7 @@ class PackedOptimizer:
         epochs: int,
     ) -> None:
         """Take the trials' numbers as columns."""
-        [self._family] = {family(optimizer) for optimizer in optimizers}
-        name = optimizers[0].name
+        [(name, *_)] = {optimizer.family for optimizer in optimizers}
         plain: list[Mapping[str, Any]] = [dict(optimizer.arguments) for optimizer in optimizers]
         flat = parameters.flat
         self._lr = torch.tensor(lrs, dtype=torch.float64, device=flat.device)[:, None]
@@ -81,7 +59,7 @@ class PackedOptimizer:
         self._parameters, self._gradients = parameters, gradients
         self._steps_an_epoch, self._epochs = steps_an_epoch, epochs
         self._scheduled = plain[0]["schedule"] != "constant" or plain[0]["warmup_epochs"] != 0
-        self._rule = _RULES[name]
+        self._rule = RULES[name]
         self._measure = measure_of(name, plain[0])
         self._only_first = name in ("sgd-layerwise", "sgd-frozen", "sgd-scaled")
         self._state: dict[str, Tensor] = {}

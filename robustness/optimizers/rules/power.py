@@ -50,16 +50,19 @@ class Measure:
             return _released(module, x, self.norm)
         return _input_power(module, x, seen, self.norm, self.granularity), None
 
-    def of_trial(self, module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The same of one trial's input (B, ...), by the functions that the optimizers themselves use."""
+    def of_trial(self, module: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+        """The same of one trial's input (B, ...), by the functions that the optimizers themselves use.
+
+        Without the share where there is none: vmap passes tensors only.
+        """
         if self.what == "size":
             logarithm = log_of_size(module, spatial_size(module, x))
-            return x.new_full((1,) * _axes(module), logarithm), None
+            return (x.new_full((1,) * _axes(module), logarithm),)
         if self.what == "released":
-            power, clamped = released_power(module, x, self.norm)
+            power, *clamped = released_power(module, x, self.norm)
         else:
-            power, clamped = input_power(module, x, self.norm, self.granularity), None
-        return power.reshape((1,) * _axes(module)) if power.ndim == 0 else power, clamped
+            power, clamped = input_power(module, x, self.norm, self.granularity), []
+        return power.reshape((1,) * _axes(module)) if power.ndim == 0 else power, *clamped
 
 
 def measure_of(optimizer: str, arguments: Mapping[str, Any]) -> Measure | None:

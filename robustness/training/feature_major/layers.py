@@ -110,7 +110,8 @@ class Linear(_Stateless):
         return torch.baddbmm(self._w.bias[:, :, None], self._w.weight, x)
 
     def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
-        torch.bmm(dy, self.seen.transpose(1, 2), out=self._w.weight_gradient)
+        # Not with `out`: into a view of the block bmm would go matrix by matrix.
+        self._w.weight_gradient.copy_(torch.bmm(dy, self.seen.transpose(1, 2)))
         if self._w.has_bias:
             torch.sum(dy, -1, out=self._w.bias_gradient)
         return torch.bmm(self._w.weight.transpose(1, 2), dy) if wanted else None
@@ -155,7 +156,7 @@ class Conv:
         K, C, H, W, B = self._shape  # noqa: N806
         dy_KOL = dy.flatten(2)
         weight = self._w.weight
-        torch.bmm(dy_KOL, self.seen.transpose(1, 2), out=self._w.weight_gradient.flatten(2))
+        self._w.weight_gradient.flatten(2).copy_(torch.bmm(dy_KOL, self.seen.transpose(1, 2)))
         if self._w.has_bias:
             torch.sum(dy_KOL, -1, out=self._w.bias_gradient)
         if not wanted:

@@ -1,0 +1,100 @@
+"""Which trials train together, how, and how many.
+
+The technique is a fixed function of what a trial is and of the kind of device, never of timing: the same spec gives
+the same numbers in every store. Sizes change no bit of a result, so they follow the machine and the load.
+
+| model | on a CPU | on CUDA |
+|---|---|---|
+| mlp | feature-major | feature-major |
+| toy-cnn | feature-major | vmap: convolutions become grouped ones |
+| resnet20 | one at a time: its convolutions keep a core busy | vmap |
+| optimizers of other packages | one at a time | one at a time |
+
+The column of the CPU is measured by `robustness bench packs --plan`; that of CUDA was never measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from robustness.catalog import DATASETS
+from robustness.catalog.optimizer_entries import ENTRIES
+from robustness.trial import TaskConfig, Trial
+
+if TYPE_CHECKING:
+    from robustness.training.packed import Technique
+
+__all__ = ["Pack", "largest_pack", "packs", "technique_of"]
+
+_TECHNIQUES: dict[tuple[str, str], Technique] = {
+    ("mlp", "cpu"): "feature-major",
+    ("toy-cnn", "cpu"): "feature-major",
+    ("mlp", "cuda"): "feature-major",
+    ("toy-cnn", "cuda"): "vmap",
+    ("resnet20", "cuda"): "vmap",
+}
+_WITH_RULES = frozenset(entry.name for entry in ENTRIES)
+
+CACHED_NUMBERS = 131_072
+"""Numbers of one layer's activations, all trials together, that a core's second-level cache holds."""
+MOST = 32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pack:
+    """Trials that train as one; `technique` is None where each trains by itself, one after another."""
+
+    technique: Technique | None
+    trials: tuple[Trial, ...]
+
+
+def technique_of(trial: Trial, device: str) -> Technique | None:
+    """How a trial is trained on a kind of device ("cpu", "cuda"); None: by itself."""
+    if trial.cell.optimizer.name not in _WITH_RULES:
+        return None
+    return _TECHNIQUES.get((trial.cell.task.model.name, device))
+
+
+def largest_pack(task: TaskConfig, device: str) -> int:
+    """The most trials of a task that fit the cache together."""
+    if device != "cpu":
+        return MOST
+    facts = DATASETS.get(task.data.name).facts(dict(task.data.arguments))
+    arguments = dict(task.model.arguments)
+    numbers = math.prod(facts.shape) * task.batch_size
+    if task.model.name == "mlp":
+        numbers = max(numbers, int(str(arguments["width"])) * task.batch_size)
+    if task.model.name == "toy-cnn":
+        # The widest layer's patches: 8 channels of 3x3 for every fourth position.
+        numbers = max(numbers, math.prod(facts.shape[1:]) // 4 * 72 * task.batch_size) // 4
+    return min(max(CACHED_NUMBERS // numbers, 1), MOST)
+
+
+def packs(
+    trials: Sequence[Trial], *, size: int | Literal["auto"], device: str, slots: int
+) -> Iterator[Pack]:
+    """All trials, in packs of those that may share one, in order.
+
+    Args:
+        trials: to be trained.
+        size: the most trials a pack; 1 trains every trial by itself, by the reference engine.
+        device: "cpu" or "cuda".
+        slots: packs that train at the same time; there are at least as many, so that none stands idle.
+    """
+    groups: dict[object, list[Trial]] = {}
+    for trial in trials:
+        technique = technique_of(trial, device) if size != 1 else None
+        kind = (technique, trial.cell.task, trial.cell.optimizer.family if technique else None)
+        groups.setdefault(kind, []).append(trial)
+    for members in groups.values():
+        technique = technique_of(members[0], device) if size != 1 else None
+        most = 1
+        if technique is not None:
+            most = largest_pack(members[0].cell.task, device) if size == "auto" else size
+        count = max(math.ceil(len(members) / most), min(slots, len(members)))
+        for i in range(count):
+            part = members[len(members) * i // count : len(members) * (i + 1) // count]
+            yield Pack(technique=technique, trials=tuple(part))
