@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from robustness.bench.commands import bench
 from robustness.errors import RobustnessError, SpecError
 
 if TYPE_CHECKING:
@@ -283,37 +284,7 @@ def get_data(
     print(download(entry, where))
 
 
-bench = typer.Typer(help="Benchmarks: ratios within one interleaved run.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
-
-
-@bench.command("optimizers")
-def bench_optimizers(
-    rounds: Annotated[int, typer.Option(min=1, help="Steps of each optimizer.")] = 9,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    memory: Annotated[bool, typer.Option(help="Measure INSGD's peak memory too.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
-) -> None:
-    """Time a whole training step with every optimizer, as a ratio to SGD with momentum."""
-    import torch
-    from rich.progress import Progress
-
-    from robustness.bench.optimizers import NETS, measure
-
-    torch.set_num_threads(threads)
-    from rich.console import Console
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("steps", total=len(NETS) * (rounds + 1))
-        costs = list(measure(rounds, memory=memory, on_round=lambda: progress.advance(bar)))
-    if as_json:
-        print(json.dumps([asdict(cost) for cost in costs]))
-        return
-    print(f"{'net':10} {'optimizer':20} {'ratio':>6} {'least':>6} {'most':>6} {'ms':>9} {'memory':>7}")
-    for cost in costs:
-        peak = "" if cost.memory_ratio is None else f"{cost.memory_ratio:.3f}"
-        figures = f"{cost.ratio:6.3f} {cost.low:6.3f} {cost.high:6.3f} {cost.milliseconds:9.2f} {peak:>7}"
-        print(f"{cost.net:10} {cost.optimizer:20} {figures}")
 
 
 # -- what the commands share -----------------------------------------------------------------------

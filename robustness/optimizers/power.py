@@ -86,7 +86,7 @@ def released_power(module: nn.Module, x: Tensor, norm: str) -> tuple[Tensor, Ten
         power = (n - 1) * (variance * 1e4).clamp_max(1)
     else:
         power = (x - total.unsqueeze(-1) / n).abs().sum(-1) / variance.sqrt().clamp_min(0.01)
-    clamped = (variance < 1e-4).float().mean()
+    clamped = (variance < 1e-4).to(x.dtype).mean()
     if convolution:
         return per_weight(power.mean(0), module), clamped
     return power.mean() + 0.1, clamped

@@ -73,9 +73,7 @@ def largest_pack(task: TaskConfig, device: str) -> int:
     return min(max(CACHED_NUMBERS // numbers, 1), MOST)
 
 
-def packs(
-    trials: Sequence[Trial], *, size: int | Literal["auto"], device: str, slots: int
-) -> Iterator[Pack]:
+def packs(trials: Sequence[Trial], *, size: int | Literal["auto"], device: str, slots: int) -> Iterator[Pack]:
     """All trials, in packs of those that may share one, in order.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -115,8 +116,8 @@ class _Fixed:
 
     def __enter__(self) -> None:
         for i, layer in enumerate(self._layers):
-            mask = self._masks[i] if self._masks else None
-            layer.forward = (lambda x: x) if mask is None else (lambda x, mask=mask: x * mask)  # type: ignore[method-assign]
+            factor = self._masks[i] if self._masks else torch.ones(())
+            layer.forward = partial(torch.mul, factor)  # type: ignore[method-assign]
 
     def __exit__(self, *_: object) -> None:
         for layer in self._layers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -14,10 +15,13 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.engine import make_url
 
 from robustness.errors import LeaseHeld, LeaseLost, SpecError, StoreDamaged, StoreError, StoreMissing
 from robustness.store import SCHEMA_REVISION, FailedAttempt, Store, open_store
 from robustness.store import lease as leases
+from robustness.store.engine import _DRIVERS
+from robustness.store.migrations import upgrade
 from robustness.store.schema import lease, metadata, trial
 from robustness.trial import TrialState
 from tests.builders import dead_epoch, epoch, record, save, trials
@@ -40,6 +44,23 @@ def test_the_migrations_make_exactly_the_tables_of_the_schema(store: Store) -> N
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == SCHEMA_REVISION
+
+
+def test_a_store_of_the_first_schema_is_upgraded_with_its_trials(store_url: str) -> None:
+    engine = sa.create_engine(make_url(store_url).set(drivername=_DRIVERS[make_url(store_url).drivername]))
+    upgrade(engine, to="0001")
+    with engine.begin() as connection:
+        for statement in (
+            "INSERT INTO study VALUES (1, 'old', '', '', '{}', '{\"t\": {\"epochs\": 2}}', '', '')",
+            "INSERT INTO trial (id, key, config, lr, seed_index, state) VALUES (1, 'k', '{}', 0.1, 0, 'complete')",
+            "INSERT INTO epoch (trial_id, epoch, train_loss_max) VALUES (1, 1, 2.5), (1, 2, 1.5)",
+        ):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    with open_store(store_url) as store, store.reading() as connection:
+        row = connection.execute(sa.select(trial)).one()
+        assert (row.stopped, row.max_train_loss) == (False, 2.5)
+        assert json.loads(store.study("old").tasks) == {"t": {"epochs": 2, "stop_above": 0.0}}
 
 
 def test_opening_a_store_again_finds_what_was_saved(store_url: str) -> None:

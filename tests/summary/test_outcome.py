@@ -65,6 +65,11 @@ def test_not_finite_comes_before_everything() -> None:
     assert outcome(first_nonfinite_step=1.0) == "nonfinite"
 
 
+def test_a_trial_that_its_study_stopped_is_a_blowup_whatever_its_score() -> None:
+    assert outcome(stopped=1.0) == "blowup"
+    assert side({"stopped": 1.0, **BLOWUP}) == ("diverged", "blowup")
+
+
 def test_nonfinite_and_blowup_are_diverged() -> None:
     assert side(NONFINITE) == ("diverged", "nonfinite")
     assert side(BLOWUP) == ("diverged", "blowup")
@@ -179,6 +184,7 @@ def test_the_facts_of_a_task_come_from_the_catalog() -> None:
         batch_size=1,
         augment="none",
         input_scale=1.0,
+        stop_above=0.0,
     )
     facts = task_facts(task)
     assert (facts.chance, facts.test_size, facts.reference) == (0.1, 10_000, 0.88)

@@ -28,7 +28,7 @@ class Block:
     def _set(self, flat_KP: Tensor) -> None:
         self.flat = flat_KP
         parts = flat_KP.split([shape.numel() for shape in self.shapes.values()], dim=1)
-        self._views = {
+        self._views: dict[str, Tensor] = {
             name: part.unflatten(1, shape) if len(shape) != 1 else part
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }

@@ -213,7 +213,8 @@ def adafactor(step: Step) -> None:
 
 
 def _mean_square(g: Tensor, dim: int) -> Tensor:
-    return torch.linalg.vector_norm(g, dim=dim, keepdim=True).square_().div_(g.shape[dim])
+    norm: Tensor = torch.linalg.vector_norm(g, dim=dim, keepdim=True)
+    return norm.square_().div_(g.shape[dim])
 
 
 def _running(step: Step, name: str, value: Tensor, weight: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from robustness.optimizers.rules.block import Block
-from robustness.optimizers.rules.power import Measure, measure_of
 from robustness.optimizers.rules.elementwise import ELEMENTWISE
 from robustness.optimizers.rules.layers import LAYERWISE
+from robustness.optimizers.rules.power import Measure, measure_of
 from robustness.optimizers.rules.step import Arguments, Rule, Step
 from robustness.optimizers.schedules import factor
 from robustness.trial import Named
@@ -50,7 +50,8 @@ class PackedOptimizer:
         epochs: int,
     ) -> None:
         """Take the trials' numbers as columns."""
-        [(name, *_)] = {optimizer.family for optimizer in optimizers}
+        [_] = {optimizer.family for optimizer in optimizers}
+        name = optimizers[0].name
         plain: list[Mapping[str, Any]] = [dict(optimizer.arguments) for optimizer in optimizers]
         flat = parameters.flat
         self._lr = torch.tensor(lrs, dtype=torch.float64, device=flat.device)[:, None]

@@ -101,10 +101,9 @@ def _input_power(module: nn.Module, x: Tensor, seen: Tensor, norm: str, granular
 
 def _total(x: Tensor, norm: str) -> Tensor:
     """Sum of squares, or of magnitudes, over the last axis."""
-    if norm == "l1":
-        return torch.linalg.vector_norm(x, ord=1, dim=-1)
     # Over one contiguous axis vector_norm needs no temporary: 28 us where square().sum() takes 45.
-    return torch.linalg.vector_norm(x, dim=-1).square_()
+    total: Tensor = torch.linalg.vector_norm(x, ord=1 if norm == "l1" else 2, dim=-1)
+    return total if norm == "l1" else total.square_()
 
 
 def _released(module: nn.Module, x: Tensor, norm: str) -> tuple[Tensor, Tensor]:

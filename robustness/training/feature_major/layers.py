@@ -176,7 +176,7 @@ class BatchNorm:
 
     def __init__(self, weights: _Weights, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
         self._w = weights
-        self._eps, self._momentum = module.eps, module.momentum
+        self._eps, self._momentum = module.eps, float(module.momentum or 0.0)
         self._mean: Tensor | None = None
         self._variance: Tensor
         self._saved: tuple[Tensor, Tensor, Tensor]
@@ -221,7 +221,8 @@ class BatchNorm:
         )
         self._w.weight_gradient.copy_(dweight.view_as(self._mean))
         self._w.bias_gradient.copy_(dbias.view_as(self._mean))
-        return dx.view(dy.shape)
+        found: Tensor = dx.view(dy.shape)
+        return found
 
 
 class GroupNorm(_Stateless):
@@ -319,7 +320,9 @@ class Dropout(_Stateless):
         self._mask = None
         if not training or self._share == 0 or not self.generators:
             return x
-        self._mask = dropout_masks(self._share, self.generators, x.movedim(-1, 1))[self.seed_of].movedim(1, -1)
+        self._mask = dropout_masks(self._share, self.generators, x.movedim(-1, 1))[self.seed_of].movedim(
+            1, -1
+        )
         return x * self._mask
 
     def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:

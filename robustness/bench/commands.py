@@ -1,0 +1,110 @@
+"""`robustness bench`: heavy imports stay inside commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robustness.errors import SpecError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["bench"]
+
+bench = typer.Typer(help="Benchmarks: ratios within one interleaved run.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")]
+
+
+@bench.command("optimizers")
+def bench_optimizers(
+    rounds: Annotated[int, typer.Option(min=1, help="Steps of each optimizer.")] = 9,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    memory: Annotated[bool, typer.Option(help="Measure INSGD's peak memory too.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Time a whole training step with every optimizer, as a ratio to SGD with momentum."""
+    import torch
+
+    from robustness.bench.optimizers import NETS, measure
+
+    torch.set_num_threads(threads)
+    with _progress("steps", len(NETS) * (rounds + 1)) as advance:
+        costs = list(measure(rounds, memory=memory, on_round=advance))
+    if as_json:
+        print(json.dumps([asdict(cost) for cost in costs]))
+        return
+    print(f"{'net':10} {'optimizer':20} {'ratio':>6} {'least':>6} {'most':>6} {'ms':>9} {'memory':>7}")
+    for cost in costs:
+        peak = "" if cost.memory_ratio is None else f"{cost.memory_ratio:.3f}"
+        figures = f"{cost.ratio:6.3f} {cost.low:6.3f} {cost.high:6.3f} {cost.milliseconds:9.2f} {peak:>7}"
+        print(f"{cost.net:10} {cost.optimizer:20} {figures}")
+
+
+@bench.command("packs")
+def bench_packs(
+    workload: Annotated[
+        list[str] | None, typer.Option(help="mlp digits, toy-cnn 8x8, ...; all by default.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Of all ways.")] = 3,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials of the packs, instead of 4,096.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Measure the planner's table of techniques instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Trials a second: plain Ray Tune, lean Ray Tune, two plain loops, and packs with their records stored."""
+    if plan:
+        _plan(rounds, as_json)
+        return
+    from robustness.bench.packs import rates
+    from robustness.bench.plain import WAYS, WORKLOADS
+
+    for name in workload or ():
+        if name not in WORKLOADS:
+            raise SpecError.of("--workload", f"there is no {name!r}; {nearest(name, list(WORKLOADS))}")
+    names = workload or list(WORKLOADS)
+    with _progress("measurements", len(names) * len(WAYS) * rounds) as advance:
+        counts = {} if trials is None else {"packs": trials}
+        found = list(rates(names, rounds=rounds, trials=counts, on_run=advance))
+    if as_json:
+        print(json.dumps([asdict(rate) for rate in found]))
+        return
+    print(
+        f"{'workload':14} {'way':11} {'trials':>6} {'a second':>9} {'least':>8} {'most':>8} {'packs are':>10}"
+    )
+    for rate in found:
+        figures = f"{rate.trials:6,} {rate.per_second:9.2f} {rate.low:8.2f} {rate.high:8.2f}"
+        print(f"{rate.workload:14} {rate.way:11} {figures} {rate.packs_ratio:8.1f} x")
+
+
+def _plan(rounds: int, as_json: bool) -> None:
+    from robustness.bench.packs import plan, plan_tasks
+
+    with _progress("measurements", 3 * len(plan_tasks()) * (rounds + 1)) as advance:
+        rows = list(plan(rounds=rounds, on_run=advance))
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
+    print(f"{'workload':22} {'one at a time':>13} {'feature-major':>13} {'vmap':>7}  chosen")
+    for row in rows:
+        ratios = [
+            f"{row.ratios[name]:.2f} x" if name in row.ratios else "-" for name in ("feature-major", "vmap")
+        ]
+        chosen = f"{row.chosen}, packs of {row.size}" if row.chosen else "one at a time"
+        print(f"{row.workload:22} {row.sequential:11.2f}/s {ratios[0]:>13} {ratios[1]:>7}  {chosen}")
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(what, total=total)
+        yield lambda: progress.advance(bar)
