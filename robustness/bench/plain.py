@@ -147,10 +147,11 @@ def packed(workload: str, trials: int) -> float:
     from robustness.sweep import run_study
 
     spec = parse(study(workload, trials))
-    with tempfile.TemporaryDirectory(prefix="rb-") as folder:
-        with open_store(f"sqlite:///{folder}/store.db", create=True) as store:
-            summary = run_study(store, spec, expand(spec), root=Path(), quiet=True)
-    return summary.seconds
+    with (
+        tempfile.TemporaryDirectory(prefix="rb-") as folder,
+        open_store(f"sqlite:///{folder}/store.db", create=True) as store,
+    ):
+        return run_study(store, spec, expand(spec), root=Path(), quiet=True).seconds
 
 
 WAYS: dict[str, Callable[[str, int], float]] = {
