@@ -44,6 +44,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,10 +53,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from robustness.optimizers.observer import InputObserver
-from robustness.optimizers.power import Convolution, channel_power, input_power, released_power
+from robustness.optimizers.power import Convolution, batch_sums, input_power, released_power
 from robustness.optimizers.stepping import loss_of, restore_type
 
 __all__ = ["INSGD"]
@@ -164,7 +164,7 @@ class INSGD(Optimizer):
         self._options = options
         self._foreach = foreach is not False
         self._model = model
-        self._sums: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._sums: dict[int, tuple[Callable[[], Tensor | None], int, Tensor | None]] = {}
         self._clamped: dict[Tensor, Tensor] = {}
         left_out = {n for n in names.values() if any(fnmatch.fnmatchcase(n, pattern) for pattern in plain)}
         self._observer = InputObserver(model, self._measure, frozenset(left_out))
@@ -180,32 +180,33 @@ class INSGD(Optimizer):
         """
         if not self._clamped:
             return math.nan
-        return torch.stack(list(self._clamped.values())).mean().item()
+        return torch.stack([clamped.double().mean() for clamped in self._clamped.values()]).mean().item()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Reset gradients, and the powers that came with them: a step that a GradScaler skipped leaves none."""
         super().zero_grad(set_to_none)
-        self._observer.forget()
+        self._forget()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state; powers keep their own type, which torch would cast to the parameter's."""
         super().load_state_dict(state_dict)
         restore_type(self, state_dict, "power")
 
-    def _measure(self, module: nn.Module, x: Tensor) -> Tensor:
+    def _measure(self, module: nn.Module, x: Tensor) -> tuple[Tensor, int]:
         norm = self._options["norm"]
         if self._options["preset"] == "released":
-            power, clamped = released_power(module, x, norm)
+            total, count, clamped = released_power(module, x, norm)
             self._clamped[module.weight] = clamped  # type: ignore[index]
-            return power
-        if not isinstance(module, Convolution) or self._options["granularity"] == "patch":
-            return input_power(module, x, norm, self._options["granularity"])
+            return total, count
+        granularity = self._options["granularity"]
+        if not isinstance(module, Convolution):
+            return input_power(module, x, norm, granularity)
         # A block's first convolution and its shortcut read the same tensor: measured once.
-        known = self._sums.get(x)
-        if known is None or known[0] != x._version:  # noqa: SLF001  changed in place since
-            known = (x._version, channel_power(x, module, norm))  # noqa: SLF001
-            self._sums[x] = known
-        return input_power(module, x, norm, self._options["granularity"], known[1])
+        of, version, sums = self._sums.get(id(x), (_nothing, 0, None))
+        if of() is not x or version != x._version:  # noqa: SLF001  another tensor, or changed in place since
+            sums = batch_sums(x, module, norm, granularity)
+            self._sums[id(x)] = (weakref.ref(x), x._version, sums)  # noqa: SLF001
+        return input_power(module, x, norm, granularity, sums)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -229,8 +230,12 @@ class INSGD(Optimizer):
             for part in [weights] if self._foreach else [[w] for w in weights]:
                 if part:
                     self._update(part, powers, group)
-        self._observer.forget()
+        self._forget()
         return loss
+
+    def _forget(self) -> None:
+        self._observer.forget()
+        self._sums.clear()
 
     def _update(self, weights: list[Tensor], powers: dict[Tensor, Tensor], group: dict[str, Any]) -> None:
         gradients = [w.grad for w in weights if w.grad is not None]
@@ -293,11 +298,19 @@ class INSGD(Optimizer):
         return buffers
 
 
+def _nothing() -> None:
+    return None
+
+
 def _divided(gradients: list[Tensor], layers: list[int], divisors: list[Tensor]) -> list[Tensor]:
     """The gradients, those of layers divided; new tensors, the given ones stay."""
+    if not layers:
+        return gradients
+    ours = [gradients[i] for i in layers]
+    cast = [d if d.dtype == g.dtype else d.to(g.dtype) for g, d in zip(ours, divisors, strict=True)]
     found = list(gradients)
-    for i, divisor in zip(layers, divisors, strict=True):
-        found[i] = gradients[i] / divisor.to(gradients[i].dtype)
+    for i, quotient in zip(layers, torch._foreach_div(ours, cast), strict=True):
+        found[i] = quotient
     return found
 
 

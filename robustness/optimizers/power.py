@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  torch's own convention
 
-__all__ = ["Convolution", "input_power", "released_power", "spatial_size"]
+__all__ = ["Convolution", "batch_sums", "input_power", "released_power", "spatial_size"]
 
-CACHED_NUMBERS = 131_072
+CACHED_NUMBERS = 262_144
 Convolution = nn.modules.conv._ConvNd  # noqa: SLF001  the only name of all convolutions, transposed ones too
 
 
 def input_power(
     module: nn.Module, x: Tensor, norm: str, granularity: str, known: Tensor | None = None
-) -> Tensor:
+) -> tuple[Tensor, int]:
     """Power of the input of a Linear layer or a convolution, in float32 or wider.
 
     Args:
@@ -33,63 +33,92 @@ def input_power(
         granularity: "channel": over the positions of each channel; "layer": over all of an example;
             "patch": over the fan-in that one output sees, mean over outputs. A Linear layer is one
             channel-less layer whose features are its patch: all three agree.
-        known: `channel_power(x, module, norm)`, where already measured.
+        known: `batch_sums(x, module, norm, granularity)`, where already measured.
 
     Returns:
-        Mean over the batch (and over all axes but the last of a Linear input); broadcasts to the weight.
+        Sum over the batch (and over all axes but the last of a Linear input), which broadcasts to the
+        weight, and of how many powers it is the sum.
     """
     if isinstance(module, nn.Linear):
-        return _magnitude(x, norm).sum(-1).mean()
-    assert isinstance(module, Convolution)
-    if granularity == "patch":
-        return _patch_power(module, _magnitude(_batched(x, module), norm))
-    power_C = known if known is not None else channel_power(x, module, norm)
-    return power_C.sum() if granularity == "layer" else per_weight(power_C, module)
+        return _summed_over_batch(x, norm).sum(), x.numel() // x.shape[-1]
+    sums = known if known is not None else batch_sums(x, module, norm, granularity)
+    count = len(_batched(x, module))
+    if granularity == "channel":
+        return per_weight(sums, module), count
+    return (_patch_power(module, sums) if granularity == "patch" else sums), count
 
 
-def channel_power(x: Tensor, module: nn.Module, norm: str) -> Tensor:
-    """Mean over the batch of the magnitudes summed over the positions of each channel, (C,)."""
+def batch_sums(x: Tensor, module: nn.Module, norm: str, granularity: str) -> Tensor:
+    """Sums over the batch of a convolution's magnitudes: what layers that read the same input share.
+
+    Returns:
+        "channel": over the positions too, (C,); "layer": over all; "patch": at each position,
+        (1, C, *spatial), since a patch's power is linear in the magnitudes.
+    """
     x = _batched(x, module)
-    dims = (0, *range(2, x.ndim))
-    parts = [_magnitude(part, norm).sum(dims) for part in _cache_sized(x)]
-    total = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
-    return total / len(x)
+    total = _summed_over_batch(x, norm)
+    if granularity == "patch":
+        return total.sum(0, keepdim=True)
+    return total.sum() if granularity == "layer" else total.sum((0, *range(2, x.ndim)))
+
+
+def _summed_over_batch(x: Tensor, norm: str) -> Tensor:
+    """Magnitudes of a part of the batch with those of the other parts added, in float32 or wider.
+
+    One pass that writes no squares: 0.65 to 0.8 of the time of summing the squares of each part.
+    """
+    first, *others = (_wide(part) for part in _cache_sized(x.detach()))
+    total = first.square() if norm == "l2" else first.abs()
+    for part in others:
+        into = total if len(part) == len(total) else total[: len(part)]
+        if norm == "l2":
+            into.addcmul_(part, part)
+        else:
+            into.add_(part.abs())
+    return total
 
 
 def _cache_sized(x: Tensor) -> tuple[Tensor, ...]:
-    """Parts of a batch whose squares stay in a CPU's cache; one part on other devices.
+    """Parts of a batch that stay in a CPU's cache; one part on other devices.
 
     A fresh temporary of the size of the input costs more in page faults than the arithmetic.
     """
     if x.device.type != "cpu" or x.numel() <= CACHED_NUMBERS:
         return (x,)
-    parts: tuple[Tensor, ...] = x.split(max(CACHED_NUMBERS * len(x) // x.numel(), 1))
+    # Not `split`, which is Python: between two convolutions 0.08 ms, this 0.05 ms.
+    parts: tuple[Tensor, ...] = x.chunk(min(-(-x.numel() // CACHED_NUMBERS), len(x)))
     return parts
 
 
-def released_power(module: nn.Module, x: Tensor, norm: str) -> tuple[Tensor, Tensor]:
-    """The released code's power of a standardized input, and the share of standard deviations it clamps.
+def released_power(module: nn.Module, x: Tensor, norm: str) -> tuple[Tensor, int, Tensor]:
+    """The released code's power of a standardized input.
 
     Each sample and channel is standardized over its own positions (Linear: each sample over its
     features), its deviation clamped from below at 0.01. The squared l2 norm of that has a closed form,
     (n - 1) min(1, variance / 1e-4); Linear layers add 0.1. One position has no deviation: power 0, so
     that the logarithm is clamped and the step 316 times as long, as theirs.
+
+    Returns:
+        Sum over the samples, which broadcasts to the weight; how many they are; and which deviations
+        it clamped.
     """
-    x = _wide(x)
     convolution = isinstance(module, Convolution)
+    x = x.detach()
     x = _batched(x, module).flatten(2) if convolution else x
     n = x.shape[-1]
-    total, square = x.sum(-1), x.square().sum(-1)
-    spread = (square - total.square() / n).clamp_min(0)
-    variance = spread / (n - 1) if n > 1 else torch.zeros_like(spread)
+    # Few operations: between two convolutions, whose code fills the caches, each takes 0.02 to 0.05 ms.
+    sums = [(part.sum(-1), part.square().sum(-1)) for part in map(_wide, _cache_sized(x))]
+    total, square = sums[0] if len(sums) == 1 else map(torch.cat, zip(*sums, strict=True))
+    spread = square.sub_(total.square().div_(n)) if n > 1 else torch.zeros_like(square)
     if norm == "l2":
-        power = (n - 1) * (variance * 1e4).clamp_max(1)
+        power = (spread * 1e4).clamp_(0, n - 1)
     else:
-        power = (x - total.unsqueeze(-1) / n).abs().sum(-1) / variance.sqrt().clamp_min(0.01)
-    clamped = (variance < 1e-4).to(x.dtype).mean()
+        deviation = (spread / max(n - 1, 1)).clamp_min_(1e-4).sqrt_()
+        power = (_wide(x) - total.unsqueeze(-1) / n).abs_().sum(-1) / deviation
+    clamped = spread < 1e-4 * max(n - 1, 1)
     if convolution:
-        return per_weight(power.mean(0), module), clamped
-    return power.mean() + 0.1, clamped
+        return per_weight(power.sum(0), module), len(power), clamped
+    return power.sum() + 0.1 * power.numel(), power.numel(), clamped
 
 
 def spatial_size(module: nn.Module, x: Tensor) -> int:
@@ -118,13 +147,7 @@ def per_weight(values_C: Tensor, module: nn.Module) -> Tensor:
 
 
 def _wide(x: Tensor) -> Tensor:
-    x = x.detach()
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-def _magnitude(x: Tensor, norm: str) -> Tensor:
-    x = _wide(x)
-    return x.square() if norm == "l2" else x.abs()
 
 
 def _batched(x: Tensor, module: nn.Module) -> Tensor:

@@ -189,9 +189,9 @@ def log_of_size(module: nn.Module, positions: int) -> float:
     return max(math.log(power), 0.01) if power > 0 else 0.01
 
 
-def _measured_size(module: nn.Module, x: Tensor) -> Tensor:
+def _measured_size(module: nn.Module, x: Tensor) -> tuple[Tensor, int]:
     logarithm = log_of_size(module, spatial_size(module, x))
-    return torch.tensor(logarithm, dtype=torch.float64, device=x.device)
+    return torch.tensor(logarithm, dtype=torch.float64, device=x.device), 1
 
 
 def _power(norm: str) -> Measure:

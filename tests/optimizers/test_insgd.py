@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from robustness import INSGD
+from robustness.optimizers import power
 from tests.optimizers.loop_reference import LoopINSGD, linear_power, powers_of_weight
 
 STEPS = 20
@@ -125,6 +126,18 @@ def test_every_option_agrees_with_the_loops(options: dict[str, Any], foreach: bo
 )
 def test_every_granularity_agrees_with_the_loops(name: str, granularity: str, norm: str) -> None:
     agree(*LAYERS[name](), norm=norm, granularity=granularity, steps=5)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("granularity", ["channel", "layer", "patch"])
+@pytest.mark.parametrize("name", ["linear on sequences", "conv2d"])
+def test_a_batch_in_parts_is_the_whole_batch(
+    name: str, granularity: str, norm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven examples in parts of two or three, the last part shorter."""
+    net, shape = LAYERS[name]()
+    monkeypatch.setattr(power, "CACHED_NUMBERS", 3 * math.prod(shape[1:]))
+    agree(net, (7, *shape[1:]), norm=norm, granularity=granularity, steps=3)
 
 
 class Twice(nn.Module):

@@ -59,9 +59,12 @@ class Measure:
             logarithm = log_of_size(module, spatial_size(module, x))
             return (x.new_full((1,) * _axes(module), logarithm),)
         if self.what == "released":
-            power, *clamped = released_power(module, x, self.norm)
+            total, count, flags = released_power(module, x, self.norm)
+            clamped = [flags.to(x.dtype).mean()]
         else:
-            power, clamped = input_power(module, x, self.norm, self.granularity), []
+            total, count = input_power(module, x, self.norm, self.granularity)
+            clamped = []
+        power = total / count
         return power.reshape((1,) * _axes(module)) if power.ndim == 0 else power, *clamped
 
 
