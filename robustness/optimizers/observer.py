@@ -136,7 +136,7 @@ class InputObserver:
 
 # Not torch.compiler.disable, which imports the compiler at once (two seconds that packs never need); this, as
 # torch.optim has it, when it is first called.
-_uncompiled: Callable[[_T], _T] = torch._disable_dynamo  # type: ignore[attr-defined]  # noqa: SLF001
+_uncompiled: Callable[[_T], _T] = torch._disable_dynamo  # type: ignore[attr-defined,assignment]
 
 
 class _Hook:

@@ -111,7 +111,7 @@ def released_power(module: nn.Module, x: Tensor, norm: str) -> tuple[Tensor, int
     total, square = sums[0] if len(sums) == 1 else map(torch.cat, zip(*sums, strict=True))
     spread = square.sub_(total.square().div_(n)) if n > 1 else torch.zeros_like(square)
     if norm == "l2":
-        power = (spread * 1e4).clamp_(0, n - 1)
+        power = (spread * 1e4).clamp(0, n - 1)
     else:
         deviation = (spread / max(n - 1, 1)).clamp_min_(1e-4).sqrt_()
         power = (_wide(x) - total.unsqueeze(-1) / n).abs_().sum(-1) / deviation
