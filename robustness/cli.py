@@ -91,7 +91,7 @@ def run(
     if report is not None:
         _writable(report)
     with _open(store, create=True) as opened:
-        from robustness.sweep import run_study
+        from robustness.sweep.runner import run_study
 
         summary = run_study(
             opened,

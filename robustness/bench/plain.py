@@ -144,7 +144,7 @@ def packed(workload: str, trials: int) -> float:
 
     from robustness.spec import expand, parse
     from robustness.store import open_store
-    from robustness.sweep import run_study
+    from robustness.sweep.runner import run_study
 
     spec = parse(study(workload, trials))
     with (

@@ -10,8 +10,9 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ from robustness.store import lease as leases
 from robustness.store.engine import open_engine, shown, translated
 from robustness.store.lease import Lease
 from robustness.store.schema import epoch, study, study_trial, trial
-from robustness.trial import Trial, TrialRecord, TrialState
+from robustness.trial import EpochRecord, Trial, TrialRecord, TrialState
 
 __all__ = ["FailedAttempt", "Store", "StudyTrial", "open_store"]
 
@@ -122,7 +123,7 @@ class Store:
             LeaseLost: another driver runs this study now; nothing was written.
         """
         study_id = held.study_id
-        fields = {
+        values = {
             "title": title,
             "question": question,
             "spec": json.dumps(spec),
@@ -131,7 +132,7 @@ class Store:
         }
         with self._writing() as connection:
             leases.check(connection, held)
-            connection.execute(study.update().where(study.c.id == study_id).values(**fields))
+            connection.execute(study.update().where(study.c.id == study_id).values(**values))
             connection.execute(study_trial.delete().where(study_trial.c.study_id == study_id))
             position = 0
             for chunk in _chunks(trials):
@@ -279,7 +280,7 @@ class Store:
                 ),
                 finals,
             )
-            epochs = [{"trial_id": ids[record.key], **asdict(row)} for record in new for row in record.epochs]
+            epochs = [_epoch_row(ids[record.key], row) for record in new for row in record.epochs]
             if epochs:
                 connection.execute(epoch.insert(), epochs)
 
@@ -333,6 +334,15 @@ class Store:
         """Give the lease back, if it is still ours."""
         with self._writing() as connection:
             leases.release(connection, held)
+
+
+_EPOCH_FIELDS = tuple(field.name for field in fields(EpochRecord))
+_epoch_figures = attrgetter(*_EPOCH_FIELDS)
+
+
+def _epoch_row(trial_id: int, row: EpochRecord) -> dict[str, Any]:
+    """For one of tens of thousands of rows `asdict` takes ten times as long."""
+    return {"trial_id": trial_id, **dict(zip(_EPOCH_FIELDS, _epoch_figures(row), strict=True))}
 
 
 def _final_figures(record: TrialRecord) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 __all__ = ["Rate", "seed_block_rate", "wilson"]
 
@@ -43,6 +42,8 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> Rate:
         raise ValueError(f"k must be >= 0 and <= n = {n}, got {k}")
     if n == 0:
         return Rate(0, 0, math.nan, math.nan, math.nan)
+    from scipy import stats  # takes a second: what needs no interval must not wait for it
+
     interval = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
     return Rate(k, n, k / n, float(interval.low), float(interval.high))
 
@@ -78,6 +79,8 @@ def seed_block_rate(
         return Rate(k, n, k / n, math.nan, math.nan)
     if np.ptp(hits_S / sizes_S) == 0:
         return Rate(k, n, k / n, k / n, k / n)
+    from scipy import stats
+
     result = stats.bootstrap(
         (hits_S, sizes_S),
         lambda hits, sizes, axis: hits.sum(axis) / sizes.sum(axis),

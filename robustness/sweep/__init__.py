@@ -1,5 +1,4 @@
-"""Running a study: its missing trials on a Ray cluster, every result into the store as it ends."""
+"""Running a study: its missing trials on a Ray cluster, every result into the store as it ends.
 
-from robustness.sweep.runner import RunSummary, run_study
-
-__all__ = ["RunSummary", "run_study"]
+`runner.run_study` is the door. Nothing is imported here: a worker needs `trainable` alone.
+"""

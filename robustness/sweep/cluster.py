@@ -16,7 +16,7 @@ from typing import Any
 from robustness.errors import RobustnessError, SpecError
 from robustness.spec import Resources
 
-__all__ = ["ray_session", "require_resources"]
+__all__ = ["ray_session", "require_resources", "slots"]
 
 # Ray and Tune read these when they are imported.
 _QUIET = {
@@ -94,3 +94,13 @@ def require_resources(resources: Resources) -> None:
             raise SpecError.of(
                 f"resources.{field}", f"must be <= {most:g}, what the largest node has, got {wanted:g}"
             )
+
+
+def slots(resources: Resources) -> int:
+    """How many packs the cluster trains at the same time."""
+    import ray
+
+    total = ray.cluster_resources()
+    by_cpu = total.get("CPU", 1) // resources.cpus
+    by_gpu = total.get("GPU", 0) // resources.gpus if resources.gpus else by_cpu
+    return max(int(min(by_cpu, by_gpu)), 1)

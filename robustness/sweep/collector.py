@@ -52,6 +52,7 @@ class Collector(tune.Callback):
         complete: keys stored as complete.
         failures: last error of each trial whose execution failed and that is not complete since.
         attempts: how often the execution of each trial failed.
+        committed: when the last write reached the disk, `time.monotonic`; None before the first.
         error: why the sweep had to stop (the store failed, the lease was lost); None while all is well.
     """
 
@@ -74,15 +75,22 @@ class Collector(tune.Callback):
         self.failures: dict[str, str] = {}
         self.attempts: Counter[str] = Counter()
         self._failed_now: set[str] = set()
+        self._keys: Sequence[Sequence[Sequence[str]]] = ()
+        self.committed: float | None = None
         self.error: RobustnessError | None = None
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         """Tune pickles its experiment to restore it later; we never do, so the copy does nothing."""
         return tune.Callback, ()
 
-    def begin_round(self) -> None:
-        """Trials that failed before are tried again."""
+    def begin_round(self, keys: Sequence[Sequence[Sequence[str]]]) -> None:
+        """Trials that failed before are tried again.
+
+        Args:
+            keys: of the trials of each pack of each ray trial, by the ray trial's id.
+        """
         self._progress.retry(len(self.failures))
+        self._keys = keys
         self._failed_now.clear()
 
     def give_up(self, error: RobustnessError) -> None:
@@ -105,7 +113,7 @@ class Collector(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Packs of trials went to a worker."""
-        keys = _keys(trial)
+        keys = [key for pack in self._packs(trial) for key in pack]
         self._progress.running(len(keys))
         self._write(lambda: self._store.start(self._lease, keys))
 
@@ -126,12 +134,16 @@ class Collector(tune.Callback):
         """A worker died: the pack that it was training failed; those behind it were never begun."""
         self._progress.say("a worker died; the pack that it was training is tried again, trial by trial")
         over = self.complete | self._failed_now
-        packs = [[key for key in pack if key not in over] for pack in trial.config["batch"]["keys"]]
+        packs = [[key for key in pack if key not in over] for pack in self._packs(trial)]
         training: list[str] = next(filter(None, packs), [])
         self._progress.running(len(training) - sum(map(len, packs)))
         file = Path(trial.error_file) if trial.error_file else None
         text = file.read_text() if file and file.is_file() else "the worker process died"
         self._fail([(key, text) for key in training])
+
+    def _packs(self, ray_trial: Any) -> Sequence[Sequence[str]]:
+        """The keys of its packs' trials."""
+        return self._keys[ray_trial.config["batch"]["id"]]
 
     def _fail(self, errors: Sequence[tuple[str, str]]) -> None:
         attempts = [FailedAttempt(key, text) for key, text in errors]
@@ -150,11 +162,8 @@ class Collector(tune.Callback):
             # Nothing may be acknowledged that is not on the disk.
             self.give_up(error)
             return False
+        self.committed = time.monotonic()
         return True
-
-
-def _keys(ray_trial: Any) -> list[str]:
-    return [key for pack in ray_trial.config["batch"]["keys"] for key in pack]
 
 
 def diverged_test(trials: Sequence[Trial]) -> Callable[[TrialRecord], bool]:

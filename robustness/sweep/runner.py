@@ -7,6 +7,7 @@ it also repairs dead workers: what a round of ray trials left over is dealt anew
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import signal
 import sys
@@ -132,17 +133,17 @@ class _Sweep:
         stop = threading.Event()
         # Twice: Ray puts its own handlers in place when it starts.
         with _stop_on_signals(stop), ray_session(address) as folder, _stop_on_signals(stop):
-            from robustness.sweep.collector import Collector, diverged_test
-
             require_resources(self.resources)
             began = time.monotonic()
             self.progress.start_clock()
+            from robustness.sweep.collector import Collector, diverged_test
+
             collector = Collector(self.store, self.lease, self.progress, stop, diverged_test(todo))
             with _renewing(self.store, self.lease, collector.give_up):
                 self._rounds(todo, collector, stop, folder)
-            seconds = time.monotonic() - began
         if collector.error is not None:
             raise collector.error
+        seconds = (collector.committed or began) - began
         if stop.is_set():
             raise Interrupted(
                 f"stopped; {len(collector.complete):,} of {len(todo):,} trials were finished and are stored. "
@@ -160,7 +161,6 @@ class _Sweep:
         """
         left = todo
         while left and not stop.is_set():
-            collector.begin_round()
             fresh = [trial for trial in left if not collector.attempts[trial.key]]
             suspects = [trial for trial in left if collector.attempts[trial.key]]
             self._tune(fresh, suspects, collector, stop, folder)
@@ -179,27 +179,28 @@ class _Sweep:
         folder: Path,
     ) -> None:
         """One round through ray.tune.Tuner."""
-        import ray
         from ray import tune
 
+        from robustness.sweep.cluster import slots
         from robustness.sweep.collector import StopFlag
         from robustness.sweep.packing import packs
         from robustness.sweep.trainable import PackList
 
         device = "cuda" if self.resources.gpus else "cpu"
         common = {"root": str(self.root.absolute()), "device": device, "threads": self.resources.cpus}
-        slots = max(int(ray.cluster_resources().get("CPU", 1) // self.resources.cpus), 1)
-        size = self.resources.pack
-        dealt = [*_dealt(list(packs(fresh, size=size, device=device, slots=slots)), slots)]
+        at_once, size = slots(self.resources), self.resources.pack
+        dealt = [*_dealt(list(packs(fresh, size=size, device=device, slots=at_once)), at_once)]
         # Each for itself, but by the technique of the others: the same numbers to the bit.
         dealt += [list(packs([trial], size=size, device=device, slots=1)) for trial in suspects]
+        collector.begin_round([[[trial.key for trial in pack.trials] for pack in part] for part in dealt])
+        # As text: Tune copies and writes every config several times, number by number.
         lists = [
             {
-                "keys": [[trial.key for trial in pack.trials] for pack in part],
-                "packs": [(pack.technique, [trial.as_dict() for trial in pack.trials]) for pack in part],
+                "id": i,
+                "packs": json.dumps([(p.technique, [trial.as_dict() for trial in p.trials]) for p in part]),
                 **common,
             }
-            for part in dealt
+            for i, part in enumerate(dealt)
         ]
         tuner = tune.Tuner(
             tune.with_resources(PackList, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),

@@ -8,6 +8,7 @@ No DataLoader: these sets fit on the device. Readers are named by the catalog; `
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,11 +109,12 @@ def stratified_order(labels_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def digits(root: Path) -> tuple[Arrays]:
     """scikit-learn's digits, divided by 16: inputs in [0, 1]."""
-    from sklearn.datasets import load_digits
-
-    found: Any = load_digits()
-    images = found.images.astype(np.float32)[:, None] / 16
-    return ((images, found.target.astype(np.int64)),)
+    # The file that sklearn.datasets.load_digits reads; importing that takes seconds, in every worker.
+    [package] = importlib.util.find_spec("sklearn").submodule_search_locations  # type: ignore[union-attr, misc]
+    rows = np.loadtxt(Path(package) / "datasets" / "data" / "digits.csv.gz", delimiter=",", dtype=np.int64)
+    images: npt.NDArray[np.float32] = rows[:, :-1].reshape(-1, 1, 8, 8).astype(np.float32)
+    images /= 16
+    return ((images, rows[:, -1]),)
 
 
 def mnist1d(root: Path) -> tuple[Arrays, Arrays]:

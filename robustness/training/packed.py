@@ -122,12 +122,13 @@ class _Pack:
         firsts, seed_of_K = _distinct_seeds([log.trial for log in self.logs])
         seed_of_K = seed_of_K.to(device)
         orders = [torch.randperm(len(train), generator=seeds.order_generator(t, epoch)) for t in firsts]
-        order_KN = torch.stack(orders).to(device)[seed_of_K]
+        taken = self._steps * task.batch_size  # the last, smaller batch is dropped
+        order_KT = torch.stack(orders).to(device)[seed_of_K, :taken].unflatten(1, (-1, task.batch_size))  # noqa: N806
+        order_TK = order_KT.transpose(0, 1).contiguous()  # noqa: N806
         self._model.dropout([seeds.dropout_generator(t, epoch, device) for t in firsts], seed_of_K)
         images = [seeds.augment_generator(t, epoch, device) for t in firsts]
         losses, clamped = [], None
-        for step in range(self._steps):
-            index_KB = order_KN[:, step * task.batch_size : (step + 1) * task.batch_size]
+        for index_KB in order_TK:  # noqa: N806
             inputs = _picked(train.inputs, index_KB)
             if task.augment != "none":
                 inputs = _augmented(inputs, task.augment, images, seed_of_K)
@@ -135,7 +136,7 @@ class _Pack:
             self._optimizer.step(found.powers)
             losses.append(found.losses)
             clamped = found.clamped
-        return torch.stack(losses, 1).double(), clamped
+        return torch.stack(losses, 1).mean(-1).double(), clamped
 
     def _after(self, clamped_K: Tensor | None) -> dict[str, list[float]]:
         flat = self._parameters.flat
@@ -188,7 +189,7 @@ def _distinct_seeds(trials: Sequence[Trial]) -> tuple[list[Trial], Tensor]:
 
 def _picked(values_N: Tensor, index_KB: Tensor) -> Tensor:  # noqa: N803
     """(K, B, ...) of (N, ...); index_select is several times as fast as indexing."""
-    picked = values_N.index_select(0, index_KB.reshape(-1))
+    picked = values_N.index_select(0, index_KB.view(-1))
     return picked.view(*index_KB.shape, *values_N.shape[1:])
 
 

@@ -19,7 +19,7 @@ class Pass(NamedTuple):
     """What a training step's forward and backward pass found.
 
     Attributes:
-        losses: mean over the batch, (K,).
+        losses: of each example, (K, B).
         powers: what was measured of each layer's input, by its weight's name; broadcasts to (K, *shape).
         clamped: share of deviations that INSGD's preset `released` clamped, mean over layers, (K,); else None.
     """

@@ -63,10 +63,10 @@ class Vmapped:
             p: dict[str, Tensor], b: dict[str, Tensor], x: Tensor, y: Tensor, m: tuple[Tensor, ...]
         ) -> Any:
             with _Inputs(self._model, measure) as seen, _Fixed(self._dropouts, m):
-                found = F.cross_entropy(functional_call(self._model, (p, b), (x,)), y)
-            return found, seen.figures
+                each = F.cross_entropy(functional_call(self._model, (p, b), (x,)), y, reduction="none")
+            return each.mean(), (each, seen.figures)
 
-        gradients, (losses, figures) = vmap(grad_and_value(loss, has_aux=True))(
+        gradients, (_, (losses, figures)) = vmap(grad_and_value(loss, has_aux=True))(
             parameters, self._buffers, inputs, labels, masks
         )
         for name, gradient in gradients.items():

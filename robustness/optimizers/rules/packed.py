@@ -55,6 +55,7 @@ class PackedOptimizer:
         plain: list[Mapping[str, Any]] = [dict(optimizer.arguments) for optimizer in optimizers]
         flat = parameters.flat
         self._lr = torch.tensor(lrs, dtype=torch.float64, device=flat.device)[:, None]
+        self._typed_lr = self._lr.to(flat.dtype)
         self._arguments = Arguments(plain, flat.dtype, flat.device)
         self._plain = list(plain)
         self._parameters, self._gradients = parameters, gradients
@@ -80,10 +81,11 @@ class PackedOptimizer:
         """
         if self._arguments.on("clip_norm"):
             self._clip()
-        lr = self._lr
+        lr, typed = self._lr, self._typed_lr
         if self._scheduled:
             factors = [factor(a, self._steps, self._steps_an_epoch, self._epochs) for a in self._plain]
             lr = lr * torch.tensor(factors, dtype=torch.float64, device=lr.device)[:, None]
+            typed = lr.to(typed.dtype)
         self._steps += 1
         self._rule(
             Step(
@@ -91,7 +93,7 @@ class PackedOptimizer:
                 gradients=self._gradients,
                 powers=powers,
                 exact_lr=lr,
-                lr=lr.to(self._parameters.flat.dtype),
+                lr=typed,
                 number=self._steps,
                 arguments=self._arguments,
                 state=self._state,
@@ -106,7 +108,7 @@ class PackedOptimizer:
 
     def keep(self, index: Tensor) -> None:
         """Only these trials remain. The blocks are their owner's to cut."""
-        self._lr = self._lr[index]
+        self._lr, self._typed_lr = self._lr[index], self._typed_lr[index]
         self._arguments.keep(index)
         self._plain = [self._plain[i] for i in index.tolist()]
         self._state = {name: value[index] for name, value in self._state.items()}

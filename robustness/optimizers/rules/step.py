@@ -142,11 +142,10 @@ def momentum(step: Step, gradient: Tensor) -> Tensor:
     if buffer is None:
         buffer = step.state["momentum"] = gradient.clone()
     else:
-        buffer.mul_(arguments.column("momentum"))
         if arguments.on("dampening"):
-            buffer.addcmul_(gradient, arguments.complement("dampening"))
-        else:
-            buffer.add_(gradient)
+            gradient = gradient * arguments.complement("dampening")
+        # One pass over the buffer instead of two.
+        torch.addcmul(gradient, buffer, arguments.column("momentum"), out=buffer)
     if arguments.on("nesterov"):
         return torch.addcmul(gradient, buffer, arguments.column("momentum"))
     return buffer

@@ -37,8 +37,15 @@ class Layer(Protocol):
         """Only these trials remain."""
 
 
-def layer_of(name: str, module: nn.Module, parameters: Block, gradients: Block) -> Layer:
+def layer_of(name: str, module: nn.Module, parameters: Block, gradients: Block, *, alone: bool) -> Layer:
     """The packed form of a module.
+
+    Args:
+        name: its path in the model.
+        module: whose kind and settings are taken.
+        parameters: of the trials.
+        gradients: of the trials.
+        alone: whether nothing else reads the module's input, so that it may be overwritten.
 
     Raises:
         TypeError: it has none.
@@ -54,8 +61,9 @@ def layer_of(name: str, module: nn.Module, parameters: Block, gradients: Block) 
         return GroupNorm(weights, 1, module.eps)
     if isinstance(module, nn.GroupNorm):
         return GroupNorm(weights, module.num_groups, module.eps)
+    if isinstance(module, nn.ReLU):
+        return Relu(alone=alone)
     for kind, layer in (
-        (nn.ReLU, Relu),
         (nn.Tanh, Tanh),
         (nn.Flatten, Flatten),
         (nn.Identity, Identity),
@@ -105,9 +113,9 @@ class Linear(_Stateless):
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         self.seen = x
-        if not self._w.has_bias:
-            return torch.bmm(self._w.weight, x)
-        return torch.baddbmm(self._w.bias[:, :, None], self._w.weight, x)
+        y = torch.bmm(self._w.weight, x)
+        # Not baddbmm, which first fills the output with copies of the bias.
+        return y.add_(self._w.bias[:, :, None]) if self._w.has_bias else y
 
     def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
         # Not with `out`: into a view of the block bmm would go matrix by matrix.
@@ -257,10 +265,13 @@ class GroupNorm(_Stateless):
 
 
 class Relu(_Stateless):
-    """max(x, 0)."""
+    """max(x, 0), in place where nothing else reads x: memory, not arithmetic, is what it costs."""
+
+    def __init__(self, *, alone: bool) -> None:
+        self._alone = alone
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
-        self._y = torch.relu(x)
+        self._y = torch.relu_(x) if self._alone else torch.relu(x)
         return self._y
 
     def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:

@@ -16,10 +16,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from robustness.optimizers.rules import Block, Measure
+from robustness.tasks.models.layers import Dropout as DropoutModule
 from robustness.training.feature_major.layers import Conv, Dropout, Flatten, Layer, Linear, layer_of
 from robustness.training.passes import Pass
 
 __all__ = ["FeatureMajor"]
+
+
+_FRESH = (nn.Linear, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
 
 
 class _Tracer(fx.Tracer):
@@ -63,6 +67,7 @@ class FeatureMajor:
         self._modules = dict(model.named_modules())
         self._nodes: list[_Node] = []
         self._parameters = parameters
+        self._minus_one = parameters.flat.new_full((), -1)
         self._has_images = any(isinstance(module, nn.Conv2d) for module in self._modules.values())
         place: dict[fx.Node, int] = {}
         trained = [False]
@@ -83,12 +88,22 @@ class FeatureMajor:
             name = str(node.target)
             if any(n.name == name for n in self._nodes) and list(self._modules[name].parameters()):
                 raise TypeError(f"{name} is used twice: it has no packed form")
-            return name, layer_of(name, self._modules[name], parameters, gradients)
+            alone = self._is_read_once(node.all_input_nodes[0])
+            return name, layer_of(name, self._modules[name], parameters, gradients, alone=alone)
         if node.op == "call_function" and node.target is operator.add and len(node.all_input_nodes) == 2:
             return "", None
         if node.op == "call_method" and node.target == "flatten" and node.args[1:] == (1,):
             return "", Flatten()
         raise TypeError(f"{node.target} has no packed form")
+
+    def _is_read_once(self, node: fx.Node) -> bool:
+        """Whether a value is a layer's fresh output that one operation reads."""
+        if node.op != "call_module" or len(node.users) > 1:
+            return False
+        module = self._modules[str(node.target)]
+        if isinstance(module, (nn.Identity, DropoutModule)):  # may pass on what they were given
+            return self._is_read_once(node.all_input_nodes[0])
+        return isinstance(module, _FRESH)
 
     def dropout(self, generators: Sequence[torch.Generator], seed_of: Tensor) -> None:
         """Give dropout layers the epoch's generators, one a distinct seed, and each trial's place among them."""
@@ -114,11 +129,11 @@ class FeatureMajor:
         powers, clamped = ({}, None) if measure is None else self._measured(measure)
         log_probabilities = torch.log_softmax(logits_KCB, 1)
         place = labels_KB[:, None]
-        losses_K = -log_probabilities.gather(1, place)[:, 0].mean(-1)
+        losses_KB = log_probabilities.gather(1, place)[:, 0].neg_()  # noqa: N806
         gradient = log_probabilities.exp_()
-        gradient.scatter_add_(1, place, gradient.new_full(place.shape, -1))
+        gradient.scatter_add_(1, place, self._minus_one.expand(place.shape))
         self._backward(gradient.div_(labels_KB.shape[1]))
-        return Pass(losses_K, powers, clamped)
+        return Pass(losses_KB, powers, clamped)
 
     def evaluate(self, inputs: Tensor, labels_N: Tensor, *, training: bool) -> tuple[Tensor, Tensor]:
         """Mean loss and number of right answers of each trial, (K,) each, on the same examples (N, *shape)."""
