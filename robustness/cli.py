@@ -70,6 +70,10 @@ def run(
         typer.Option("--set", metavar="FIELD=VALUE", help="Override a field: search.seeds=3."),
     ] = None,
     data: DataRoot = None,
+    pack: Annotated[
+        str | None,
+        typer.Option(help="The most trials trained as one model, instead of the study's; 1 packs nothing."),
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster; else RAY_ADDRESS, else this machine.")
     ] = None,
@@ -85,7 +89,8 @@ def run(
     """Run a study: every trial that the store does not have complete."""
     from robustness.catalog import data_root
 
-    study, grid = _checked(spec, set_ or [], max_cells)
+    packing = [] if pack is None else [f"resources.pack={pack}"]
+    study, grid = _checked(spec, [*(set_ or []), *packing], max_cells)
     root = data_root(data)
     _require_parts(grid, root)
     if report is not None:

@@ -17,10 +17,11 @@ from robustness.figures.style import CONFIG
 from robustness.spec import StudySpec
 from robustness.summary import Study, cell_table, row_table
 from robustness.summary.intervals import seed_block_rate
+from robustness.summary.outcome import ROW
 from robustness.tables import tuned_table, write_html
 from robustness.trial import RECORD_VERSION
 
-__all__ = ["answer", "summary_rng", "write_report"]
+__all__ = ["answer", "chaotic_cells", "summary_rng", "write_report"]
 
 _PACKAGES = ("robustness-study", "torch", "torchvision", "ray", "numpy", "scipy", "pandas", "plotly")
 
@@ -51,6 +52,7 @@ def write_report(study: Study, path: Path) -> None:
         warnings=_warnings(study, rows),
         pictures=pictures,
         table=write_html(tuned_table(study, rows)),
+        chaotic=chaotic_cells(study),
         spec=StudySpec.model_validate(study.spec).model_dump_json(indent=2),
         facts=_reproducibility(study),
     )
@@ -103,6 +105,12 @@ def _warnings(study: Study, rows: pd.DataFrame) -> list[str]:
         found.append(
             "A task has no reference score in the catalog; skill is measured against this study's own best median."
         )
+    chaotic = study.complete["chaotic"].sum()
+    if chaotic:
+        found.append(
+            f"{chaotic} trials are chaotic: their loss was once beyond {study.thresholds.chaos:g} times where it began, so "
+            "rounding (another machine, another size of pack) can decide how they end. They are listed below."
+        )
     resting = study.complete["evidence"].isin(["smaller-lr-trains", "larger-lr-trains"]).sum()
     if resting:
         found.append(
@@ -122,6 +130,15 @@ def _warnings(study: Study, rows: pd.DataFrame) -> list[str]:
             "Rates do not separate the two."
         )
     return found
+
+
+def chaotic_cells(study: Study) -> list[str]:
+    """Each square with chaotic trials: its labels, its learning rate, and the seed indices."""
+    found = study.complete[study.complete["chaotic"]]
+    return [
+        f"{task}, {optimizer}, {init}, learning rate {lr:.3g}: seeds {', '.join(map(str, sorted(seeds)))}"
+        for (task, optimizer, init, lr), seeds in found.groupby([*ROW, "lr"], sort=False)["seed_index"]
+    ]
 
 
 def _at_edge(study: Study, row: pd.Series) -> bool:

@@ -39,6 +39,8 @@ class Thresholds:
         chance_z: standard errors above chance that it must exceed too.
         blowup: a final loss beyond this multiple of max(l0, L_b) is a blow-up.
         loss_rise: share of L_b by which the loss must end above its minimum to count as evidence.
+        chaos: a training loss that was ever beyond this multiple of max(l0, L_b), a single step's, marks a trial
+            in which rounding can decide how it ends.
         version: of the defaults.
     """
 
@@ -46,6 +48,7 @@ class Thresholds:
     chance_z: float = 3.09
     blowup: float = 1.05
     loss_rise: float = 0.003
+    chaos: float = 1.5
     version: int = 1
 
 
@@ -95,7 +98,7 @@ def classify(
 
     Returns:
         A copy with the columns `skill`, `score` (S; chance where the trial did not train), `outcome`,
-        `chance` (b), `side` (trained, diverged, stalled, unresolved), `evidence` (what a side rests on) and
+        `chance` (b), `chaotic` (see `Thresholds.chaos`), `side` (trained, diverged, stalled, unresolved), `evidence` (what a side rests on) and
         `reference_flagged` (the reference is the study's own best median, not the catalog's).
     """
     rules = thresholds or Thresholds()
@@ -130,6 +133,8 @@ def classify(
             strict=True,
         )
     ]
+    before = np.fmax(found["l0"].where(np.isfinite(found["l0"])), constant_loss)  # as in `outcome_of`
+    found["chaotic"] = found["max_train_loss"].to_numpy() > rules.chaos * before
     trained = (found["outcome"] == "trained").to_numpy()
     found["score"] = np.where(trained, found["test_accuracy"], chance)
     found["evidence"] = _evidence(found, chance, constant_loss, reference_of.to_numpy(), rules)

@@ -131,7 +131,7 @@ def test_the_size_of_packs_changes_no_figure_in_a_store_of_its_own(
     undisturbed: tuple[Path, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     path, store = undisturbed[0], tmp_path / "store.db"
-    run(path, store, "--set", "resources.pack=7")
+    run(path, store, "--pack", "7")
     ours, theirs = (everything(s) for s in (store, undisturbed[1]))
     assert ours == theirs
 
@@ -155,7 +155,7 @@ def test_one_at_a_time_gives_the_same_table(
     tables = []
     for pack in ("auto", "1"):
         store = tmp_path / f"{pack}.db"
-        run(path, store, "--set", f"resources.pack={pack}")
+        run(path, store, "--pack", pack)
         tables.append(list(csv.DictReader(io.StringIO(table(store)))))
     for packed, alone in zip(*tables, strict=True):
         assert packed.keys() == alone.keys()
