@@ -198,6 +198,28 @@ def test_an_override_is_checked_like_the_file(tmp_path: Path, capsys: pytest.Cap
     assert "search.seeds: must be greater than or equal to 1, got 0" in capsys.readouterr().err
 
 
+def test_a_pack_that_is_no_number_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for value in ("0", "many", "1.5"):
+        assert call("run", spec_file(tmp_path), "--store", tmp_path / "s.db", "--pack", value) == 2
+        assert "resources.pack" in capsys.readouterr().err
+    assert not (tmp_path / "s.db").exists()
+
+
+def test_a_benchmark_that_is_not_there_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("bench", "packs", "--workload", "mlp digit") == 2
+    assert "did you mean 'mlp digits'" in capsys.readouterr().err
+
+
+def test_the_report_lists_chaotic_trials(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.html"
+    assert call("report", "small", "--store", url, "-o", path) == 0
+    text = path.read_text()
+    assert "2 trials are chaotic" in text
+    assert "=cmd|sgd, default, learning rate 1: seeds 0, 1" in text
+
+
 def test_the_report_is_one_offline_file(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "report.html"
     assert call("report", "small", "--store", url, "-o", page) == 0

@@ -70,6 +70,18 @@ def test_a_trial_that_its_study_stopped_is_a_blowup_whatever_its_score() -> None
     assert side({"stopped": 1.0, **BLOWUP}) == ("diverged", "blowup")
 
 
+def test_a_trial_whose_loss_was_once_far_above_its_start_is_chaotic_however_it_ended() -> None:
+    def chaotic(**row: float) -> bool:
+        return bool(classified(row)["chaotic"].iloc[0])
+
+    assert not chaotic(max_train_loss=1.5 * 2.31)
+    assert chaotic(max_train_loss=1.5 * 2.31 + 1e-6)
+    assert chaotic(max_train_loss=math.inf)
+    assert chaotic(max_train_loss=3.6, l0=0.5)
+    assert not chaotic(max_train_loss=3.4, l0=0.5)
+    assert not chaotic(max_train_loss=3.4, l0=math.nan)
+
+
 def test_nonfinite_and_blowup_are_diverged() -> None:
     assert side(NONFINITE) == ("diverged", "nonfinite")
     assert side(BLOWUP) == ("diverged", "blowup")
