@@ -88,7 +88,7 @@ class PackList(tune.Trainable):
 
         if technique is not None:
             return train_pack(trials, technique=technique, root=self._root, device=self._device)
-        return iter([[train(trial, root=self._root, device=self._device)] for trial in trials])
+        return ([train(trial, root=self._root, device=self._device)] for trial in trials)
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Nothing: results leave with each step, and packs that die are dealt anew."""

@@ -127,12 +127,13 @@ class _Pack:
         order_TK = order_KT.transpose(0, 1).contiguous()  # noqa: N806
         self._model.dropout([seeds.dropout_generator(t, epoch, device) for t in firsts], seed_of_K)
         images = [seeds.augment_generator(t, epoch, device) for t in firsts]
+        labels_TK = _picked(train.labels, order_TK)  # noqa: N806
         losses, clamped = [], None
-        for index_KB in order_TK:  # noqa: N806
+        for index_KB, labels_KB in zip(order_TK.unbind(), labels_TK.unbind(), strict=True):  # noqa: N806
             inputs = _picked(train.inputs, index_KB)
             if task.augment != "none":
                 inputs = _augmented(inputs, task.augment, images, seed_of_K)
-            found = self._model.step(inputs, _picked(train.labels, index_KB), self._optimizer.measure)
+            found = self._model.step(inputs, labels_KB, self._optimizer.measure)
             self._optimizer.step(found.powers)
             losses.append(found.losses)
             clamped = found.clamped
@@ -187,10 +188,9 @@ def _distinct_seeds(trials: Sequence[Trial]) -> tuple[list[Trial], Tensor]:
     return list(firsts.values()), torch.tensor([place[t.root_seed, t.seed_index] for t in trials])
 
 
-def _picked(values_N: Tensor, index_KB: Tensor) -> Tensor:  # noqa: N803
-    """(K, B, ...) of (N, ...); index_select is several times as fast as indexing."""
-    picked = values_N.index_select(0, index_KB.view(-1))
-    return picked.view(*index_KB.shape, *values_N.shape[1:])
+def _picked(values_N: Tensor, index: Tensor) -> Tensor:  # noqa: N803
+    """The examples at each place of `index`; index_select is several times as fast as indexing."""
+    return values_N.index_select(0, index.view(-1)).view(*index.shape, *values_N.shape[1:])
 
 
 def _augmented(inputs_KB: Tensor, kind: str, generators: list[torch.Generator], seed_of_K: Tensor) -> Tensor:  # noqa: N803

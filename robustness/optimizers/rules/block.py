@@ -37,6 +37,10 @@ class Block:
         """The parameter of that name in all trials, (K, *shape): a view of `flat`."""
         return self._views[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a parameter of that name."""
+        return name in self.shapes
+
     def __iter__(self) -> Iterator[str]:
         """Names, in the order of the columns."""
         return iter(self.shapes)

@@ -81,22 +81,17 @@ class _Weights:
     def __init__(self, name: str, module: nn.Module, parameters: Block, gradients: Block) -> None:
         self._name, self._parameters, self._gradients = name, parameters, gradients
         self.has_bias = getattr(module, "bias", None) is not None
+        self.look()
 
-    @property
-    def weight(self) -> Tensor:
-        return self._parameters[f"{self._name}.weight"]
-
-    @property
-    def bias(self) -> Tensor:
-        return self._parameters[f"{self._name}.bias"]
-
-    @property
-    def weight_gradient(self) -> Tensor:
-        return self._gradients[f"{self._name}.weight"]
-
-    @property
-    def bias_gradient(self) -> Tensor:
-        return self._gradients[f"{self._name}.bias"]
+    def look(self) -> None:
+        """Find the views in the blocks, which change when trials leave; a step has no time for it."""
+        if f"{self._name}.weight" not in self._parameters:
+            return
+        self.weight = self._parameters[f"{self._name}.weight"]
+        self.weight_gradient = self._gradients[f"{self._name}.weight"]
+        if self.has_bias:
+            self.bias = self._parameters[f"{self._name}.bias"]
+            self.bias_gradient = self._gradients[f"{self._name}.bias"]
 
 
 class _Stateless:
@@ -104,12 +99,19 @@ class _Stateless:
         """Nothing is kept between steps."""
 
 
-class Linear(_Stateless):
-    """(K, F, B) to (K, O, B)."""
-
+class _Weighted:
     def __init__(self, weights: _Weights) -> None:
         self._w = weights
-        self.seen: Tensor
+
+    def keep(self, index: Tensor) -> None:
+        """The blocks have been cut."""
+        self._w.look()
+
+
+class Linear(_Weighted):
+    """(K, F, B) to (K, O, B)."""
+
+    seen: Tensor
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         self.seen = x
@@ -125,20 +127,22 @@ class Linear(_Stateless):
         return torch.bmm(self._w.weight.transpose(1, 2), dy) if wanted else None
 
 
-class Conv:
+class Conv(_Weighted):
     """(K, C, H, W, B) to (K, O, H', W', B): the patches of all outputs as columns, and one product.
 
     Buffers of the patches stay between steps: fresh memory of that size costs more than filling it.
     """
 
+    seen: Tensor
+
     def __init__(self, weights: _Weights, module: nn.Conv2d) -> None:
-        self._w = weights
+        super().__init__(weights)
         self._kernel, self._stride = module.kernel_size, module.stride
         [self._pad] = {int(p) for p in module.padding}
         self._buffers: dict[torch.Size, tuple[Tensor, Tensor]] = {}
-        self.seen: Tensor
 
     def keep(self, index: Tensor) -> None:
+        super().keep(index)
         self._buffers.clear()
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
@@ -179,17 +183,18 @@ class Conv:
         return dx[:, :, pad : H + pad, pad : W + pad]
 
 
-class BatchNorm:
+class BatchNorm(_Weighted):
     """By PyTorch's own kernel, each trial's channel a channel of one long batch."""
 
     def __init__(self, weights: _Weights, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-        self._w = weights
+        super().__init__(weights)
         self._eps, self._momentum = module.eps, float(module.momentum or 0.0)
         self._mean: Tensor | None = None
         self._variance: Tensor
         self._saved: tuple[Tensor, Tensor, Tensor]
 
     def keep(self, index: Tensor) -> None:
+        super().keep(index)
         if self._mean is not None:
             self._mean, self._variance = self._mean[index], self._variance[index]
 
@@ -233,11 +238,12 @@ class BatchNorm:
         return found
 
 
-class GroupNorm(_Stateless):
+class GroupNorm(_Weighted):
     """Over the channels of a group and their positions, each example by itself; layer norm is one group."""
 
     def __init__(self, weights: _Weights, groups: int, eps: float) -> None:
-        self._w, self._groups, self._eps = weights, groups, eps
+        super().__init__(weights)
+        self._groups, self._eps = groups, eps
         self._saved: tuple[Tensor, Tensor]
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
