@@ -109,7 +109,7 @@ def _warnings(study: Study, rows: pd.DataFrame) -> list[str]:
     if chaotic:
         found.append(
             f"{chaotic} trials are chaotic: their loss was once beyond {study.thresholds.chaos:g} times where it began, so "
-            "rounding (another machine, another size of pack) can decide how they end. They are listed below."
+            "rounding (another machine, or --pack 1) can decide how they end. They are listed below."
         )
     resting = study.complete["evidence"].isin(["smaller-lr-trains", "larger-lr-trains"]).sum()
     if resting:

@@ -94,6 +94,7 @@ class PlanRow:
         workload: what was trained.
         chosen: the planner's technique; None is one at a time.
         size: the planner's pack.
+        insgd: time of a pack of INSGD over that of momentum SGD, median over rounds.
         sequential: trials a second, one at a time.
         ratios: of each technique's trials a second to that, medians over rounds.
     """
@@ -101,6 +102,7 @@ class PlanRow:
     workload: str
     chosen: str | None
     size: int
+    insgd: float | None
     sequential: float
     ratios: dict[str, float]
 
@@ -118,9 +120,13 @@ def plan(*, rounds: int, on_run: Callable[[], None]) -> Iterator[PlanRow]:
 
     torch.set_num_threads(1)
     for workload, task in plan_tasks().items():
-        trials, chosen, size = _planned(task)
+        trials, chosen, size = _planned(task, {"name": "sgd", "momentum": 0.9})
+        insgd = _planned(task, {"name": "insgd"})[0]
         times: dict[str, list[float]] = {"": [], **{technique: [] for technique in get_args(Technique)}}
+        shares: list[float] = []
         for number in range(rounds + 1):
+            if chosen and number:
+                shares.append(_timed(chosen, insgd) / _timed(chosen, trials))
             for technique, own in list(times.items()):
                 try:
                     seconds = _timed(technique, trials)
@@ -135,6 +141,7 @@ def plan(*, rounds: int, on_run: Callable[[], None]) -> Iterator[PlanRow]:
             workload=workload,
             chosen=chosen,
             size=size,
+            insgd=round(statistics.median(shares), 2) if shares else None,
             sequential=round(1 / statistics.median(alone), 2),
             ratios={
                 technique: round(statistics.median(a / b for a, b in zip(alone, own, strict=True)), 2)
@@ -153,19 +160,26 @@ def plan_tasks() -> dict[str, dict[str, Any]]:
     for side in (8, 16, 28):
         for norm in ("none", "batch"):
             found[f"toy-cnn {side}x{side} {norm}"] = {**image, "side": side, "norm": norm}
+    for side, batch in ((8, 16), (8, 512), (16, 16), (16, 256), (20, 32)):
+        found[f"toy-cnn {side}x{side} batch {batch}"] = {
+            **image,
+            "side": side,
+            "batch_size": batch,
+            "train_size": 1024,
+        }
     found["toy-cnn 3x32x32"] = {**image, "channels": 3, "side": 32}
     found["resnet20 3x32x32"] = {**image, "model": "resnet20", "norm": "batch", "channels": 3, "side": 32}
     return found
 
 
-def _planned(task: dict[str, Any]) -> tuple[list[Any], str | None, int]:
+def _planned(task: dict[str, Any], optimizer: dict[str, Any]) -> tuple[list[Any], str | None, int]:
     from robustness.spec import expand, parse
     from robustness.sweep.packing import largest_pack, technique_of
 
     spec = {
         "name": "plan",
         "tasks": [{"batch_size": 64, "epochs": 1, **task}],
-        "optimizers": [{"name": "sgd", "momentum": 0.9}],
+        "optimizers": [optimizer],
         "search": {"lr": 0.01, "seeds": 64},
     }
     trials = [trial for trial, _ in expand(parse(spec)).trials()]

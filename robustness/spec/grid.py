@@ -25,6 +25,7 @@ __all__ = ["MAX_CELLS", "MAX_TRIALS", "Grid", "expand"]
 MAX_CELLS = 100_000
 """Default limit of cells a study; ROBUSTNESS_MAX_CELLS overrides it."""
 MAX_TRIALS = 2_000_000
+LEAST_STOP = 2.0  # below, trials that go on to train would be stopped
 MAX_NUMBERS = 1_000_000_000
 
 
@@ -201,6 +202,13 @@ def _misfits(grid: Grid) -> list[Problem]:
                 Problem(
                     f"{path}.augment",
                     f"{config.augment} needs images; inputs of {config.data.name} have shape {facts.shape}",
+                )
+            )
+        if 0 < config.stop_above < LEAST_STOP:
+            problems.append(
+                Problem(
+                    f"{path}.stop_above",
+                    f"must be 0 or >= {LEAST_STOP:g}, a multiple of the loss at the start, got {config.stop_above:g}",
                 )
             )
         if config.norm == "batch" and config.batch_size < 2:

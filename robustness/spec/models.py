@@ -34,6 +34,9 @@ ID = r"^[A-Za-z0-9._-]{1,64}$"
 _FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
+MAX_PACK = 4_096
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -107,7 +110,15 @@ class Resources(_Strict):
 
     cpus: Annotated[int, Field(ge=1, le=1_024)] = 1
     gpus: Annotated[float, Field(ge=0, le=64)] = 0.0
-    pack: Literal["auto"] | Annotated[int, Field(ge=1, le=65_536)] = "auto"
+    pack: Literal["auto"] | Annotated[int, Field(ge=1, le=MAX_PACK)] = "auto"
+
+    @field_validator("pack", mode="before")
+    @classmethod
+    def _auto_or_a_number(cls, pack: Any) -> Any:
+        # Said once here: pydantic would say for each branch of the union what it misses.
+        if pack != "auto" and (type(pack) is not int or not 1 <= pack <= MAX_PACK):
+            raise ValueError(f"must be auto or a whole number from 1 to {MAX_PACK}, got {pack!r:.80}")
+        return pack
 
     @field_validator("gpus")
     @classmethod

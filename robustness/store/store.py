@@ -236,7 +236,8 @@ class Store:
         """
         with self._writing() as connection:
             leases.check(connection, held)
-            self._move(connection, trial.c.key.in_(keys), TrialState.WAITING, TrialState.RUNNING)
+            for chunk in _chunks(keys):
+                self._move(connection, trial.c.key.in_(chunk), TrialState.WAITING, TrialState.RUNNING)
 
     def requeue(self, held: Lease) -> None:
         """Let trials wait again that an earlier driver of this study left running."""

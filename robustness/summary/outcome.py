@@ -49,7 +49,7 @@ class Thresholds:
     blowup: float = 1.05
     loss_rise: float = 0.003
     chaos: float = 1.5
-    version: int = 1
+    version: int = 2
 
 
 def outcome_of(

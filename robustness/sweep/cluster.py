@@ -100,7 +100,9 @@ def slots(resources: Resources) -> int:
     """How many packs the cluster trains at the same time."""
     import ray
 
-    total = ray.cluster_resources()
-    by_cpu = total.get("CPU", 1) // resources.cpus
-    by_gpu = total.get("GPU", 0) // resources.gpus if resources.gpus else by_cpu
-    return max(int(min(by_cpu, by_gpu)), 1)
+    def fit(node: dict[str, float]) -> int:
+        wanted = {"CPU": resources.cpus, "GPU": resources.gpus}
+        # A thousandth more: ten tenths of a GPU are one.
+        return int(min(node.get(name, 0.0) / want + 1e-3 for name, want in wanted.items() if want))
+
+    return max(sum(fit(node["Resources"]) for node in ray.nodes() if node["Alive"]), 1)

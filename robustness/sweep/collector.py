@@ -51,7 +51,8 @@ class Collector(tune.Callback):
     Attributes:
         complete: keys stored as complete.
         failures: last error of each trial whose execution failed and that is not complete since.
-        attempts: how often the execution of each trial failed.
+        attempts: how often the execution of each trial failed by itself.
+        suspects: trials that were in a pack whose worker died; one of them may be why.
         committed: when the last write reached the disk, `time.monotonic`; None before the first.
         error: why the sweep had to stop (the store failed, the lease was lost); None while all is well.
     """
@@ -74,6 +75,7 @@ class Collector(tune.Callback):
         self.complete: set[str] = set()
         self.failures: dict[str, str] = {}
         self.attempts: Counter[str] = Counter()
+        self.suspects: set[str] = set()
         self._failed_now: set[str] = set()
         self._keys: Sequence[Sequence[Sequence[str]]] = ()
         self.committed: float | None = None
@@ -89,8 +91,8 @@ class Collector(tune.Callback):
         Args:
             keys: of the trials of each pack of each ray trial, by the ray trial's id.
         """
-        self._progress.retry(len(self.failures))
         self._keys = keys
+        self._progress.retry(sum(key in self.failures for packs in keys for pack in packs for key in pack))
         self._failed_now.clear()
 
     def give_up(self, error: RobustnessError) -> None:
@@ -139,17 +141,20 @@ class Collector(tune.Callback):
         self._progress.running(len(training) - sum(map(len, packs)))
         file = Path(trial.error_file) if trial.error_file else None
         text = file.read_text() if file and file.is_file() else "the worker process died"
-        self._fail([(key, text) for key in training])
+        self._fail([(key, text) for key in training], suspected=len(training) > 1)
 
     def _packs(self, ray_trial: Any) -> Sequence[Sequence[str]]:
         """The keys of its packs' trials."""
         return self._keys[ray_trial.config["batch"]["id"]]
 
-    def _fail(self, errors: Sequence[tuple[str, str]]) -> None:
+    def _fail(self, errors: Sequence[tuple[str, str]], *, suspected: bool = False) -> None:
         attempts = [FailedAttempt(key, text) for key, text in errors]
         if attempts and self._write(lambda: self._store.fail(self._lease, attempts)):
             self.failures.update(errors)
-            self.attempts.update(key for key, _ in errors)
+            if suspected:  # each gets a worker to itself before an attempt counts
+                self.suspects.update(key for key, _ in errors)
+            else:
+                self.attempts.update(key for key, _ in errors)
             self._failed_now.update(key for key, _ in errors)
             self._progress.count(failed=len(errors))
 

@@ -1,12 +1,12 @@
 """Which trials train together, how, and how many.
 
 The technique is a fixed function of what a trial is and of the kind of device, never of timing: the same spec gives
-the same numbers in every store. Sizes change no bit of a result, so they follow the machine and the load.
+the same numbers in every store. On a CPU sizes change no bit of a result, so they follow the machine and the load.
 
 | model | on a CPU | on CUDA |
 |---|---|---|
 | mlp | feature-major | feature-major |
-| toy-cnn | feature-major up to 400 pixels, one at a time above | vmap: convolutions become grouped ones |
+| toy-cnn | feature-major where two trials fit the cache (pixels x batch <= 32,768), else one at a time | vmap: convolutions become grouped ones |
 | resnet20 | one at a time: its convolutions keep a core busy | vmap |
 | optimizers of other packages | one at a time | one at a time |
 
@@ -41,8 +41,6 @@ _WITH_RULES = frozenset(entry.name for entry in ENTRIES)
 CACHED_NUMBERS = 131_072
 """Numbers of one layer's activations, all trials together, that a core's second-level cache holds."""
 MOST = 32
-MOST_POSITIONS = 400
-"""Pixels up to which toy-cnn gains: patches of 28x28 pixels leave the caches, and packs take as long as single trials."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +57,8 @@ def technique_of(trial: Trial, device: str) -> Technique | None:
         return None
     task = trial.cell.task
     technique = _TECHNIQUES.get((task.model.name, device))
-    if technique == "feature-major" and task.model.name == "toy-cnn":
-        positions = math.prod(DATASETS.get(task.data.name).facts(dict(task.data.arguments)).shape[1:])
-        return technique if positions <= MOST_POSITIONS else None
+    if (task.model.name, device) == ("toy-cnn", "cpu") and largest_pack(task, device) < 2:
+        return None  # its patches leave the cache: packs take as long as single trials, or longer
     return technique
 
 

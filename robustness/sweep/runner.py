@@ -161,8 +161,8 @@ class _Sweep:
         """
         left = todo
         while left and not stop.is_set():
-            fresh = [trial for trial in left if not collector.attempts[trial.key]]
-            suspects = [trial for trial in left if collector.attempts[trial.key]]
+            suspects = [t for t in left if collector.attempts[t.key] or t.key in collector.suspects]
+            fresh = [t for t in left if not collector.attempts[t.key] and t.key not in collector.suspects]
             self._tune(fresh, suspects, collector, stop, folder)
             left = [
                 trial

@@ -32,11 +32,8 @@ class PackList(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the packs; the actor is used again for the next ones."""
-        import torch
-
-        # Torch's settings outlive a list in a reused actor, so they are set for each.
         batch = config["batch"]
-        torch.set_num_threads(batch["threads"])
+        self._threads = batch["threads"]
         _keep_freed_memory()
         self._packs = [(technique, _trials(plain)) for technique, plain in json.loads(batch["packs"])]
         self._root = Path(batch["root"])
@@ -84,8 +81,13 @@ class PackList(tune.Trainable):
         self._packs[:1] = instead
 
     def _train(self, technique: Any, trials: Sequence[Trial]) -> Iterator[list[TrialRecord]]:
+        import torch
+
         from robustness.training import train, train_pack
 
+        # One thread a pack: with more, sums are split otherwise in a pack of one than in larger ones. Set each
+        # time, as torch's settings outlive a list in a reused actor.
+        torch.set_num_threads(1 if technique else self._threads)
         if technique is not None:
             return train_pack(trials, technique=technique, root=self._root, device=self._device)
         return ([train(trial, root=self._root, device=self._device)] for trial in trials)

@@ -1,7 +1,8 @@
 """A pack: K trials of one task and one optimizer family, trained as one model.
 
-What a trial's record says is what `sequential.train` says, to rounding; it does not depend, to the bit, on
-the trial's neighbours, on its place, or on K. Trials that ended leave the pack when an epoch ends.
+What a trial's record says is what `sequential.train` says, to rounding. With the technique `feature-major` on one
+thread of a CPU it does not depend, to the bit, on the trial's neighbours, on its place, or on K; vmap's convolutions
+are grouped ones, whose sums depend on K. Trials that ended leave the pack when an epoch ends.
 """
 
 # K trials in the pack, B batch, N examples, P numbers in a trial's parameters, S distinct seeds, T steps an epoch
@@ -39,6 +40,9 @@ _MODELS: dict[Technique, Callable[[nn.Module, Block, Block], PackedModel]] = {
     "feature-major": FeatureMajor,
     "vmap": Vmapped,
 }
+
+
+KEPT_STARTS, KEPT_PARAMETERS = 256, 100_000  # 100 MB at the most
 
 
 def train_pack(
@@ -84,7 +88,8 @@ class _Pack:
         self._steps = len(self._data.train) // task.batch_size
         model = build_model(task).to(device, dtype)
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
-        start_KP = torch.stack([start_of(trial) for trial in trials]).to(device, dtype)
+        small = sum(shape.numel() for shape in shapes.values()) <= KEPT_PARAMETERS
+        start_KP = torch.stack([_start_of(trial, small=small) for trial in trials]).to(device, dtype)  # noqa: N806
         self._start = start_KP
         self._parameters = Block(start_KP.clone(), shapes)
         self._gradients = Block(torch.zeros_like(start_KP), shapes)
@@ -160,20 +165,23 @@ class _Pack:
             part.keep(index)
 
 
-def start_of(trial: Trial) -> Tensor:
+def _start_of(trial: Trial, *, small: bool) -> Tensor:
     """A trial's starting parameters as one row, (P,), float32, on the CPU.
 
-    Kept for the next trials: those that differ in optimizer or learning rate alone start alike.
+    Those of small models are kept for the next trials: what differs in optimizer or learning rate starts alike.
     """
     any_optimizer = dataclasses.replace(trial.cell, optimizer=Named(name="sgd"), lr=1.0)
-    return _start(dataclasses.replace(trial, cell=any_optimizer))
+    alike = dataclasses.replace(trial, cell=any_optimizer)
+    return _kept_start(alike) if small else _start(alike)
 
 
-@lru_cache(maxsize=256)
 def _start(trial: Trial) -> Tensor:
     model = build_model(trial.cell.task)
     initialize(model, trial.cell.init, lambda name: seeds.weight_generator(trial, name))
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+_kept_start = lru_cache(maxsize=KEPT_STARTS)(_start)
 
 
 def _distinct_seeds(trials: Sequence[Trial]) -> tuple[list[Trial], Tensor]:

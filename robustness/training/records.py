@@ -68,7 +68,8 @@ class Log:
         )
         self.rows.append(row)
         limit = self.trial.cell.task.stop_above
-        self.stopped = bool(limit) and died is None and row.train_loss > limit * self.l0
+        goes_on = died is None and epoch < self.trial.cell.task.epochs
+        self.stopped = bool(limit) and goes_on and row.train_loss > limit * self.l0
 
     @property
     def ended(self) -> bool:

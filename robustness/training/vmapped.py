@@ -42,6 +42,9 @@ class Vmapped:
         size = len(parameters.flat)
         self._buffers = {n: b.expand(size, *b.shape).clone() for n, b in model.named_buffers()}
         self._dropouts = [m for m in self._model.modules() if isinstance(m, Dropout) and m.share]
+        if len(self._dropouts) > 1:
+            raise TypeError("two dropout layers would draw from one generator: they have no packed form")
+        self._shapes: dict[torch.Size, torch.Size] = {}
         self._generators: list[torch.Generator] = []
         self._seed_of = torch.zeros(size, dtype=torch.long)
 
@@ -90,22 +93,23 @@ class Vmapped:
         return losses, (logits_KNC.argmax(2) == labels).sum(1)
 
     def _masks(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Of each dropout layer, (K, B, ...), in the order in which the model would draw them."""
-        shapes: list[torch.Size] = []
-        hooks = [
-            layer.register_forward_pre_hook(lambda _, args: shapes.append(args[0].shape))
-            for layer in self._dropouts
-        ]
-        with torch.no_grad(), _Fixed(self._dropouts, ()):
-            self._model.eval()(inputs[0])
+        """Of the dropout layer, (K, B, ...), as the model would draw them."""
+        [layer] = self._dropouts
+        if inputs.shape[1:] not in self._shapes:
+            self._shapes[inputs.shape[1:]] = self._shape_at(layer, inputs[0])
+        shape = self._shapes[inputs.shape[1:]]
+        like = inputs.new_empty(shape).expand(len(inputs), *shape)
+        return (dropout_masks(layer.share, self._generators, like)[self._seed_of],)
+
+    def _shape_at(self, layer: Dropout, batch: Tensor) -> torch.Size:
+        """The shape of the layer's input, by one forward pass."""
+        found: list[torch.Size] = []
+        hook = layer.register_forward_pre_hook(lambda _, args: found.append(args[0].shape))
+        with torch.no_grad():
+            self._model.eval()(batch)
         self._model.train()
-        for hook in hooks:
-            hook.remove()
-        drawn = []
-        for layer, shape in zip(self._dropouts, shapes, strict=True):
-            like = inputs.new_empty(shape).expand(len(inputs), *shape)
-            drawn.append(dropout_masks(layer.share, self._generators, like)[self._seed_of])
-        return tuple(drawn)
+        hook.remove()
+        return found[0]
 
 
 class _Fixed:

@@ -87,6 +87,9 @@ BAD: list[Bad] = [
     ("epochs a fraction", {"task": {"epochs": 1.5}}, "tasks[0].epochs", "whole number"),
     ("epochs a billion", {"task": {"epochs": 10**9}}, "tasks[0].epochs", "<= 100000"),
     ("batch zero", {"task": {"batch_size": 0}}, "tasks[0].batch_size", ">= 1"),
+    ("stop below the start", {"task": {"stop_above": 0.5}}, "tasks[0].stop_above", "0 or >= 2"),
+    ("pack zero", {"resources": {"pack": 0}}, "resources.pack", "auto or a whole number from 1 to 4096"),
+    ("pack a word", {"resources": {"pack": "many"}}, "resources.pack", "auto or a whole number"),
     ("batch above the training set", {"task": {"batch_size": 1258}}, "tasks[0].batch_size", "1257"),
     ("seeds zero", {"search": {"seeds": 0}}, "search.seeds", "greater than or equal to 1"),
     ("seed beyond 2^63", {"search": {"seed": 2**63}}, "search.seed", "less than"),
@@ -111,7 +114,6 @@ BAD: list[Bad] = [
     ("std zero", {"search": {"init": [{"name": "normal", "std": 0.0}]}}, "search.init[0].std", "> 0"),
     ("cpus zero", {"resources": {"cpus": 0}}, "resources.cpus", "greater than or equal to 1"),
     ("gpus one and a half", {"resources": {"gpus": 1.5}}, "resources.gpus", "whole number"),
-    ("pack zero", {"resources": {"pack": 0}}, "resources.pack", "greater than or equal to 1"),
     # unknown and misspelt
     ("unknown field", {"taks": []}, "taks", "'tasks'"),
     ("unknown search field", {"search": {"seedz": 3}}, "search.seedz", "'seed"),

@@ -53,13 +53,14 @@ def test_a_store_of_the_first_schema_is_upgraded_with_its_trials(store_url: str)
         for statement in (
             "INSERT INTO study VALUES (1, 'old', '', '', '{}', '{\"t\": {\"epochs\": 2}}', '', '')",
             "INSERT INTO trial (id, key, config, lr, seed_index, state) VALUES (1, 'k', '{}', 0.1, 0, 'complete')",
-            "INSERT INTO epoch (trial_id, epoch, train_loss_max) VALUES (1, 1, 2.5), (1, 2, 1.5)",
+            "INSERT INTO trial (id, key, config, lr, seed_index, state) VALUES (2, 'l', '{}', 0.1, 1, 'complete')",
+            "INSERT INTO epoch (trial_id, epoch, train_loss_max) VALUES (1, 1, 2.5), (1, 2, 1.5), (2, 1, 2.5), (2, 2, NULL)",
         ):
             connection.exec_driver_sql(statement)
     engine.dispose()
     with open_store(store_url) as store, store.reading() as connection:
-        row = connection.execute(sa.select(trial)).one()
-        assert (row.stopped, row.max_train_loss) == (False, 2.5)
+        rows = connection.execute(sa.select(trial).order_by(trial.c.id)).all()
+        assert [(row.stopped, row.max_train_loss) for row in rows] == [(False, 2.5), (False, INF)]
         assert json.loads(store.study("old").tasks) == {"t": {"epochs": 2, "stop_above": 0.0}}
 
 

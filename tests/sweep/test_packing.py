@@ -77,7 +77,13 @@ def test_larger_trials_come_in_smaller_packs() -> None:
     assert most(batch_size=512) == MOST // 8
     assert most(width=4096) == 1
     assert 1 < most(model="toy-cnn") < MOST
-    assert most(model="toy-cnn", data="fashion-mnist") < most(model="toy-cnn")
+    assert most(model="toy-cnn", batch_size=512) < most(model="toy-cnn")
+
+
+def test_images_too_large_for_the_cache_are_not_packed() -> None:
+    [small, *_] = trials(task={"model": "toy-cnn"})
+    [large, *_] = trials(task={"model": "toy-cnn", "data": "fashion-mnist"})
+    assert (technique_of(small, "cpu"), technique_of(large, "cpu")) == ("feature-major", None)
 
 
 @pytest.mark.parametrize("model", MODELS.names)

@@ -103,7 +103,8 @@ class PackedOptimizer:
     def _clip(self) -> None:
         """As torch.nn.utils.clip_grad_norm_: times limit / (norm + 1e-6), at most 1."""
         norms = [self._gradients[name].flatten(1).norm(dim=1) for name in self._gradients]
-        norm_K1 = torch.stack(norms).norm(dim=0)[:, None]
+        # Parameters last: over the first axis a single trial would be summed in another order than two.
+        norm_K1 = torch.stack(norms, 1).norm(dim=1, keepdim=True)  # noqa: N806
         self._gradients.flat.mul_((self._arguments.column("clip_norm") / (norm_K1 + 1e-6)).clamp_max(1))
 
     def keep(self, index: Tensor) -> None:

@@ -37,8 +37,7 @@ class Arguments:
         self._shared: dict[str, Any] = {}
         for name, value in plain[0].items():
             if isinstance(value, tuple):
-                # Milestones, which may be of different numbers, are the schedule's alone.
-                for i in range(len(value)) if name != "milestones" else ():
+                for i in range(len(value)):
                     numbers[f"{name}[{i}]"] = [arguments[name][i] for arguments in plain]
             elif isinstance(value, float):
                 numbers[name] = [arguments[name] for arguments in plain]

@@ -53,9 +53,9 @@ def layer_of(name: str, module: nn.Module, parameters: Block, gradients: Block, 
     weights = _Weights(name, module, parameters, gradients)
     if isinstance(module, nn.Linear):
         return Linear(weights)
-    if isinstance(module, nn.Conv2d) and module.groups == 1 and module.dilation == (1, 1):
+    if isinstance(module, nn.Conv2d) and _is_plain(module):
         return Conv(weights, module)
-    if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+    if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) and module.momentum and module.affine:
         return BatchNorm(weights, module)
     if isinstance(module, nn.LayerNorm):
         return GroupNorm(weights, 1, module.eps)
@@ -73,6 +73,15 @@ def layer_of(name: str, module: nn.Module, parameters: Block, gradients: Block, 
     if isinstance(module, ours.Dropout):
         return Dropout(module.share)
     raise TypeError(f"{name}: {type(module).__name__} has no packed form")
+
+
+def _is_plain(module: nn.Conv2d) -> bool:
+    return (
+        module.groups == 1
+        and module.dilation == (1, 1)
+        and module.padding_mode == "zeros"
+        and module.padding in ((0, 0), (1, 1), (2, 2), (3, 3))
+    )
 
 
 class _Weights:
@@ -188,7 +197,8 @@ class BatchNorm(_Weighted):
 
     def __init__(self, weights: _Weights, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
         super().__init__(weights)
-        self._eps, self._momentum = module.eps, float(module.momentum or 0.0)
+        assert module.momentum
+        self._eps, self._momentum = module.eps, module.momentum
         self._mean: Tensor | None = None
         self._variance: Tensor
         self._saved: tuple[Tensor, Tensor, Tensor]

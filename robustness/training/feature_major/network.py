@@ -82,6 +82,8 @@ class FeatureMajor:
                 place[node] = len(self._nodes)
                 own = bool(name) and any(True for _ in self._modules[name].parameters())
                 trained.append(wanted or own)
+        if sum(isinstance(node.layer, Dropout) for node in self._nodes) > 1:
+            raise TypeError("two dropout layers would draw from one generator: they have no packed form")
 
     def _operation(self, node: fx.Node, parameters: Block, gradients: Block) -> tuple[str, Layer | None]:
         if node.op == "call_module":

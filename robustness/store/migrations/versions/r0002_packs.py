@@ -18,9 +18,15 @@ def upgrade() -> None:
     op.add_column("trial", sa.Column("stopped", sa.Boolean))
     op.add_column("trial", sa.Column("max_train_loss", sa.Double))
     op.execute("UPDATE trial SET stopped = false WHERE state = 'complete'")
+    of_trial = "FROM epoch WHERE epoch.trial_id = trial.id"
     op.execute(
-        "UPDATE trial SET max_train_loss ="
-        " (SELECT max(train_loss_max) FROM epoch WHERE epoch.trial_id = trial.id) WHERE state = 'complete'"
+        f"UPDATE trial SET max_train_loss = (SELECT max(train_loss_max) {of_trial}) WHERE state = 'complete'"
+    )
+    # NULL is NaN: as the program does, a loss that was not a number counts as infinite.
+    infinite = "9e999" if op.get_bind().dialect.name == "sqlite" else "'Infinity'"
+    op.execute(
+        f"UPDATE trial SET max_train_loss = {infinite} WHERE state = 'complete'"
+        f" AND EXISTS (SELECT 1 {of_trial} AND train_loss_max IS NULL)"
     )
     connection = op.get_bind()
     for row in connection.execute(sa.select(_study)).all():
