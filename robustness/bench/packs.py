@@ -19,8 +19,8 @@ __all__ = ["TRIALS", "PlanRow", "Rate", "plan", "rates"]
 TRIALS: dict[str, dict[str, int]] = {
     "mlp digits": {"plain tune": 8, "lean tune": 64, "two loops": 64, "packs": 4_096},
     "toy-cnn 8x8": {"plain tune": 6, "lean tune": 24, "two loops": 24, "packs": 256},
-    "toy-cnn 16x16": {"plain tune": 4, "lean tune": 12, "two loops": 12, "packs": 96},
-    "toy-cnn 28x28": {"plain tune": 4, "lean tune": 8, "two loops": 8, "packs": 32},
+    "toy-cnn 16x16": {"plain tune": 4, "lean tune": 12, "two loops": 12, "packs": 256},
+    "toy-cnn 28x28": {"plain tune": 4, "lean tune": 8, "two loops": 8, "packs": 96},
 }
 """Trials of each way, so that each takes some seconds; slow ways do fewer of them."""
 

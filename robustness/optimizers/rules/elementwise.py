@@ -17,6 +17,7 @@ from robustness.optimizers.rules.step import (
     adam_moments,
     correction,
     decay_apart,
+    decayed,
     momentum,
     with_decay,
 )
@@ -41,11 +42,7 @@ def _adam(step: Step, gradient: Tensor) -> None:
 
 def adam(step: Step) -> None:
     """torch.optim.Adam."""
-    if step.arguments.on("decoupled_weight_decay"):
-        decay_apart(step)
-        _adam(step, step.gradients.flat)
-    else:
-        _adam(step, with_decay(step))
+    _adam(step, decayed(step))
 
 
 def adamw(step: Step) -> None:
@@ -57,11 +54,7 @@ def adamw(step: Step) -> None:
 def nadam(step: Step) -> None:
     """torch.optim.NAdam; its product of momenta is kept in float32, whatever the parameters' type."""
     arguments = step.arguments
-    gradient = step.gradients.flat
-    if arguments.on("decoupled_weight_decay"):
-        decay_apart(step)
-    else:
-        gradient = with_decay(step)
+    gradient = decayed(step)
 
     def mu(number: int) -> Tensor:
         decay = torch.pow(0.96, number * arguments.exact("momentum_decay"))
@@ -82,11 +75,7 @@ def nadam(step: Step) -> None:
 def radam(step: Step) -> None:
     """torch.optim.RAdam: plain momentum until the variance of the second moment is tractable."""
     arguments = step.arguments
-    gradient = step.gradients.flat
-    if arguments.on("decoupled_weight_decay"):
-        decay_apart(step)
-    else:
-        gradient = with_decay(step)
+    gradient = decayed(step)
     first, second = adam_moments(step, gradient)
     beta = arguments.exact("betas[1]")
     at_last = 2 / (1 - beta) - 1

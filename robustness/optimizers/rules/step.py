@@ -20,6 +20,7 @@ __all__ = [
     "adam_moments",
     "correction",
     "decay_apart",
+    "decayed",
     "momentum",
     "with_decay",
 ]
@@ -130,6 +131,14 @@ def decay_apart(step: Step) -> None:
     """Decoupled weight decay: parameters times 1 - lr decay."""
     if step.arguments.on("weight_decay"):
         step.parameters.flat.mul_(1 - step.lr * step.arguments.column("weight_decay"))
+
+
+def decayed(step: Step) -> Tensor:
+    """The gradient after weight decay of the kind that the optimizer's `decoupled_weight_decay` says."""
+    if step.arguments.on("decoupled_weight_decay"):
+        decay_apart(step)
+        return step.gradients.flat
+    return with_decay(step)
 
 
 def momentum(step: Step, gradient: Tensor) -> Tensor:
