@@ -138,11 +138,18 @@ def test_the_size_of_packs_changes_no_figure_in_a_store_of_its_own(
 
 def everything(store: Path) -> list[tuple[Any, ...]]:
     """Every recorded figure of every epoch, but for wall times."""
-    figures = "train_loss, train_loss_max, validation_loss, validation_accuracy, test_loss, parameter_norm, distance"
+    figures = (
+        "train_loss",
+        "train_loss_max",
+        "validation_loss",
+        "validation_accuracy",
+        "test_loss",
+        "distance",
+    )
     with sqlite3.connect(store) as connection:
         return connection.execute(
-            f"SELECT key, first_nonfinite_step, l0, epoch, {figures} FROM trial"
-            " JOIN epoch ON epoch.trial_id = trial.id ORDER BY key, epoch"
+            f"SELECT key, first_nonfinite_step, l0, epoch.epoch, {', '.join(f'epoch.{name}' for name in figures)}"
+            " FROM trial JOIN epoch ON epoch.trial_id = trial.id ORDER BY key, epoch.epoch"
         ).fetchall()
 
 
