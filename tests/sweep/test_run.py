@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from robustness.catalog import DATASETS
-from robustness.sweep.packing import MOST
 from tests.builders import spec
 
 pytestmark = pytest.mark.cluster
@@ -235,9 +234,10 @@ def test_an_execution_that_fails_is_missing_data_with_its_traceback(tmp_path: Pa
 def test_a_worker_that_dies_costs_its_pack_one_attempt_and_no_result(
     undisturbed: tuple[Path, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
+    # Small packs keep every worker busy to the end: whichever dies is training one.
     path, store = undisturbed[0], tmp_path / "store.db"
     driver = subprocess.Popen(
-        [PROGRAM, "run", str(path), "--store", str(store), "--json"],
+        [PROGRAM, "run", str(path), "--store", str(store), "--json", "--pack", "4"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -254,7 +254,7 @@ def test_a_worker_that_dies_costs_its_pack_one_attempt_and_no_result(
     with sqlite3.connect(store) as connection:
         found = dict(connection.execute("SELECT attempts, count(*) FROM trial GROUP BY attempts"))
     assert set(found) == {1, 2}
-    assert found[2] <= MOST
+    assert found[2] <= 4
     assert table(store) == table(undisturbed[1])
 
 
