@@ -23,7 +23,7 @@ from robustness.errors import Interrupted, LeaseLost, RobustnessError, StoreErro
 from robustness.spec import Grid, Resources, StudySpec
 from robustness.store import Lease, Store, StudyTrial
 from robustness.store.lease import LEASE_SECONDS
-from robustness.sweep.packing import Pack
+from robustness.sweep.packing import Pack, packs
 from robustness.sweep.progress import SweepProgress
 from robustness.trial import Trial, TrialState
 
@@ -183,7 +183,6 @@ class _Sweep:
 
         from robustness.sweep.cluster import slots
         from robustness.sweep.collector import StopFlag
-        from robustness.sweep.packing import packs
         from robustness.sweep.trainable import PackList
 
         device = "cuda" if self.resources.gpus else "cpu"
@@ -215,10 +214,10 @@ class _Sweep:
         tuner.fit()
 
 
-def _dealt(packs: Sequence[Pack], slots: int) -> Iterator[list[Pack]]:
+def _dealt(found: Sequence[Pack], slots: int) -> Iterator[list[Pack]]:
     """The packs in lists, in order."""
-    size = min(max(math.ceil(len(packs) / (slots * LISTS_A_SLOT)), 1), MAX_LIST)
-    remaining = iter(packs)
+    size = min(max(math.ceil(len(found) / (slots * LISTS_A_SLOT)), 1), MAX_LIST)
+    remaining = iter(found)
     while part := list(itertools.islice(remaining, size)):
         yield part
 

@@ -28,23 +28,30 @@ __all__ = ["LAYERWISE"]
 
 def insgd(step: Step) -> None:
     """`robustness.INSGD`, both presets."""
-    if step.arguments["preset"] != "released":
-        _scale(step, step.gradients, _running_power(step), step.arguments["damping"])
-        update = momentum(step, decayed(step))
+    if step.arguments["preset"] == "released":
+        _released(step)
     else:
-        update = momentum(step, with_decay(step))
-        factor = (step.arguments.complement("momentum").sqrt() + 1e-6) / math.sqrt(1 + 1e-6)
-        # The momentum buffer is the rule's own state; what is scaled is a copy.
-        block = step.parameters.like(update.clone())
-        _scale(step, block, _powers(step), "released", factor)
-        update = block.flat
-    step.parameters.flat.addcmul_(update, step.lr, value=-1)
+        _normalized(step, step.arguments["damping"])
 
 
 def nlms(step: Step) -> None:
     """`optimizers.nlms.NLMS`: INSGD without the logarithm."""
-    _scale(step, step.gradients, _running_power(step), "none")
-    step.parameters.flat.addcmul_(momentum(step, with_decay(step)), step.lr, value=-1)
+    _normalized(step, "none")
+
+
+def _normalized(step: Step, damping: str) -> None:
+    divisor = _damped(_running_power(step), damping, step.arguments.column("eps"))
+    _divide(step, step.gradients, divisor)
+    step.parameters.flat.addcmul_(momentum(step, decayed(step)), step.lr, value=-1)
+
+
+def _released(step: Step) -> None:
+    factor = (step.arguments.complement("momentum").sqrt() + 1e-6) / math.sqrt(1 + 1e-6)
+    power = _powers(step)
+    # The momentum buffer is the rule's own state; what is divided is a copy.
+    block = step.parameters.like(momentum(step, with_decay(step)).clone())
+    _divide(step, block, _damped(power, "log", power.new_full((), 0.01)) * factor)
+    step.parameters.flat.addcmul_(block.flat, step.lr, value=-1)
 
 
 def _powers(step: Step) -> Tensor:
@@ -64,16 +71,18 @@ def _running_power(step: Step) -> Tensor:
     return step.state["power"]
 
 
-def _scale(step: Step, block: Block, power: Tensor, damping: str, factor: Tensor | float = 1.0) -> None:
-    """Divide each layer's part of a block by its damped power times a factor; see `INSGD`."""
+def _damped(power: Tensor, damping: str, eps: Tensor) -> Tensor:
+    """What of the powers divides; see `INSGD`."""
     if damping == "none":
-        divisor = power + step.arguments.column("eps")
-    else:
-        # log P can be negative; the paper clips it at eps, the released code at 0.01.
-        least = power.new_full((), 0.01) if damping == "released" else step.arguments.column("eps")
-        divisor = torch.maximum(power.log1p() if damping == "log1p" else power.log(), least)
+        return power + eps
+    # log P can be negative; the paper clips it at eps.
+    return torch.maximum(power.log1p() if damping == "log1p" else power.log(), eps)
+
+
+def _divide(step: Step, block: Block, divisor: Tensor) -> None:
+    """Divide each layer's part of a block; `divisor` (K, numbers) is the caller's no longer."""
     # Of a matrix of weights a product takes half the time of a quotient.
-    scales = (divisor * factor if damping == "released" else divisor).reciprocal_()
+    scales = divisor.reciprocal_()
     sizes = [measured[0].numel() for measured in step.powers.values()]
     for (name, measured), scale in zip(step.powers.items(), scales.split(sizes, 1), strict=True):
         block[name].mul_(scale.reshape(measured.shape))
@@ -126,7 +135,7 @@ def _keep_multipliers(step: Step, of_layers: dict[str, Tensor]) -> None:
 
 
 def _multiplied(step: Step) -> None:
-    update = momentum(step, with_decay(step)) if step.arguments.on("momentum") else with_decay(step)
+    update = momentum(step, with_decay(step))
     step.parameters.flat.addcmul_(update * step.state["multiplier"], step.lr, value=-1)
 
 
