@@ -101,10 +101,8 @@ def _warnings(study: Study, rows: pd.DataFrame) -> list[str]:
     seeds = study.complete["seed_index"].nunique()
     if seeds < 10:
         found.append(f"{seeds} seeds: below 10 the intervals cover less than they state.")
-    if study.complete["reference_flagged"].any():
-        found.append(
-            "A task has no reference score in the catalog; skill is measured against this study's own best median."
-        )
+    for task, facts in study.facts.items():
+        found += [f"{task}: {text}." for text in facts.assumed]
     chaotic = study.complete["chaotic"].sum()
     if chaotic:
         found.append(

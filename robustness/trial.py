@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 __all__ = [
     "RECORD_VERSION",
     "Cell",
     "EpochRecord",
+    "ImportedTask",
+    "ImportedTrial",
     "Named",
     "TaskConfig",
     "Trial",
@@ -25,6 +27,7 @@ __all__ = [
     "TrialState",
     "canonical_json",
     "round_lr",
+    "task_from_dict",
 ]
 
 RECORD_VERSION = 2
@@ -135,6 +138,44 @@ class TaskConfig:
         return cls(data=Named.from_dict(plain["data"]), model=Named.from_dict(plain["model"]), **rest)
 
 
+    @property
+    def budget(self) -> str:
+        """In words, for titles and captions."""
+        return f"{self.epochs} epochs, batch {self.batch_size}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportedTask:
+    """A task of other people's logs: what they, and the task's own papers, tell of it; None where nobody does.
+
+    Attributes:
+        budget: in words; empty where unknown.
+        score: what a trial is judged by; `loss` where the task has no accuracy.
+        chance: test accuracy of the best constant predictor.
+        constant_loss: training loss of the best constant predictor, in the loss's own unit.
+        reference: the reference test score.
+        test_size: independent test examples.
+        note: where these figures come from.
+    """
+
+    budget: str = ""
+    score: Literal["accuracy", "loss"] = "accuracy"
+    chance: float | None = None
+    constant_loss: float | None = None
+    reference: float | None = None
+    test_size: int | None = None
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {"imported": asdict(self)}
+
+
+def task_from_dict(plain: dict[str, Any]) -> TaskConfig | ImportedTask:
+    """The reverse of either's `as_dict`."""
+    return ImportedTask(**plain["imported"]) if "imported" in plain else TaskConfig.from_dict(plain)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """Task x optimizer x learning rate x initialization: one square of a heatmap. No seed."""
@@ -218,7 +259,9 @@ class TrialRecord:
     Attributes:
         key: the trial's key.
         l0: mean training loss before the first step.
-        first_nonfinite_step: 1-based optimizer step whose loss or parameters were not finite.
+        first_nonfinite_step: 1-based optimizer step whose loss or parameters were not finite; None also where
+            an imported log does not tell it.
+        nonfinite: a loss or the parameters were not finite.
         stopped: the trial was ended early: its training loss was above `stop_above` times l0.
         epochs: one row an epoch, the last one included in which the trial died.
     """
@@ -226,6 +269,7 @@ class TrialRecord:
     key: str
     l0: float
     first_nonfinite_step: int | None
+    nonfinite: bool
     stopped: bool = False
     epochs: tuple[EpochRecord, ...] = field(default=())
 
@@ -242,7 +286,36 @@ class TrialRecord:
         return max((peak if math.isfinite(peak) else math.inf for peak in peaks), default=math.nan)
 
     @property
-    def max_earlier_test_accuracy(self) -> float:
-        """Best test accuracy of the epochs before the last; NaN where there is none."""
-        earlier = [row.test_accuracy for row in self.epochs[:-1] if math.isfinite(row.test_accuracy)]
-        return max(earlier, default=math.nan)
+    def max_earlier_score(self) -> float:
+        """Best score of the epochs before the last; NaN where there is none.
+
+        The score is test accuracy, or minus the test loss where no epoch has an accuracy.
+        """
+        scores = [row.test_accuracy for row in self.epochs]
+        if all(map(math.isnan, scores)):
+            scores = [-row.test_loss for row in self.epochs]
+        return max((score for score in scores[:-1] if math.isfinite(score)), default=math.nan)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportedTrial:
+    """A training run that somebody else recorded.
+
+    Attributes:
+        task: label of its task.
+        optimizer: label of its optimizer.
+        init: label of its initialization; `default` where the log names none.
+        lr: learning rate.
+        seed_index: its seed, or its number among the runs of a cell.
+        config: canonical JSON of all that the log says of it, unknown fields included; `optimizer` and
+            `hyperparameters`, where there, are read by the summaries.
+        record: what was recorded; its key is unique to the study.
+    """
+
+    task: str
+    optimizer: str
+    init: str
+    lr: float
+    seed_index: int
+    config: str
+    record: TrialRecord

@@ -78,4 +78,10 @@ def dead_epoch(number: int = 1, loss: float = math.nan) -> EpochRecord:
 
 
 def record(trial: Trial, *epochs: EpochRecord, l0: float = 2.3, step: int | None = None) -> TrialRecord:
-    return TrialRecord(key=trial.key, l0=l0, first_nonfinite_step=step, epochs=epochs or (epoch(1), epoch(2)))
+    return TrialRecord(
+        key=trial.key,
+        l0=l0,
+        first_nonfinite_step=step,
+        nonfinite=step is not None,
+        epochs=epochs or (epoch(1), epoch(2)),
+    )

@@ -24,7 +24,7 @@ from sqlalchemy.engine import Dialect
 
 __all__ = ["SCHEMA_REVISION", "epoch", "lease", "metadata", "study", "study_trial", "trial"]
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The newest migration; a store that states it needs no Alembic."""
 
 
@@ -57,6 +57,7 @@ study = Table(
     Column("question", Text, nullable=False),
     Column("spec", Text, nullable=False),  # JSON of what the user wrote
     Column("tasks", Text, nullable=False),  # JSON: task label -> the task's fields, all filled in
+    Column("source", Text),  # JSON: where an imported study came from; NULL where it was run
     Column("created_at", Text, nullable=False),  # UTC, ISO 8601
     Column("updated_at", Text, nullable=False),
 )
@@ -75,6 +76,7 @@ trial = Table(
     Column("finished_at", Text),
     # Final figures, so that a summary of 100,000 trials reads no epochs.
     Column("l0", Real),
+    Column("nonfinite", Boolean),  # other people's logs may tell that, and not the step
     Column("first_nonfinite_step", BigInteger),
     Column("stopped", Boolean),
     Column("epochs", Integer),
@@ -85,7 +87,7 @@ trial = Table(
     Column("validation_accuracy", Real),
     Column("test_loss", Real),
     Column("test_accuracy", Real),
-    Column("max_earlier_test_accuracy", Real),
+    Column("max_earlier_score", Real),
     Column("parameter_norm", Real),
     Column("distance", Real),
     Column("clamped_share", Real),

@@ -10,24 +10,24 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 
-from robustness.errors import StoreMissing, nearest
+from robustness.errors import SpecError, StoreMissing, nearest
 from robustness.store import lease as leases
 from robustness.store.engine import open_engine, shown, translated
 from robustness.store.lease import Lease
+from robustness.store.rows import epoch_row, final_figures, now
 from robustness.store.schema import epoch, study, study_trial, trial
-from robustness.trial import EpochRecord, Trial, TrialRecord, TrialState
+from robustness.trial import ImportedTrial, Trial, TrialRecord, TrialState
 
 __all__ = ["FailedAttempt", "Store", "StudyTrial", "open_store"]
 
-CHUNK = 10_000
+CHUNK = 10_000  # SQLite takes at most 32,766 values in one statement
+IMPORT_CHUNK = 500  # trials with all their epochs in memory at once
 
 T = TypeVar("T")
 
@@ -53,10 +53,6 @@ class FailedAttempt:
 def open_store(url: str, *, create: bool = False) -> Store:
     """The store at a URL; see `engine.open_engine` for what it raises."""
     return Store(open_engine(url, create=create))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Store:
@@ -93,12 +89,20 @@ class Store:
     # -- studies -----------------------------------------------------------------------------------
 
     def register(self, name: str) -> int:
-        """The id of the study of that name, made empty where there is none; then take its lease."""
+        """The id of the study of that name, made empty where there is none; then take its lease.
+
+        Raises:
+            SpecError: the study of that name was imported: running cannot add to it.
+        """
         with self._writing() as connection:
-            row = connection.execute(sa.select(study.c.id).where(study.c.name == name)).one_or_none()
+            row = connection.execute(
+                sa.select(study.c.id, study.c.source).where(study.c.name == name)
+            ).one_or_none()
+            if row is not None and row.source is not None:
+                raise SpecError.of("name", f"{name!r} is an imported study in this store; choose another name")
             if row is None:
                 texts = dict.fromkeys(("title", "question"), "") | dict.fromkeys(("spec", "tasks"), "{}")
-                values = {"name": name, "created_at": _now(), "updated_at": _now(), **texts}
+                values = {"name": name, "created_at": now(), "updated_at": now(), **texts}
                 insert = self._insert(study).on_conflict_do_nothing(index_elements=["name"])
                 connection.execute(insert, [values])
                 row = connection.execute(sa.select(study.c.id).where(study.c.name == name)).one()
@@ -128,7 +132,7 @@ class Store:
             "question": question,
             "spec": json.dumps(spec),
             "tasks": json.dumps(tasks),
-            "updated_at": _now(),
+            "updated_at": now(),
         }
         with self._writing() as connection:
             leases.check(connection, held)
@@ -150,6 +154,87 @@ class Store:
                 ]
                 connection.execute(study_trial.insert(), links)
                 position += len(chunk)
+
+    def import_study(
+        self,
+        name: str,
+        *,
+        title: str,
+        source: dict[str, Any],
+        tasks: dict[str, dict[str, Any]],
+        trials: Iterable[ImportedTrial],
+    ) -> int:
+        """Store other people's logs as a study, whole or not at all; an earlier import of that name is replaced.
+
+        Args:
+            name: of the study.
+            title: free text.
+            source: where it came from, for JSON.
+            tasks: the fields of each task label.
+            trials: may be a generator; read in chunks.
+
+        Returns:
+            How many trials.
+
+        Raises:
+            SpecError: the study of that name was run here.
+        """
+        values = {"title": title, "question": "", "spec": "{}", "tasks": json.dumps(tasks)}
+        values |= {"source": json.dumps(source), "updated_at": now()}
+        with self._writing() as connection:
+            row = connection.execute(
+                sa.select(study.c.id, study.c.source).where(study.c.name == name)
+            ).one_or_none()
+            if row is not None:
+                if row.source is None:
+                    raise SpecError.of("--name", f"{name!r} is a study that was run here; choose another name")
+                members = sa.select(study_trial.c.trial_id).where(study_trial.c.study_id == row.id)
+                stale = list(connection.execute(members).scalars())
+                connection.execute(study.delete().where(study.c.id == row.id))
+                for chunk in _chunks(stale):
+                    connection.execute(trial.delete().where(trial.c.id.in_(chunk)))
+            inserted = connection.execute(study.insert().values(name=name, created_at=now(), **values))
+            study_id = inserted.inserted_primary_key[0]
+            position = 0
+            for items in _chunks(trials, IMPORT_CHUNK):
+                self._add_imported(connection, study_id, position, items)
+                position += len(items)
+        return position
+
+    @staticmethod
+    def _add_imported(
+        connection: Connection, study_id: int, position: int, items: Sequence[ImportedTrial]
+    ) -> None:
+        rows = [
+            {
+                "key": item.record.key,
+                "config": item.config,
+                "lr": item.lr,
+                "seed_index": item.seed_index,
+                "attempts": 1,
+                **final_figures(item.record),
+            }
+            for item in items
+        ]
+        connection.execute(trial.insert(), rows)
+        keys = [item.record.key for item in items]
+        found = connection.execute(sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(keys)))
+        ids = {row.key: row.id for row in found}
+        links = [
+            {
+                "study_id": study_id,
+                "trial_id": ids[item.record.key],
+                "position": position + i,
+                "task": item.task,
+                "optimizer": item.optimizer,
+                "init": item.init,
+            }
+            for i, item in enumerate(items)
+        ]
+        connection.execute(study_trial.insert(), links)
+        epochs = [epoch_row(ids[item.record.key], row) for item in items for row in item.record.epochs]
+        for chunk in _chunks(epochs):
+            connection.execute(epoch.insert(), chunk)
 
     def _add_trials(self, connection: Connection, trials: Sequence[Trial]) -> dict[str, int]:
         rows = [
@@ -272,7 +357,7 @@ class Store:
             new = [record for record in records if record.key in ids]
             if not new:
                 return
-            finals = [{"row": ids[record.key], **_final_figures(record)} for record in new]
+            finals = [{"row": ids[record.key], **final_figures(record)} for record in new]
             update = trial.update().where(trial.c.id == sa.bindparam("row"))
             connection.execute(
                 update.values(
@@ -281,7 +366,7 @@ class Store:
                 ),
                 finals,
             )
-            epochs = [_epoch_row(ids[record.key], row) for record in new for row in record.epochs]
+            epochs = [epoch_row(ids[record.key], row) for record in new for row in record.epochs]
             if epochs:
                 connection.execute(epoch.insert(), epochs)
 
@@ -301,7 +386,7 @@ class Store:
                         state=TrialState.FAILED,
                         attempts=trial.c.attempts + 1,
                         error=attempt.error,
-                        finished_at=_now(),
+                        finished_at=now(),
                     )
                 )
 
@@ -337,41 +422,7 @@ class Store:
             leases.release(connection, held)
 
 
-_EPOCH_FIELDS = tuple(field.name for field in fields(EpochRecord))
-_epoch_figures = attrgetter(*_EPOCH_FIELDS)
-
-
-def _epoch_row(trial_id: int, row: EpochRecord) -> dict[str, Any]:
-    """For one of tens of thousands of rows `asdict` takes ten times as long."""
-    return {"trial_id": trial_id, **dict(zip(_EPOCH_FIELDS, _epoch_figures(row), strict=True))}
-
-
-def _final_figures(record: TrialRecord) -> dict[str, Any]:
-    last = record.epochs[-1]
-    return {
-        "state": TrialState.COMPLETE,
-        "error": None,
-        "finished_at": _now(),
-        "l0": record.l0,
-        "first_nonfinite_step": record.first_nonfinite_step,
-        "stopped": record.stopped,
-        "epochs": len(record.epochs),
-        "train_loss": last.train_loss,
-        "min_train_loss": record.min_train_loss,
-        "max_train_loss": record.max_train_loss,
-        "validation_loss": last.validation_loss,
-        "validation_accuracy": last.validation_accuracy,
-        "test_loss": last.test_loss,
-        "test_accuracy": last.test_accuracy,
-        "max_earlier_test_accuracy": record.max_earlier_test_accuracy,
-        "parameter_norm": last.parameter_norm,
-        "distance": last.distance,
-        "clamped_share": last.clamped_share,
-        "seconds": sum(row.seconds for row in record.epochs),
-    }
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+def _chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
     remaining = iter(items)
-    while chunk := list(itertools.islice(remaining, CHUNK)):
+    while chunk := list(itertools.islice(remaining, size)):
         yield chunk

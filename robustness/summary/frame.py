@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
+from robustness.errors import SpecError
 from robustness.store import Store
 from robustness.store.schema import epoch, study_trial, trial
 from robustness.store.schema import study as study_table
 from robustness.summary.outcome import Thresholds, classify
-from robustness.summary.tasks import TaskFacts, task_facts
-from robustness.trial import TaskConfig, TrialState
+from robustness.summary.tasks import TaskFacts, filled, task_facts
+from robustness.trial import ImportedTask, TaskConfig, TrialState, task_from_dict
 
 __all__ = ["COLUMNS", "Study", "epoch_frame", "load_study", "trial_frame"]
 
 _LABELS = ("task", "optimizer", "init")
 _FIGURES = (
     "l0",
+    "nonfinite",
     "first_nonfinite_step",
     "stopped",
     "epochs",
@@ -31,7 +34,7 @@ _FIGURES = (
     "validation_accuracy",
     "test_loss",
     "test_accuracy",
-    "max_earlier_test_accuracy",
+    "max_earlier_score",
     "parameter_norm",
     "distance",
     "clamped_share",
@@ -48,22 +51,28 @@ class Study:
         name: its id.
         title: free text; escape where shown.
         question: free text; escape where shown.
-        spec: what the user wrote.
+        spec: what the user wrote; empty where imported.
+        source: where it was imported from; empty where it was run.
         tasks: the configuration of each task label.
-        facts: the constants of each task label.
+        facts: the constants of each task label, stand-ins included.
+        optimizers: name and arguments of each optimizer label, as recorded with its first trial.
         trials: every trial of the study, `COLUMNS`, in the spec's order.
         complete: the complete ones, classified; see `outcome.classify`.
-        thresholds: the rule by which they were.
+        settings: of an imported study, what else varied: one column a hyperparameter, the index of `trials`.
+        thresholds: the rule by which they were classified.
     """
 
     name: str
     title: str
     question: str
     spec: dict[str, Any]
-    tasks: dict[str, TaskConfig]
+    source: dict[str, Any]
+    tasks: dict[str, TaskConfig | ImportedTask]
     facts: dict[str, TaskFacts]
+    optimizers: dict[str, dict[str, Any]]
     trials: pd.DataFrame
     complete: pd.DataFrame
+    settings: pd.DataFrame
     thresholds: Thresholds
 
     @property
@@ -73,27 +82,45 @@ class Study:
         return {state.value: int(found.get(state.value, 0)) for state in TrialState}
 
 
-def load_study(store: Store, name: str, thresholds: Thresholds | None = None) -> Study:
+def load_study(
+    store: Store, name: str, thresholds: Thresholds | None = None, *, seeds: Collection[int] | None = None
+) -> Study:
     """Read and classify a study.
+
+    Args:
+        store: where it is.
+        name: its id.
+        thresholds: of the rule.
+        seeds: keep these seed indices only.
 
     Raises:
         StoreMissing: no study of that name.
+        SpecError: no trial has one of these seed indices.
     """
     row = store.study(name)
     rules = thresholds or Thresholds()
-    tasks = {label: TaskConfig.from_dict(plain) for label, plain in json.loads(row.tasks).items()}
-    facts = {label: task_facts(task) for label, task in tasks.items()}
+    tasks = {label: task_from_dict(plain) for label, plain in json.loads(row.tasks).items()}
     trials = _read_trials(store, row.id)
+    if seeds is not None:
+        trials = trials[trials["seed_index"].isin(seeds)]
+        if not len(trials):
+            raise SpecError.of("--seed-filter", f"no trial of {name!r} has one of the seed indices {sorted(seeds)}")
     complete = trials[trials["state"] == TrialState.COMPLETE.value]
+    facts = {
+        label: filled(task_facts(task), complete[complete["task"] == label]) for label, task in tasks.items()
+    }
     return Study(
         name=row.name,
         title=row.title,
         question=row.question,
         spec=json.loads(row.spec),
+        source=json.loads(row.source or "{}"),
         tasks=tasks,
         facts=facts,
+        optimizers=_optimizers(store, row.id),
         trials=trials,
         complete=classify(complete, facts, rules),
+        settings=_settings(store, row.id, trials) if row.source else trials[[]],
         thresholds=rules,
     )
 
@@ -115,6 +142,41 @@ def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
         rows = connection.execute(query).all()
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
     return frame.astype(dict.fromkeys((*_FIGURES, "lr"), float))
+
+
+def _optimizers(store: Store, study_id: int) -> dict[str, dict[str, Any]]:
+    """The optimizer of one trial of each label: all of a label share it."""
+    first = (
+        sa.select(sa.func.min(study_trial.c.position).label("position"))
+        .where(study_trial.c.study_id == study_id)
+        .group_by(study_trial.c.optimizer)
+        .subquery()
+    )
+    query = (
+        sa.select(study_trial.c.optimizer, trial.c.config)
+        .join(trial, trial.c.id == study_trial.c.trial_id)
+        .join(first, first.c.position == study_trial.c.position)
+        .where(study_trial.c.study_id == study_id)
+        .order_by(study_trial.c.position)
+    )
+    with store.reading() as connection:
+        return {row.optimizer: json.loads(row.config)["optimizer"] for row in connection.execute(query)}
+
+
+def _settings(store: Store, study_id: int, trials: pd.DataFrame) -> pd.DataFrame:
+    """The numeric hyperparameters that vary between an imported study's trials, the learning rate apart."""
+    query = (
+        sa.select(study_trial.c.position, trial.c.config)
+        .join(trial, trial.c.id == study_trial.c.trial_id)
+        .where(study_trial.c.study_id == study_id)
+        .order_by(study_trial.c.position)
+    )
+    with store.reading() as connection:
+        rows = connection.execute(query).all()
+    plain = [json.loads(row.config).get("hyperparameters", {}) for row in rows]
+    frame = pd.DataFrame(plain, index=[row.position for row in rows]).loc[trials.index]
+    numeric = frame.select_dtypes("number")
+    return numeric.loc[:, numeric.nunique() > 1]
 
 
 def trial_frame(store: Store, study: Study) -> pd.DataFrame:

@@ -51,8 +51,7 @@ def cell_table(trials: pd.DataFrame, complete: pd.DataFrame) -> pd.DataFrame:
     for side in ("diverged", "stalled"):
         cells[side] = (complete["side"] == side).groupby([complete[k] for k in keys]).sum()
     # Selection looks at validation data alone; the outcome would bring the test set in.
-    selection = complete["validation_accuracy"].fillna(complete["chance"])
-    cells["validation_median"] = selection.groupby([complete[k] for k in keys]).median()
+    cells["validation_median"] = grouped["selection"].median()
     found = order.merge(cells, how="left", left_on=keys, right_index=True).reset_index(drop=True)
     counts = ["n", *OUTCOMES, "diverged", "stalled"]
     found[counts] = found[counts].fillna(0).astype(int)

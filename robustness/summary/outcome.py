@@ -6,8 +6,8 @@
   A trial that its study's `stop_above` ended is a `blowup`.
 - `trained` otherwise.
 
-S is the final test accuracy, b that of the best constant predictor, r the reference score, l0 the
-training loss before the first step, L_b the constant predictor's. A bare chance threshold is too low:
+S is the final test score (accuracy, or minus the loss), b that of the best constant predictor, r the
+reference score, l0 the training loss before the first step, L_b the constant predictor's. A bare chance threshold is too low:
 many networks that were never trained exceed it.
 
 Sides: `diverged` is nonfinite, blowup, or untrained with evidence; `stalled` is untrained while a larger
@@ -22,12 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from robustness.summary.tasks import TaskFacts
+from robustness.summary.tasks import ROW, TaskFacts, raw_score
 
-__all__ = ["ROW", "Thresholds", "classify", "outcome_of"]
-
-ROW = ["task", "optimizer", "init"]
-"""A row of a heatmap: these, over learning rates."""
+__all__ = ["ROW", "Thresholds", "classify"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,40 +49,6 @@ class Thresholds:
     version: int = 2
 
 
-def outcome_of(
-    *,
-    first_nonfinite_step: int | None,
-    stopped: bool,
-    test_accuracy: float,
-    train_loss: float,
-    l0: float,
-    facts: TaskFacts,
-    reference: float,
-    thresholds: Thresholds,
-) -> str:
-    """The outcome of one complete trial: nonfinite, blowup, untrained or trained.
-
-    >>> facts = TaskFacts(chance=0.1, constant_loss=2.3, reference=0.97, test_size=360)
-    >>> def outcome(accuracy, loss):
-    ...     return outcome_of(first_nonfinite_step=None, stopped=False, test_accuracy=accuracy, train_loss=loss, l0=2.3,
-    ...                       facts=facts, reference=0.97, thresholds=Thresholds())
-    >>> outcome(0.95, 0.1), outcome(0.1, 2.3), outcome(0.1, 5.0)
-    ('trained', 'untrained', 'blowup')
-    """
-    if first_nonfinite_step is not None:
-        return "nonfinite"
-    if stopped:  # its loss was beyond a multiple of l0 that the study names
-        return "blowup"
-    span = reference - facts.chance
-    error = math.sqrt(facts.chance * (1 - facts.chance) / facts.test_size)
-    skill = (test_accuracy - facts.chance) / span
-    if skill > max(thresholds.skill_floor, thresholds.chance_z * error / span):
-        return "trained"
-    # A NaN l0 (a start that is not finite) leaves L_b as the measure.
-    before = max(l0, facts.constant_loss) if math.isfinite(l0) else facts.constant_loss
-    return "blowup" if train_loss > thresholds.blowup * before else "untrained"
-
-
 def classify(
     trials: pd.DataFrame, facts: dict[str, TaskFacts], thresholds: Thresholds | None = None
 ) -> pd.DataFrame:
@@ -93,99 +56,67 @@ def classify(
 
     Args:
         trials: one row a complete trial, with the columns of `frame.COLUMNS`.
-        facts: of each task label.
+        facts: of each task label, `tasks.filled`.
         thresholds: of the rule.
 
     Returns:
-        A copy with the columns `skill`, `score` (S; chance where the trial did not train), `outcome`,
-        `chance` (b), `chaotic` (see `Thresholds.chaos`), `side` (trained, diverged, stalled, unresolved), `evidence` (what a side rests on) and
-        `reference_flagged` (the reference is the study's own best median, not the catalog's).
+        A copy with the columns `skill`, `score` (S; b where the trial did not train), `selection` (the score by
+        which a learning rate is tuned; b where it is not a number), `outcome`, `chance` (b), `chaotic` (see
+        `Thresholds.chaos`), `side` (trained, diverged, stalled, unresolved) and `evidence` (what a side rests on).
     """
     rules = thresholds or Thresholds()
-    found = trials.copy()
-    references = {task: _reference(group, facts[str(task)]) for task, group in found.groupby("task")}
-    facts_of = found["task"].map(facts)
-    reference_of = found["task"].map(references).astype(float)
-    chance = np.array([f.chance for f in facts_of], dtype=float)
-    constant_loss = np.array([f.constant_loss for f in facts_of], dtype=float)
-    found["chance"] = chance
-    found["reference_flagged"] = [f.reference is None for f in facts_of]
-    found["skill"] = (found["test_accuracy"] - chance) / (reference_of - chance)
-    found["outcome"] = [
-        outcome_of(
-            first_nonfinite_step=None if math.isnan(step) else int(step),
-            stopped=stopped == 1,
-            test_accuracy=accuracy,
-            train_loss=loss,
-            l0=l0,
-            facts=fact,
-            reference=reference,
-            thresholds=rules,
-        )
-        for step, stopped, accuracy, loss, l0, fact, reference in zip(
-            found["first_nonfinite_step"],
-            found["stopped"],
-            found["test_accuracy"],
-            found["train_loss"],
-            found["l0"],
-            facts_of,
-            reference_of,
-            strict=True,
-        )
-    ]
-    before = np.fmax(found["l0"].where(np.isfinite(found["l0"])), constant_loss)  # as in `outcome_of`
-    found["chaotic"] = found["max_train_loss"].to_numpy() > rules.chaos * before
+    parts = [_classified(part, facts[str(task)], rules) for task, part in trials.groupby("task", sort=False)]
+    if not parts:
+        parts = [_classified(trials, TaskFacts(chance=0.0, constant_loss=0.0, reference=1.0, test_size=1), rules)]
+    found = pd.concat(parts).loc[trials.index]
+    smaller, larger = _neighbours_train(found)
+    resting = np.select([smaller, larger], ["smaller-lr-trains", "larger-lr-trains"], "")
+    untold = (found["outcome"] == "untrained").to_numpy() & (found["evidence"] == "").to_numpy()
+    found["evidence"] = np.where(untold, resting, found["evidence"])
     trained = (found["outcome"] == "trained").to_numpy()
-    found["score"] = np.where(trained, found["test_accuracy"], chance)
-    found["evidence"] = _evidence(found, chance, constant_loss, reference_of.to_numpy(), rules)
-    stalled = found["evidence"] == "larger-lr-trains"
-    found["side"] = np.select(
-        [trained, stalled, found["evidence"] != ""], ["trained", "stalled", "diverged"], "unresolved"
-    )
+    stalled = (found["evidence"] == "larger-lr-trains").to_numpy()
+    told = (found["evidence"] != "").to_numpy()
+    found["side"] = np.select([trained, stalled, told], ["trained", "stalled", "diverged"], "unresolved")
     return found
 
 
-def _reference(trials: pd.DataFrame, facts: TaskFacts) -> float:
-    """The task's reference score; without one, the best median over seeds that the study reached."""
-    if facts.reference is not None:
-        return facts.reference
-    scores = trials.assign(test_accuracy=trials["test_accuracy"].fillna(facts.chance))
-    best = scores.groupby([*ROW, "lr"])["test_accuracy"].median().max()
-    # Where nothing beats chance, a perfect score keeps skill defined.
-    return float(best) if best > facts.chance else 1.0
-
-
-def _evidence(
-    found: pd.DataFrame,
-    chance: np.ndarray,
-    constant_loss: np.ndarray,
-    reference: np.ndarray,
-    rules: Thresholds,
-) -> np.ndarray:
-    outcome = found["outcome"].to_numpy()
-    earlier_skill = (found["max_earlier_test_accuracy"].to_numpy() - chance) / (reference - chance)
-    rise = found["train_loss"].to_numpy() - found["min_train_loss"].to_numpy()
-    smaller, larger = _neighbours_train(found)
-    # In order of weight: the first two need nothing but the trial, the others its row.
-    conditions = [
-        outcome == "trained",
-        outcome == "nonfinite",
-        outcome == "blowup",
-        earlier_skill > rules.skill_floor,
-        rise >= rules.loss_rise * constant_loss,
-        smaller,
-        larger,
-    ]
-    labels = [
+def _classified(trials: pd.DataFrame, facts: TaskFacts, rules: Thresholds) -> pd.DataFrame:
+    """The trials of one task, but for what rests on their rows."""
+    assert facts.chance is not None and facts.constant_loss is not None and facts.reference is not None
+    span = facts.reference - facts.chance
+    found = trials.copy()
+    raw = raw_score(trials, facts.score)
+    found["chance"] = facts.chance
+    found["skill"] = (raw - facts.chance) / span
+    floor = rules.skill_floor
+    if facts.score == "accuracy" and facts.test_size is not None:
+        error = math.sqrt(facts.chance * (1 - facts.chance) / facts.test_size)
+        floor = max(floor, rules.chance_z * error / span)
+    # A start that is not finite, or not known, leaves L_b as the measure.
+    before = np.fmax(trials["l0"].where(np.isfinite(trials["l0"])), facts.constant_loss)
+    loss = trials["train_loss"]
+    # A trial that its study stopped was beyond a multiple of l0 that the study names.
+    beyond = (trials["stopped"] == 1) | (loss > rules.blowup * before)
+    outcome = np.select(
+        [trials["nonfinite"] == 1, (trials["stopped"] != 1) & (found["skill"] > floor), beyond],
+        ["nonfinite", "trained", "blowup"],
+        "untrained",
+    )
+    found["outcome"] = outcome
+    found["score"] = np.where(outcome == "trained", raw, facts.chance)
+    selection = raw_score(trials, facts.score, facts.selection).fillna(facts.chance)
+    # A loss has no worst value: one huge loss must not decide a mean.
+    found["selection"] = selection if facts.score == "accuracy" else selection.clip(lower=facts.chance)
+    found["chaotic"] = trials["max_train_loss"] > rules.chaos * before
+    earlier = (trials["max_earlier_score"] - facts.chance) / span > rules.skill_floor
+    rise = loss - trials["min_train_loss"] >= rules.loss_rise * abs(facts.constant_loss)
+    # In order of weight: the first two need nothing but the trial.
+    found["evidence"] = np.select(
+        [outcome == "trained", outcome == "nonfinite", outcome == "blowup", earlier, rise],
+        ["", "nonfinite", "blowup", "earlier-skill", "loss-rise"],
         "",
-        "nonfinite",
-        "blowup",
-        "earlier-skill",
-        "loss-rise",
-        "smaller-lr-trains",
-        "larger-lr-trains",
-    ]
-    return np.select(conditions, labels, "")
+    )
+    return found
 
 
 def _neighbours_train(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -1,36 +1,62 @@
-"""What outcomes need to know of a task: chance, the constant predictor's loss, the reference score."""
+"""What outcomes need to know of a task: its score, chance, the constant predictor's loss, the reference score."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
 
 from robustness.catalog import DATASETS, reference_score
-from robustness.trial import TaskConfig
+from robustness.trial import ImportedTask, TaskConfig
 
-__all__ = ["TaskFacts", "task_facts"]
+__all__ = ["ROW", "TaskFacts", "filled", "raw_score", "task_facts"]
+
+ROW = ["task", "optimizer", "init"]
+"""A row of a heatmap: these, over learning rates."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskFacts:
-    """The constants of a task.
+    """The constants of a task; None where nobody knows, until `filled` puts a stand-in there.
 
     Attributes:
-        chance: b, test accuracy of the best constant predictor: the largest class's share.
-        constant_loss: L_b, training loss of the best constant predictor: the entropy of the class
-            shares, in nats.
-        reference: r, the catalog's reference test accuracy; None where there is none.
-        test_size: test examples.
+        chance: b, test score of the best constant predictor: the largest class's share, or minus `constant_loss`.
+        constant_loss: L_b, training loss of the best constant predictor: for cross-entropy the entropy of the
+            class shares, in nats.
+        reference: r, the reference test score.
+        test_size: independent test examples; None where unknown or dependent: no standard error then.
+        score: S is test accuracy, or minus the test loss.
+        selection: the data on which a learning rate is tuned; `test` where no validation data were recorded.
+        assumed: a sentence for every stand-in, for the report's warnings.
     """
 
-    chance: float
-    constant_loss: float
+    chance: float | None
+    constant_loss: float | None
     reference: float | None
-    test_size: int
+    test_size: int | None
+    score: Literal["accuracy", "loss"] = "accuracy"
+    selection: Literal["validation", "test"] = "validation"
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def score_name(self) -> str:
+        """As axes and columns call it."""
+        return "test accuracy" if self.score == "accuracy" else "minus test loss"
 
 
-def task_facts(task: TaskConfig) -> TaskFacts:
-    """The constants of a task, from the catalog."""
+def task_facts(task: TaskConfig | ImportedTask) -> TaskFacts:
+    """The constants of a task, from the catalog or from what its importer knew."""
+    if isinstance(task, ImportedTask):
+        return TaskFacts(
+            chance=task.chance,
+            constant_loss=task.constant_loss,
+            reference=task.reference,
+            test_size=task.test_size,
+            score=task.score,
+        )
     facts = DATASETS.get(task.data.name).facts(dict(task.data.arguments))
     shares = [count / facts.train_size for count in facts.train_counts if count]
     return TaskFacts(
@@ -38,4 +64,58 @@ def task_facts(task: TaskConfig) -> TaskFacts:
         constant_loss=-math.fsum(share * math.log(share) for share in shares),
         reference=reference_score(task.data.name, task.model.name),
         test_size=facts.test_size,
+    )
+
+
+def raw_score(trials: pd.DataFrame, score: str, part: str = "test") -> pd.Series[float]:
+    """The recorded score of each trial: accuracy, or minus the loss; NaN where it is not a number."""
+    found = trials[f"{part}_accuracy"] if score == "accuracy" else -trials[f"{part}_loss"]
+    return found.where(np.isfinite(found))
+
+
+def filled(facts: TaskFacts, trials: pd.DataFrame) -> TaskFacts:
+    """The same facts with a stand-in, said so, for each that is not known.
+
+    Args:
+        facts: of one task.
+        trials: its complete trials, columns of `frame.COLUMNS`.
+
+    Returns:
+        No None but `test_size`; NaN where the trials hold nothing to stand in.
+    """
+    assumed: list[str] = []
+    constant_loss, chance, reference = facts.constant_loss, facts.chance, facts.reference
+    if constant_loss is None:
+        starts = trials["l0"][np.isfinite(trials["l0"])]
+        constant_loss = float(starts.median()) if len(starts) else math.nan
+        assumed.append(
+            "the constant predictor's loss is not known: the loss before the first step stands for it"
+            if len(starts)
+            else "neither the constant predictor's loss nor the loss before the first step is known: "
+            "no trial can be called a blow-up"
+        )
+    scores = raw_score(trials, facts.score)
+    if chance is None and facts.score == "loss":
+        chance = -constant_loss
+        if math.isnan(chance):  # the worst that was reached: at least that one has learned nothing
+            chance = float(scores.min())
+            assumed.append("the worst final test loss stands for the constant predictor's")
+    elif chance is None:
+        chance = 0.0
+        assumed.append("chance is not known: an accuracy of 0 stands for it")
+    if reference is None:
+        medians = scores.fillna(chance).groupby([trials[name] for name in (*ROW, "lr")]).median()
+        best = float(medians.max()) if len(medians) else math.nan
+        # Where nothing beats chance, a perfect score keeps skill defined.
+        perfect = 1.0 if facts.score == "accuracy" else chance + max(abs(chance), 1.0)
+        reference = best if best > chance else perfect
+        assumed.append("there is no reference score: skill is measured against this study's own best median")
+    validated = np.isfinite(raw_score(trials, facts.score, "validation")).any()
+    return replace(
+        facts,
+        chance=chance,
+        constant_loss=constant_loss,
+        reference=reference,
+        selection="validation" if validated or not len(trials) else "test",
+        assumed=(*facts.assumed, *assumed),
     )

@@ -83,6 +83,7 @@ class Log:
             key=self.trial.key,
             l0=self.l0,
             first_nonfinite_step=self.first_nonfinite_step,
+            nonfinite=self.first_nonfinite_step is not None,
             stopped=self.stopped,
             epochs=tuple(self.rows),
         )

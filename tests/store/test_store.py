@@ -53,7 +53,8 @@ def test_a_store_of_the_first_schema_is_upgraded_with_its_trials(store_url: str)
         for statement in (
             "INSERT INTO study VALUES (1, 'old', '', '', '{}', '{\"t\": {\"epochs\": 2}}', '', '')",
             "INSERT INTO trial (id, key, config, lr, seed_index, state) VALUES (1, 'k', '{}', 0.1, 0, 'complete')",
-            "INSERT INTO trial (id, key, config, lr, seed_index, state) VALUES (2, 'l', '{}', 0.1, 1, 'complete')",
+            "INSERT INTO trial (id, key, config, lr, seed_index, state, first_nonfinite_step)"
+            " VALUES (2, 'l', '{}', 0.1, 1, 'complete', 7)",
             "INSERT INTO epoch (trial_id, epoch, train_loss_max) VALUES (1, 1, 2.5), (1, 2, 1.5), (2, 1, 2.5), (2, 2, NULL)",
         ):
             connection.exec_driver_sql(statement)
@@ -61,6 +62,7 @@ def test_a_store_of_the_first_schema_is_upgraded_with_its_trials(store_url: str)
     with open_store(store_url) as store, store.reading() as connection:
         rows = connection.execute(sa.select(trial).order_by(trial.c.id)).all()
         assert [(row.stopped, row.max_train_loss) for row in rows] == [(False, 2.5), (False, INF)]
+        assert [(row.nonfinite, row.first_nonfinite_step) for row in rows] == [(False, None), (True, 7)]
         assert json.loads(store.study("old").tasks) == {"t": {"epochs": 2, "stop_above": 0.0}}
 
 

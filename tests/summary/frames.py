@@ -24,6 +24,7 @@ def trial(**changes: Any) -> dict[str, Any]:
         "state": "complete",
         "attempts": 1,
         "l0": 2.31,
+        "nonfinite": float(not math.isnan(changes.get("first_nonfinite_step", math.nan))),
         "first_nonfinite_step": math.nan,
         "stopped": 0.0,
         "epochs": 10.0,
@@ -34,7 +35,7 @@ def trial(**changes: Any) -> dict[str, Any]:
         "validation_accuracy": 0.95,
         "test_loss": 0.2,
         "test_accuracy": 0.95,
-        "max_earlier_test_accuracy": 0.94,
+        "max_earlier_score": 0.94,
         "parameter_norm": 5.0,
         "distance": 1.0,
         "clamped_share": math.nan,
@@ -54,7 +55,7 @@ AT_CHANCE = {
     "min_train_loss": 2.3,
     "validation_accuracy": 0.1,
     "test_accuracy": 0.1,
-    "max_earlier_test_accuracy": 0.1,
+    "max_earlier_score": 0.1,
 }
 BLOWUP = {**AT_CHANCE, "train_loss": 50.0}
 

@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustness.summary import TaskFacts, Thresholds, classify, task_facts
+from robustness.summary.tasks import filled
 from robustness.trial import Named, TaskConfig
 from tests.summary.frames import AT_CHANCE, BLOWUP, FACTS, NONFINITE, frame
 
 
 def classified(*rows: dict[str, Any], facts: TaskFacts = FACTS, **thresholds: float) -> pd.DataFrame:
-    return classify(frame(*rows), {"t": facts}, Thresholds(**thresholds))  # type: ignore[arg-type]
+    trials = frame(*rows)
+    return classify(trials, {"t": filled(facts, trials)}, Thresholds(**thresholds))  # type: ignore[arg-type]
 
 
 def outcome(**row: Any) -> str:
@@ -88,7 +90,7 @@ def test_nonfinite_and_blowup_are_diverged() -> None:
 
 
 def test_an_untrained_trial_that_once_trained_is_diverged() -> None:
-    assert side({**AT_CHANCE, "max_earlier_test_accuracy": 0.5}) == ("diverged", "earlier-skill")
+    assert side({**AT_CHANCE, "max_earlier_score": 0.5}) == ("diverged", "earlier-skill")
 
 
 def test_an_untrained_trial_whose_loss_rose_is_diverged() -> None:
@@ -126,11 +128,33 @@ def test_a_trial_that_did_not_train_scores_as_the_constant_predictor() -> None:
 
 def test_without_a_reference_the_studys_best_median_is_taken_and_flagged() -> None:
     unknown = TaskFacts(chance=0.1, constant_loss=2.3, reference=None, test_size=1000)
-    found = classified(
-        {"test_accuracy": 0.5}, {"test_accuracy": 0.3, "lr": 1.0}, NONFINITE | {"lr": 9.0}, facts=unknown
-    )
-    assert found["reference_flagged"].all()
-    np.testing.assert_allclose(found["skill"], [1.0, 0.5, np.nan])
+    rows = ({"test_accuracy": 0.5}, {"test_accuracy": 0.3, "lr": 1.0}, NONFINITE | {"lr": 9.0})
+    np.testing.assert_allclose(classified(*rows, facts=unknown)["skill"], [1.0, 0.5, np.nan])
+    assert "no reference score" in filled(unknown, frame(*rows)).assumed[0]
+
+
+LOSS = TaskFacts(chance=None, constant_loss=52.7, reference=None, test_size=None, score="loss")
+
+
+def test_a_task_without_an_accuracy_is_judged_by_its_loss() -> None:
+    none = {"test_accuracy": math.nan, "validation_accuracy": math.nan, "validation_loss": math.nan}
+    rows = [{**none, "test_loss": loss, "train_loss": loss, "lr": lr} for lr, loss in ((0.1, 30.0), (1.0, 52.0))]
+    rows.append({**none, "test_loss": math.inf, "train_loss": 1e30, "lr": 9.0})
+    found = classified(*rows, facts=LOSS)
+    assert found["outcome"].tolist() == ["trained", "untrained", "blowup"]
+    assert found["score"].tolist() == [-30.0, -52.7, -52.7]
+    assert filled(LOSS, frame(*rows)).selection == "test"
+
+
+def test_what_a_log_does_not_tell_is_said() -> None:
+    blank = TaskFacts(chance=None, constant_loss=None, reference=0.9, test_size=None)
+    assert [text.split(":")[0] for text in filled(blank, frame({}, {"lr": 1.0})).assumed] == [
+        "the constant predictor's loss is not known",
+        "chance is not known",
+    ]
+    nothing = filled(blank, frame({"l0": math.nan}))
+    assert "no trial can be called a blow-up" in nothing.assumed[0]
+    assert classified(BLOWUP | {"l0": math.nan}, facts=blank)["outcome"].tolist() == ["trained"]
 
 
 def test_where_nothing_beats_chance_skill_is_still_defined() -> None:
@@ -159,7 +183,7 @@ ROWS = st.lists(
             "test_accuracy": st.floats(0, 1),
             "train_loss": st.floats(0, 1e308) | st.just(math.nan) | st.just(math.inf),
             "first_nonfinite_step": st.just(math.nan) | st.integers(1, 9).map(float),
-            "max_earlier_test_accuracy": st.floats(0, 1) | st.just(math.nan),
+            "max_earlier_score": st.floats(0, 1) | st.just(math.nan),
             "l0": st.floats(0, 1e308) | st.just(math.nan),
         }
     ),
