@@ -137,7 +137,6 @@ class TaskConfig:
         rest = {k: v for k, v in plain.items() if k not in ("data", "model")}
         return cls(data=Named.from_dict(plain["data"]), model=Named.from_dict(plain["model"]), **rest)
 
-
     @property
     def budget(self) -> str:
         """In words, for titles and captions."""

@@ -99,7 +99,7 @@ def heatmap_info(
         )
     config = study.tasks[task]
     what = "Where training breaks" if shade == "diverged" else "What is learned, and where training breaks"
-    title = f"{what}: {task}, {config.epochs} epochs"
+    title = ", ".join(text for text in (f"{what}: {task}", config.budget) if text)
     sizes = sorted({int(n) for panel in panels for n in panel.n_IL.flat if n})
     return HeatmapInfo(
         title=title,

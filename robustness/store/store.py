@@ -99,7 +99,9 @@ class Store:
                 sa.select(study.c.id, study.c.source).where(study.c.name == name)
             ).one_or_none()
             if row is not None and row.source is not None:
-                raise SpecError.of("name", f"{name!r} is an imported study in this store; choose another name")
+                raise SpecError.of(
+                    "name", f"{name!r} is an imported study in this store; choose another name"
+                )
             if row is None:
                 texts = dict.fromkeys(("title", "question"), "") | dict.fromkeys(("spec", "tasks"), "{}")
                 values = {"name": name, "created_at": now(), "updated_at": now(), **texts}
@@ -187,14 +189,16 @@ class Store:
             ).one_or_none()
             if row is not None:
                 if row.source is None:
-                    raise SpecError.of("--name", f"{name!r} is a study that was run here; choose another name")
+                    raise SpecError.of(
+                        "--name", f"{name!r} is a study that was run here; choose another name"
+                    )
                 members = sa.select(study_trial.c.trial_id).where(study_trial.c.study_id == row.id)
                 stale = list(connection.execute(members).scalars())
                 connection.execute(study.delete().where(study.c.id == row.id))
                 for chunk in _chunks(stale):
                     connection.execute(trial.delete().where(trial.c.id.in_(chunk)))
-            inserted = connection.execute(study.insert().values(name=name, created_at=now(), **values))
-            study_id = inserted.inserted_primary_key[0]
+            insert = study.insert().values(name=name, created_at=now(), **values).returning(study.c.id)
+            study_id = connection.execute(insert).scalar_one()
             position = 0
             for items in _chunks(trials, IMPORT_CHUNK):
                 self._add_imported(connection, study_id, position, items)

@@ -4,11 +4,12 @@ from robustness.summary.frame import Study, load_study
 from robustness.summary.intervals import Rate, wilson
 from robustness.summary.metrics import cell_table, row_table
 from robustness.summary.outcome import Thresholds, classify
-from robustness.summary.tasks import TaskFacts, task_facts
+from robustness.summary.tasks import TaskConstants, TaskFacts, task_facts
 
 __all__ = [
     "Rate",
     "Study",
+    "TaskConstants",
     "TaskFacts",
     "Thresholds",
     "cell_table",

@@ -15,7 +15,7 @@ from robustness.store import Store
 from robustness.store.schema import epoch, study_trial, trial
 from robustness.store.schema import study as study_table
 from robustness.summary.outcome import Thresholds, classify
-from robustness.summary.tasks import TaskFacts, filled, task_facts
+from robustness.summary.tasks import TaskConstants, filled, task_facts
 from robustness.trial import ImportedTask, TaskConfig, TrialState, task_from_dict
 
 __all__ = ["COLUMNS", "Study", "epoch_frame", "load_study", "trial_frame"]
@@ -68,7 +68,7 @@ class Study:
     spec: dict[str, Any]
     source: dict[str, Any]
     tasks: dict[str, TaskConfig | ImportedTask]
-    facts: dict[str, TaskFacts]
+    facts: dict[str, TaskConstants]
     optimizers: dict[str, dict[str, Any]]
     trials: pd.DataFrame
     complete: pd.DataFrame
@@ -104,7 +104,9 @@ def load_study(
     if seeds is not None:
         trials = trials[trials["seed_index"].isin(seeds)]
         if not len(trials):
-            raise SpecError.of("--seed-filter", f"no trial of {name!r} has one of the seed indices {sorted(seeds)}")
+            raise SpecError.of(
+                "--seed-filter", f"no trial of {name!r} has one of the seed indices {sorted(seeds)}"
+            )
     complete = trials[trials["state"] == TrialState.COMPLETE.value]
     facts = {
         label: filled(task_facts(task), complete[complete["task"] == label]) for label, task in tasks.items()

@@ -18,13 +18,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from robustness.summary.tasks import ROW, TaskFacts, raw_score
+from robustness.summary.tasks import ROW, TaskConstants, raw_score
 
-__all__ = ["ROW", "Thresholds", "classify"]
+__all__ = ["ROW", "Thresholds", "classify", "outcomes"]
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +53,55 @@ class Thresholds:
     version: int = 2
 
 
+def outcomes(
+    *,
+    nonfinite_T: Array,
+    stopped_T: Array,
+    score_T: Array,
+    train_loss_T: Array,
+    l0_T: Array,
+    constants: TaskConstants,
+    thresholds: Thresholds,
+) -> npt.NDArray[np.str_]:
+    """The outcome of each of T complete trials of a task: nonfinite, blowup, untrained or trained.
+
+    Args:
+        nonfinite_T: a loss or a parameter norm was not finite.
+        stopped_T: its study ended it for its loss.
+        score_T: S, not a number where nothing was measured.
+        train_loss_T: of the final epoch.
+        l0_T: training loss before the first step.
+        constants: of the task.
+        thresholds: of the rule.
+
+    Source: METRICS of the design.
+
+    >>> task = TaskConstants(chance=0.1, constant_loss=2.3, reference=0.97, test_size=360)
+    >>> no = np.zeros(3)
+    >>> outcomes(nonfinite_T=no, stopped_T=no, score_T=np.array([0.95, 0.1, 0.1]), l0_T=no + 2.3,
+    ...          train_loss_T=np.array([0.1, 2.3, 5]), constants=task, thresholds=Thresholds()).tolist()
+    ['trained', 'untrained', 'blowup']
+    """
+    span = constants.reference - constants.chance
+    floor = thresholds.skill_floor
+    if constants.score == "accuracy" and constants.test_size is not None:
+        error = math.sqrt(constants.chance * (1 - constants.chance) / constants.test_size)
+        floor = max(floor, thresholds.chance_z * error / span)
+    with np.errstate(all="ignore"):  # losses near 1e308 may overflow to what they nearly are
+        skilled_T = (score_T - constants.chance) / span > floor
+        beyond_T = train_loss_T > thresholds.blowup * _before(l0_T, constants)
+    stopped_T = stopped_T == 1  # its loss was beyond a multiple of l0 that the study names
+    conditions = [nonfinite_T == 1, skilled_T & ~stopped_T, beyond_T | stopped_T]
+    return np.select(conditions, ["nonfinite", "trained", "blowup"], "untrained")
+
+
+def _before(l0_T: Array, constants: TaskConstants) -> Array:
+    """The larger of l0 and L_b; a start that is not finite, or not known, leaves L_b as the measure."""
+    return np.fmax(np.where(np.isfinite(l0_T), l0_T, np.nan), constants.constant_loss)
+
+
 def classify(
-    trials: pd.DataFrame, facts: dict[str, TaskFacts], thresholds: Thresholds | None = None
+    trials: pd.DataFrame, facts: dict[str, TaskConstants], thresholds: Thresholds | None = None
 ) -> pd.DataFrame:
     """Complete trials with their outcomes.
 
@@ -67,7 +118,11 @@ def classify(
     rules = thresholds or Thresholds()
     parts = [_classified(part, facts[str(task)], rules) for task, part in trials.groupby("task", sort=False)]
     if not parts:
-        parts = [_classified(trials, TaskFacts(chance=0.0, constant_loss=0.0, reference=1.0, test_size=1), rules)]
+        parts = [
+            _classified(
+                trials, TaskConstants(chance=0.0, constant_loss=0.0, reference=1.0, test_size=1), rules
+            )
+        ]
     found = pd.concat(parts).loc[trials.index]
     smaller, larger = _neighbours_train(found)
     resting = np.select([smaller, larger], ["smaller-lr-trains", "larger-lr-trains"], "")
@@ -80,36 +135,35 @@ def classify(
     return found
 
 
-def _classified(trials: pd.DataFrame, facts: TaskFacts, rules: Thresholds) -> pd.DataFrame:
+def _classified(trials: pd.DataFrame, constants: TaskConstants, rules: Thresholds) -> pd.DataFrame:
     """The trials of one task, but for what rests on their rows."""
-    assert facts.chance is not None and facts.constant_loss is not None and facts.reference is not None
-    span = facts.reference - facts.chance
+    span = constants.reference - constants.chance
     found = trials.copy()
-    raw = raw_score(trials, facts.score)
-    found["chance"] = facts.chance
-    found["skill"] = (raw - facts.chance) / span
-    floor = rules.skill_floor
-    if facts.score == "accuracy" and facts.test_size is not None:
-        error = math.sqrt(facts.chance * (1 - facts.chance) / facts.test_size)
-        floor = max(floor, rules.chance_z * error / span)
-    # A start that is not finite, or not known, leaves L_b as the measure.
-    before = np.fmax(trials["l0"].where(np.isfinite(trials["l0"])), facts.constant_loss)
-    loss = trials["train_loss"]
-    # A trial that its study stopped was beyond a multiple of l0 that the study names.
-    beyond = (trials["stopped"] == 1) | (loss > rules.blowup * before)
-    outcome = np.select(
-        [trials["nonfinite"] == 1, (trials["stopped"] != 1) & (found["skill"] > floor), beyond],
-        ["nonfinite", "trained", "blowup"],
-        "untrained",
+    raw = raw_score(trials, constants.score)
+    l0, loss = (trials[name].to_numpy() for name in ("l0", "train_loss"))
+    outcome = outcomes(
+        nonfinite_T=trials["nonfinite"].to_numpy(),
+        stopped_T=trials["stopped"].to_numpy(),
+        score_T=raw.to_numpy(),
+        train_loss_T=loss,
+        l0_T=l0,
+        constants=constants,
+        thresholds=rules,
     )
+    found["chance"] = constants.chance
+    found["skill"] = (raw - constants.chance) / span
     found["outcome"] = outcome
-    found["score"] = np.where(outcome == "trained", raw, facts.chance)
-    selection = raw_score(trials, facts.score, facts.selection).fillna(facts.chance)
+    found["score"] = np.where(outcome == "trained", raw, constants.chance)
+    selection = raw_score(trials, constants.score, constants.selection).fillna(constants.chance)
     # A loss has no worst value: one huge loss must not decide a mean.
-    found["selection"] = selection if facts.score == "accuracy" else selection.clip(lower=facts.chance)
-    found["chaotic"] = trials["max_train_loss"] > rules.chaos * before
-    earlier = (trials["max_earlier_score"] - facts.chance) / span > rules.skill_floor
-    rise = loss - trials["min_train_loss"] >= rules.loss_rise * abs(facts.constant_loss)
+    found["selection"] = (
+        selection if constants.score == "accuracy" else selection.clip(lower=constants.chance)
+    )
+    with np.errstate(all="ignore"):
+        found["chaotic"] = trials["max_train_loss"].to_numpy() > rules.chaos * _before(l0, constants)
+        earlier = (trials["max_earlier_score"].to_numpy() - constants.chance) / span > rules.skill_floor
+        risen = loss - trials["min_train_loss"].to_numpy()
+    rise = risen >= rules.loss_rise * abs(constants.constant_loss)
     # In order of weight: the first two need nothing but the trial.
     found["evidence"] = np.select(
         [outcome == "trained", outcome == "nonfinite", outcome == "blowup", earlier, rise],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from robustness.catalog import DATASETS, reference_score
 from robustness.trial import ImportedTask, TaskConfig
 
-__all__ = ["ROW", "TaskFacts", "filled", "raw_score", "task_facts"]
+__all__ = ["ROW", "TaskConstants", "TaskFacts", "filled", "raw_score", "task_facts"]
 
 ROW = ["task", "optimizer", "init"]
 """A row of a heatmap: these, over learning rates."""
@@ -20,7 +20,7 @@ ROW = ["task", "optimizer", "init"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskFacts:
-    """The constants of a task; None where nobody knows, until `filled` puts a stand-in there.
+    """What is known of a task; None where nobody knows.
 
     Attributes:
         chance: b, test score of the best constant predictor: the largest class's share, or minus `constant_loss`.
@@ -29,13 +29,32 @@ class TaskFacts:
         reference: r, the reference test score.
         test_size: independent test examples; None where unknown or dependent: no standard error then.
         score: S is test accuracy, or minus the test loss.
-        selection: the data on which a learning rate is tuned; `test` where no validation data were recorded.
-        assumed: a sentence for every stand-in, for the report's warnings.
     """
 
     chance: float | None
     constant_loss: float | None
     reference: float | None
+    test_size: int | None
+    score: Literal["accuracy", "loss"] = "accuracy"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskConstants:
+    """The constants by which the trials of a task are judged; as in `TaskFacts`, with a stand-in for each None.
+
+    Attributes:
+        chance: b.
+        constant_loss: L_b; NaN where the trials hold nothing to stand in.
+        reference: r.
+        test_size: independent test examples; None where unknown or dependent.
+        score: S is test accuracy, or minus the test loss.
+        selection: the data on which a learning rate is tuned; `test` where no validation data were recorded.
+        assumed: a clause for every stand-in, for the report's warnings.
+    """
+
+    chance: float
+    constant_loss: float
+    reference: float
     test_size: int | None
     score: Literal["accuracy", "loss"] = "accuracy"
     selection: Literal["validation", "test"] = "validation"
@@ -73,15 +92,12 @@ def raw_score(trials: pd.DataFrame, score: str, part: str = "test") -> pd.Series
     return found.where(np.isfinite(found))
 
 
-def filled(facts: TaskFacts, trials: pd.DataFrame) -> TaskFacts:
-    """The same facts with a stand-in, said so, for each that is not known.
+def filled(facts: TaskFacts, trials: pd.DataFrame) -> TaskConstants:
+    """The facts with a stand-in, said so, for each that is not known.
 
     Args:
         facts: of one task.
         trials: its complete trials, columns of `frame.COLUMNS`.
-
-    Returns:
-        No None but `test_size`; NaN where the trials hold nothing to stand in.
     """
     assumed: list[str] = []
     constant_loss, chance, reference = facts.constant_loss, facts.chance, facts.reference
@@ -111,11 +127,12 @@ def filled(facts: TaskFacts, trials: pd.DataFrame) -> TaskFacts:
         reference = best if best > chance else perfect
         assumed.append("there is no reference score: skill is measured against this study's own best median")
     validated = np.isfinite(raw_score(trials, facts.score, "validation")).any()
-    return replace(
-        facts,
+    return TaskConstants(
         chance=chance,
         constant_loss=constant_loss,
         reference=reference,
         selection="validation" if validated or not len(trials) else "test",
-        assumed=(*facts.assumed, *assumed),
+        test_size=facts.test_size,
+        score=facts.score,
+        assumed=tuple(assumed),
     )

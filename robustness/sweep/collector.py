@@ -9,13 +9,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import ray
 from ray import tune
 
 from robustness.errors import RobustnessError
 from robustness.store import FailedAttempt, Lease, Store
 from robustness.summary import Thresholds, task_facts
-from robustness.summary.outcome import outcome_of
+from robustness.summary.frame import COLUMNS
+from robustness.summary.outcome import outcomes
+from robustness.summary.tasks import filled
 from robustness.sweep.progress import SweepProgress
 from robustness.trial import Trial, TrialRecord
 
@@ -174,21 +178,21 @@ class Collector(tune.Callback):
 def diverged_test(trials: Sequence[Trial]) -> Callable[[TrialRecord], bool]:
     """Whether a record is a divergence by what the trial alone shows; for the progress line."""
     tasks = {trial.key: trial.cell.task for trial in trials}
-    facts = {task: task_facts(task) for task in set(tasks.values())}
+    none = pd.DataFrame(columns=list(COLUMNS), dtype=float)
+    facts = {task: filled(task_facts(task), none) for task in set(tasks.values())}
 
     def is_diverged(record: TrialRecord) -> bool:
         task = facts[tasks[record.key]]
         last = record.epochs[-1]
-        outcome = outcome_of(
-            first_nonfinite_step=record.first_nonfinite_step,
-            stopped=record.stopped,
-            test_accuracy=last.test_accuracy,
-            train_loss=last.train_loss,
-            l0=record.l0,
-            facts=task,
-            reference=task.reference or 1.0,
+        outcome = outcomes(
+            nonfinite_T=np.array([record.nonfinite]),
+            stopped_T=np.array([record.stopped]),
+            score_T=np.array([last.test_accuracy]),
+            train_loss_T=np.array([last.train_loss]),
+            l0_T=np.array([record.l0]),
+            constants=task,
             thresholds=Thresholds(),
-        )
+        )[0]
         return outcome in ("nonfinite", "blowup")
 
     return is_diverged

@@ -68,7 +68,7 @@ def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
         ):
             # One optimizer alone is no best; NaN equals nothing.
             bold |= {(first + i, column) for i, v in enumerate(values) if v == best and len(part) > 1}
-    budgets = sorted({f"{task.epochs} epochs, batch {task.batch_size}" for task in study.tasks.values()})
+    budgets = sorted({task.budget for task in study.tasks.values() if task.budget})
     seeds = int(study.trials["seed_index"].nunique()) if len(study.trials) else 0
     caption = (
         f"{(study.title or study.name).rstrip('.')}{'' if study.title.endswith('?') else '.'} Test accuracy of the final epoch, mean ± standard deviation over n seeds, at the "

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from robustness.summary import TaskFacts
+from robustness.summary import TaskConstants
 
-FACTS = TaskFacts(chance=0.1, constant_loss=2.3, reference=0.97, test_size=360)
+FACTS = TaskConstants(chance=0.1, constant_loss=2.3, reference=0.97, test_size=360)
 
 
 def trial(**changes: Any) -> dict[str, Any]:

@@ -11,15 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustness.summary import TaskFacts, Thresholds, classify, task_facts
+from robustness.summary import TaskConstants, TaskFacts, Thresholds, classify, task_facts
 from robustness.summary.tasks import filled
 from robustness.trial import Named, TaskConfig
 from tests.summary.frames import AT_CHANCE, BLOWUP, FACTS, NONFINITE, frame
 
 
-def classified(*rows: dict[str, Any], facts: TaskFacts = FACTS, **thresholds: float) -> pd.DataFrame:
+def classified(
+    *rows: dict[str, Any], facts: TaskConstants | TaskFacts = FACTS, **thresholds: float
+) -> pd.DataFrame:
     trials = frame(*rows)
-    return classify(trials, {"t": filled(facts, trials)}, Thresholds(**thresholds))  # type: ignore[arg-type]
+    return classify(
+        trials,
+        {"t": facts if isinstance(facts, TaskConstants) else filled(facts, trials)},
+        Thresholds(**thresholds),
+    )  # type: ignore[arg-type]
 
 
 def outcome(**row: Any) -> str:
@@ -38,7 +44,7 @@ def test_a_trial_above_a_tenth_of_the_skill_is_trained() -> None:
 
 
 def test_on_a_small_test_set_chance_itself_is_the_threshold() -> None:
-    small = TaskFacts(chance=0.1, constant_loss=2.3, reference=0.97, test_size=20)
+    small = TaskConstants(chance=0.1, constant_loss=2.3, reference=0.97, test_size=20)
     edge = 0.1 + 3.09 * math.sqrt(0.1 * 0.9 / 20)
     assert edge > 0.1 + 0.1 * 0.87
     for accuracy, expected in ((edge - 1e-6, "untrained"), (edge + 1e-6, "trained")):
@@ -138,7 +144,9 @@ LOSS = TaskFacts(chance=None, constant_loss=52.7, reference=None, test_size=None
 
 def test_a_task_without_an_accuracy_is_judged_by_its_loss() -> None:
     none = {"test_accuracy": math.nan, "validation_accuracy": math.nan, "validation_loss": math.nan}
-    rows = [{**none, "test_loss": loss, "train_loss": loss, "lr": lr} for lr, loss in ((0.1, 30.0), (1.0, 52.0))]
+    rows = [
+        {**none, "test_loss": loss, "train_loss": loss, "lr": lr} for lr, loss in ((0.1, 30.0), (1.0, 52.0))
+    ]
     rows.append({**none, "test_loss": math.inf, "train_loss": 1e30, "lr": 9.0})
     found = classified(*rows, facts=LOSS)
     assert found["outcome"].tolist() == ["trained", "untrained", "blowup"]

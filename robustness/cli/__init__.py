@@ -1,0 +1,41 @@
+"""The command line. Heavy imports stay inside commands: `--help` must answer at once."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from robustness.bench.commands import bench
+from robustness.cli.reading import export, list_studies, report, show, table
+from robustness.cli.running import get_data, run
+from robustness.cli.specs import catalog, schema
+from robustness.errors import RobustnessError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="robustness",
+    help="Hyperparameter-robustness studies of deep-learning optimizers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+# In the order in which `--help` shows them.
+app.command()(run)
+app.command("list")(list_studies)
+for command in (show, table, report, export, schema, catalog):
+    app.command()(command)
+app.command("data")(get_data)
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is a message, never a traceback."""
+    try:
+        app()
+    except RobustnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

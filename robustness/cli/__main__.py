@@ -1,0 +1,5 @@
+"""`python -m robustness.cli`."""
+
+from robustness.cli import main
+
+main()

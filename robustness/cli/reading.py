@@ -1,0 +1,137 @@
+"""Commands of the read side: list, show, table, report, export. Torch-free."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, writable, write_report_of
+
+__all__ = ["export", "list_studies", "report", "show", "table"]
+
+
+class TableFormat(StrEnum):
+    """Formats of `robustness table`."""
+
+    LATEX = "latex"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    HTML = "html"
+
+
+class ExportFormat(StrEnum):
+    """Formats of `robustness export`."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+def list_studies(store: StoreUrl = DEFAULT_STORE) -> None:
+    """List the studies of a store."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    with open_(store) as opened:
+        rows = opened.studies()
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("study", no_wrap=True)
+    table.add_column(
+        "title",
+        no_wrap=True,
+        overflow="ellipsis",
+        max_width=max(console.width - 60 - max((len(row.name) for row in rows), default=0), 12),
+    )
+    for header in ("complete", "running", "failed"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("updated, UTC", no_wrap=True)
+    for row in rows:
+        total = row.waiting + row.running + row.complete + row.failed
+        counts = (f"{row.complete:,}/{total:,}", f"{row.running:,}", f"{row.failed:,}")
+        table.add_row(row.name, Text(row.title), *counts, row.updated_at[:16].replace("T", " "))
+    console.print(table)
+
+
+def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
+    """Show a study: its state, an answer for each optimizer, its table."""
+    from robustness.report import answer, summary_rng
+    from robustness.summary import cell_table, load_study, row_table
+    from robustness.tables import tuned_table, write_markdown
+
+    with open_(store) as opened:
+        found = load_study(opened, study)
+    print(f"{found.title or found.name}\n{found.question}\n")
+    counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n)
+    print(f"{len(found.trials):,} trials: {counts or 'none'}\n")
+    print("\n".join(answer(found)), end="\n\n")
+    cells = cell_table(found.trials, found.complete)
+    print(write_markdown(tuned_table(found, row_table(found.complete, cells, summary_rng()))), end="")
+
+
+def table(
+    study: StudyName,
+    store: StoreUrl = DEFAULT_STORE,
+    format_: Annotated[
+        TableFormat, typer.Option("--format", help="csv has a row for each cell.")
+    ] = TableFormat.MARKDOWN,
+) -> None:
+    """Print a study's table."""
+    from robustness import tables
+    from robustness.report import summary_rng
+    from robustness.summary import cell_table, load_study, row_table
+
+    with open_(store) as opened:
+        found = load_study(opened, study)
+    cells = cell_table(found.trials, found.complete)
+    if format_ is TableFormat.CSV:
+        print(tables.write_csv(cells), end="")
+        return
+    layout = tables.tuned_table(found, row_table(found.complete, cells, summary_rng()))
+    writers = {
+        TableFormat.LATEX: tables.write_latex,
+        TableFormat.MARKDOWN: tables.write_markdown,
+        TableFormat.HTML: tables.write_html,
+    }
+    print(writers[format_](layout), end="")
+
+
+def report(
+    study: StudyName,
+    store: StoreUrl = DEFAULT_STORE,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
+) -> None:
+    """Write a study's report: one HTML file that opens offline."""
+    writable(output)
+    with open_(store) as opened:
+        write_report_of(opened, study, output)
+    print(output.absolute())
+
+
+def export(
+    study: StudyName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    store: StoreUrl = DEFAULT_STORE,
+    format_: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.PARQUET,
+    epochs: Annotated[
+        bool, typer.Option("--epochs", help="One row an epoch instead of one a trial.")
+    ] = False,
+) -> None:
+    """Export a study's trials, or their epochs, with everything recorded."""
+    from robustness.summary.frame import epoch_frame, load_study, trial_frame
+    from robustness.tables.csv import defuse
+
+    writable(output)
+    with open_(store) as opened:
+        frame = epoch_frame(opened, study) if epochs else trial_frame(opened, load_study(opened, study))
+    if format_ is ExportFormat.PARQUET:
+        frame.to_parquet(output, index=False)
+    else:
+        for column in ("task", "optimizer", "init"):
+            frame[column] = frame[column].map(defuse)
+        frame.to_csv(output, index=False, lineterminator="\n")
+    print(f"{len(frame):,} rows in {output}")

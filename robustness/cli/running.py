@@ -1,0 +1,115 @@
+"""Commands of the run side: run, data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robustness.cli.options import DEFAULT_STORE, DataRoot, StoreUrl, open_, writable, write_report_of
+from robustness.errors import SpecError
+
+if TYPE_CHECKING:
+    from robustness.spec import Grid, StudySpec
+
+__all__ = ["get_data", "run"]
+
+
+def run(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A study file: TOML, YAML or JSON.")],
+    store: StoreUrl = DEFAULT_STORE,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Override a field: search.seeds=3."),
+    ] = None,
+    data: DataRoot = None,
+    pack: Annotated[
+        str | None,
+        typer.Option(help="The most trials trained as one model, instead of the study's; 1 packs nothing."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster; else RAY_ADDRESS, else this machine.")
+    ] = None,
+    max_failures: Annotated[
+        int, typer.Option(min=0, help="How often a trial whose execution fails is tried again.")
+    ] = 2,
+    max_cells: Annotated[
+        int | None, typer.Option(min=1, help="Refuse larger studies; 100,000 by default.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write report.html here when done.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Run a study: every trial that the store does not have complete."""
+    from robustness.catalog import data_root
+
+    packing = [] if pack is None else [f"resources.pack={pack}"]
+    study, grid = checked(spec, [*(set_ or []), *packing], max_cells)
+    root = data_root(data)
+    require_parts(grid, root)
+    if report is not None:
+        writable(report)
+    with open_(store, create=True) as opened:
+        from robustness.sweep.runner import run_study
+
+        summary = run_study(
+            opened,
+            study,
+            grid,
+            root=root,
+            address=address,
+            max_failures=max_failures,
+            quiet=as_json,
+        )
+        if report is not None:
+            write_report_of(opened, study.name, report)
+    if as_json:
+        print(json.dumps(asdict(summary)))
+    else:
+        print(
+            f"{summary.study}: {summary.complete:,} of {summary.trials:,} trials complete "
+            f"({summary.reused:,} were), {summary.failed:,} failed"
+        )
+        if report is not None:
+            print(f"report: {report.absolute()}")
+    if summary.complete < summary.trials:
+        raise typer.Exit(1)
+
+
+def get_data(
+    name: Annotated[str, typer.Argument(help="A data set: fashion-mnist, cifar10, cifar100.")],
+    root: Annotated[Path | None, typer.Option("--root", help="Where to; ROBUSTNESS_DATA by default.")] = None,
+) -> None:
+    """Get a data set: the only command that downloads anything."""
+    from robustness.catalog import DATASETS, data_root
+    from robustness.tasks.download import download
+
+    try:
+        entry = DATASETS.get(name)
+    except ValueError as error:
+        raise SpecError.of("data", str(error)) from None
+    where = data_root(root)
+    print(download(entry, where))
+
+
+def checked(path: Path, assignments: Sequence[str], max_cells: int | None) -> tuple[StudySpec, Grid]:
+    from robustness.spec import expand, override, parse, read_file
+
+    plain = read_file(path)
+    for assignment in assignments:
+        plain = override(plain, assignment)
+    study = parse(plain)
+    return study, expand(study, max_cells=max_cells)
+
+
+def require_parts(grid: Grid, root: Path) -> None:
+    """What a study names must be on this machine: data sets, and packages of optimizers."""
+    from robustness.catalog import DATASETS, OPTIMIZERS
+
+    for task in grid.tasks:
+        DATASETS.get(task.config.data.name).require(root)
+    for optimizer, _ in grid.optimizers:
+        OPTIMIZERS.get(optimizer.config.name).require()

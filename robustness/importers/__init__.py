@@ -1,0 +1,1 @@
+"""Other people's logs, read into the same store, their files untouched. Torch-free."""
