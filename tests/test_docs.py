@@ -11,7 +11,7 @@ import robustness
 from robustness.catalog import DATASETS, MODELS
 from robustness.cli import app
 from robustness.spec import expand, parse, read_text
-from robustness.summary.metrics import OUTCOMES
+from robustness.summary.cells import OUTCOMES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

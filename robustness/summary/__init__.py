@@ -1,8 +1,8 @@
 """From the store to numbers: outcomes, cells, rates and their intervals. Torch-free."""
 
+from robustness.summary.cells import cell_table, row_table
 from robustness.summary.frame import Study, load_study
 from robustness.summary.intervals import Rate, wilson
-from robustness.summary.metrics import cell_table, row_table
 from robustness.summary.outcome import Thresholds, classify
 from robustness.summary.tasks import TaskConstants, TaskFacts, task_facts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from robustness.summary.metrics import CELL_COLUMNS
+from robustness.summary.cells import CELL_COLUMNS
 
 __all__ = ["defuse", "write_csv"]
 

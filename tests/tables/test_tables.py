@@ -13,7 +13,7 @@ import pytest
 from robustness.tables import TableLayout, write_csv, write_html, write_latex, write_markdown
 from robustness.tables.csv import defuse
 from robustness.tables.latex import escape_latex
-from tests.summary.test_metrics import tables
+from tests.summary.test_cells import tables
 
 HOSTILE = r"""%_$&#{}~^\ <img src=x onerror="alert(1)"> | *b* `c` \write18{ls}"""
 LAYOUT = TableLayout(

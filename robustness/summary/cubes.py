@@ -1,0 +1,134 @@
+"""Dense arrays of one optimizer on one task: what every metric is computed from."""
+
+# S seeds, I initializations, L learning rates
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from robustness.summary.frame import Study
+
+__all__ = ["BINS_PER_DECADE", "Cube", "cubes", "lr_bins"]
+
+Floats = npt.NDArray[np.float64]
+
+BINS_PER_DECADE = 4
+"""Of learning rates that were drawn at random instead of taken from a grid."""
+_DRAWN_ABOVE = 40
+"""A row of more learning rates than this, most of them with a single trial, was drawn at random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cube:
+    """One optimizer on one task; NaN where a trial is missing.
+
+    Attributes:
+        task: its label.
+        optimizer: its label.
+        inits: labels (I), in the study's order.
+        lrs_L: learning rates, ascending; centres of bins where `binned`.
+        seeds_S: seed indices; where `binned`, each trial is its own.
+        binned: learning rates were drawn at random and stand in bins.
+        score_SIL: S; b where the trial did not train.
+        selection_SIL: the score by which a learning rate is tuned.
+        skill_SIL: (score - b) / (r - b).
+        loss_SIL: min(l, L_b), l the final training loss; L_b where it is not finite.
+        trained_SIL: 1 where trained, else 0.
+        diverged_SIL: the same of the side `diverged`.
+        nonfinite_SIL: the same of the outcome `nonfinite`.
+    """
+
+    task: str
+    optimizer: str
+    inits: tuple[str, ...]
+    lrs_L: Floats
+    seeds_S: npt.NDArray[np.int64]
+    binned: bool
+    score_SIL: Floats
+    selection_SIL: Floats
+    skill_SIL: Floats
+    loss_SIL: Floats
+    trained_SIL: Floats
+    diverged_SIL: Floats
+    nonfinite_SIL: Floats
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(S, I, L)."""
+        seeds, inits, lrs = self.score_SIL.shape
+        return seeds, inits, lrs
+
+    @property
+    def missing(self) -> int:
+        """Squares of seeds without a complete trial."""
+        return int(np.isnan(self.score_SIL).sum())
+
+
+def cubes(study: Study) -> list[Cube]:
+    """Of every optimizer on every task of a study, in its order; those with nothing complete left out."""
+    return list(_cubes(study))
+
+
+def _cubes(study: Study) -> Iterator[Cube]:
+    by_pair = dict(iter(study.complete.groupby(["task", "optimizer"], sort=False)))
+    for (task, optimizer), part in study.trials.groupby(["task", "optimizer"], sort=False)["init"]:
+        if (task, optimizer) in by_pair:
+            yield _cube(study, str(task), str(optimizer), list(part.unique()), by_pair[task, optimizer])
+
+
+def _cube(study: Study, task: str, optimizer: str, inits: list[str], part: pd.DataFrame) -> Cube:
+    constants = study.facts[task]
+    binned = _drawn(part)
+    lr = lr_bins(part["lr"].to_numpy()) if binned else part["lr"].to_numpy()
+    lrs_L, l_T = np.unique(lr, return_inverse=True)
+    seeds_S, s_T = np.unique(np.arange(len(part)) if binned else part["seed_index"], return_inverse=True)
+    i_T = pd.Categorical(part["init"], categories=inits).codes.astype(np.intp)
+    # Of two trials of one square and seed, which only imports have, the first counts.
+    places = (s_T[::-1], i_T[::-1], l_T[::-1])
+
+    def dense(values: npt.ArrayLike) -> Floats:
+        found = np.full((len(seeds_S), len(inits), len(lrs_L)), math.nan)
+        found[places] = np.asarray(values, dtype=float)[::-1]
+        return found
+
+    score = part["score"].to_numpy()
+    return Cube(
+        task=task,
+        optimizer=optimizer,
+        inits=tuple(inits),
+        lrs_L=lrs_L,
+        seeds_S=seeds_S.astype(np.int64),
+        binned=binned,
+        score_SIL=dense(score),
+        selection_SIL=dense(part["selection"]),
+        skill_SIL=dense((score - constants.chance) / (constants.reference - constants.chance)),
+        loss_SIL=dense(_capped_loss(part, constants.constant_loss)),
+        trained_SIL=dense(part["outcome"] == "trained"),
+        diverged_SIL=dense(part["side"] == "diverged"),
+        nonfinite_SIL=dense(part["outcome"] == "nonfinite"),
+    )
+
+
+def _capped_loss(part: pd.DataFrame, constant_loss: float) -> Floats:
+    loss = part["train_loss"].to_numpy()
+    dead = (part["outcome"] == "nonfinite").to_numpy() | ~np.isfinite(loss)
+    # A log without training losses has none to cap: they stay missing.
+    unknown = ~dead.all() and np.isnan(loss[~(part["outcome"] == "nonfinite")]).all()
+    return np.where(dead & ~unknown, constant_loss, np.fmin(loss, constant_loss))
+
+
+def _drawn(part: pd.DataFrame) -> bool:
+    sizes = part["lr"].value_counts()
+    return len(sizes) > _DRAWN_ABOVE and bool((sizes == 1).mean() > 0.5)
+
+
+def lr_bins(lrs_T: npt.NDArray[np.float64]) -> Floats:
+    """The centre of each learning rate's bin, a quarter of a decade wide."""
+    places = np.floor(np.log10(lrs_T) * BINS_PER_DECADE)
+    return np.asarray(10 ** ((places + 0.5) / BINS_PER_DECADE), dtype=float)

@@ -1,0 +1,54 @@
+"""The robustness metrics: pure functions of arrays, one value for each resample. Source: METRICS of the design.
+
+Arrays carry their axes in their names: R resamples (row 0 is the sample itself), S seeds, I initializations,
+L learning rates (ascending), E environments, T tasks, K numbers of trials. Medians over seeds are taken in each
+resample before a metric sees them, so the tuned learning rate is chosen anew in every draw.
+"""
+
+from robustness.summary.metrics.aggregate import (
+    iqm,
+    optimality_gap,
+    performance_profile,
+    probability_of_improvement,
+)
+from robustness.summary.metrics.learning_rates import (
+    critical_lrs,
+    log_weights,
+    tolerance_window,
+    transfer_regret,
+    tuned_index,
+    window_ends,
+)
+from robustness.summary.metrics.scores import (
+    best_of_k_weights,
+    cvar,
+    expected_best_of_k,
+    prior_weights,
+    spread,
+)
+from robustness.summary.metrics.sensitivity import (
+    effective_dimension,
+    hyperparameter_sensitivity,
+    lr_sensitivity,
+)
+
+__all__ = [
+    "best_of_k_weights",
+    "critical_lrs",
+    "cvar",
+    "effective_dimension",
+    "expected_best_of_k",
+    "hyperparameter_sensitivity",
+    "iqm",
+    "log_weights",
+    "lr_sensitivity",
+    "optimality_gap",
+    "performance_profile",
+    "prior_weights",
+    "probability_of_improvement",
+    "spread",
+    "tolerance_window",
+    "transfer_regret",
+    "tuned_index",
+    "window_ends",
+]

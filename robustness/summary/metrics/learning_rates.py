@@ -1,0 +1,156 @@
+"""Learning rates: the tuned one, the window around it, where training ends."""
+
+# R resamples, S seeds, I initializations, L learning rates
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "CriticalLrs",
+    "critical_lrs",
+    "log_weights",
+    "tolerance_window",
+    "transfer_regret",
+    "tuned_index",
+    "window_ends",
+]
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+
+
+def tuned_index(selection_RL: Floats) -> Places:
+    """The place of the best median selection score along the last axis; of equal ones the smaller.
+
+    Args:
+        selection_RL: any leading axes; NaN where nothing is complete.
+
+    >>> tuned_index(np.array([[0.2, 0.9, 0.9], [np.nan, 0.1, 0.0]])).tolist()
+    [1, 1]
+    """
+    return np.argmax(np.where(np.isnan(selection_RL), -np.inf, selection_RL), axis=-1)
+
+
+def window_ends(score_RL: Floats, tuned_R: Places, delta: float) -> tuple[Places, Places]:
+    """First and last place of the contiguous run around the tuned one with score >= tuned score - delta.
+
+    Args:
+        score_RL: median scores over seeds; a missing one (NaN) ends the run.
+        tuned_R: of `tuned_index`, the leading axes of `score_RL`.
+        delta: in units of the score, >= 0.
+
+    Raises:
+        ValueError: delta is negative or not a number.
+    """
+    if not delta >= 0:
+        raise ValueError(f"delta must be >= 0, got {delta}")
+    place_L = np.arange(score_RL.shape[-1])
+    tuned_R1 = tuned_R[..., None]
+    level_R1 = np.take_along_axis(score_RL, tuned_R1, axis=-1) - delta
+    out_RL = ~(score_RL >= level_R1 - 1e-12)  # 0.92 - 0.02 must not exclude a score of 0.90
+    first_R = np.where(out_RL & (place_L < tuned_R1), place_L, -1).max(axis=-1) + 1
+    last_R = np.where(out_RL & (place_L > tuned_R1), place_L, len(place_L)).min(axis=-1) - 1
+    return first_R, np.maximum(last_R, first_R)
+
+
+def tolerance_window(score_RL: Floats, tuned_R: Places, lrs_L: Floats, delta: float) -> Floats:
+    """Width of the tolerance window in decades of learning rate; one grid step of resolution at each end.
+
+    Args:
+        score_RL: median scores over seeds.
+        tuned_R: of `tuned_index`.
+        lrs_L: ascending, > 0.
+        delta: in units of the score.
+
+    Raises:
+        ValueError: delta is negative.
+
+    Source: METRICS, `tolerance_window`.
+
+    >>> score = np.array([[0.1, 0.90, 0.92, 0.91, 0.1]])
+    >>> round(float(tolerance_window(score, np.array([2]), 10.0 ** np.arange(-4, 1), 0.02)[0]), 12)
+    2.0
+    """
+    first_R, last_R = window_ends(score_RL, tuned_R, delta)
+    logs_L = np.log10(lrs_L)
+    return np.asarray(logs_L[last_R] - logs_L[first_R], dtype=float)
+
+
+def transfer_regret(skill_RIL: Floats, tuned_RI: Places) -> Floats:
+    """Skill lost on one initialization at the learning rate tuned on another, mean over ordered pairs, (R).
+
+    NaN with a single initialization.
+    """
+    inits = skill_RIL.shape[1]
+    if inits < 2:
+        return np.full(len(skill_RIL), np.nan)
+    own_RI = np.take_along_axis(skill_RIL, tuned_RI[..., None], axis=-1)[..., 0]
+    # [r, b, a]: on initialization b, at the learning rate tuned on a
+    other_RII = np.take_along_axis(
+        skill_RIL, np.broadcast_to(tuned_RI[:, None, :], (*own_RI.shape, inits)), axis=-1
+    )
+    lost_RII = own_RI[..., None] - other_RII
+    return np.asarray(lost_RII.sum(axis=(1, 2)) / (inits * (inits - 1)), dtype=float)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticalLrs:
+    """Where each seed's training ends, log10 of the learning rate; leading axes of what it was made from.
+
+    Attributes:
+        first_not_trained: the smallest above one that trains; +inf where none was tried that fails.
+        last_trained: the largest that trains.
+        monotone: no learning rate trains above one that does not.
+    """
+
+    first_not_trained: Floats
+    last_trained: Floats
+    monotone: npt.NDArray[np.bool_]
+
+
+def critical_lrs(trained_SL: Floats, lrs_L: Floats) -> CriticalLrs:
+    """The critical learning rates of each seed.
+
+    Learning rates too small to train come before training begins and are no end of it. NaN (and monotone)
+    where no learning rate trains.
+
+    Args:
+        trained_SL: 1 where trained, 0 where not, NaN where missing (skipped); any leading axes.
+        lrs_L: ascending, > 0.
+
+    >>> found = critical_lrs(np.array([[0, 1, 1, 0, 1], [0, 1, 1, 1, 1.0]]), 10.0 ** np.arange(-3, 2))
+    >>> found.first_not_trained.tolist(), found.last_trained.tolist(), found.monotone.tolist()
+    ([0.0, inf], [1.0, 1.0], [False, True])
+    """
+    logs_L = np.log10(lrs_L)
+    place_L = np.arange(len(lrs_L))
+    trains_SL = trained_SL == 1
+    any_S = trains_SL.any(axis=-1)
+    begins_S1 = np.argmax(trains_SL, axis=-1)[..., None]
+    fails_SL = (trained_SL == 0) & (place_L > begins_S1)
+    first_S = np.where(fails_SL, logs_L, np.inf).min(axis=-1)
+    last_S = np.where(trains_SL, logs_L, -np.inf).max(axis=-1)
+    return CriticalLrs(
+        first_not_trained=np.where(any_S, first_S, np.nan),
+        last_trained=np.where(any_S, last_S, np.nan),
+        monotone=~any_S | (last_S < first_S),
+    )
+
+
+def log_weights(lrs_L: Floats) -> Floats:
+    """The share of the logarithmic range that each learning rate stands for (trapezoid rule), summing to 1.
+
+    >>> log_weights(np.array([0.1, 1.0, 10.0])).tolist()
+    [0.25, 0.5, 0.25]
+    """
+    if len(lrs_L) == 1:
+        return np.ones(1)
+    steps = np.diff(np.log10(lrs_L))
+    weights_L = np.zeros(len(lrs_L))
+    weights_L[:-1] += steps / 2
+    weights_L[1:] += steps / 2
+    return np.asarray(weights_L / weights_L.sum(), dtype=float)
