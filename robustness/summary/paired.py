@@ -130,9 +130,7 @@ def paired_t(differences_S: Floats) -> float:
     return float(stats.ttest_1samp(given, 0.0).pvalue)
 
 
-def sign_flip(
-    differences_S: Floats, rng: np.random.Generator | None = None, patterns: int = 10_000
-) -> float:
+def sign_flip(differences_S: Floats, rng: np.random.Generator | None = None, patterns: int = 10_000) -> float:
     """P of the permutation test that swaps the two of each pair; missing pairs (NaN) are skipped.
 
     Two-sided, on the mean: the share of patterns of signs at least as far from 0 as the data. All patterns up
@@ -198,4 +196,4 @@ def _tolerance(given: Floats) -> float:
 @lru_cache(maxsize=EXACT)
 def _signs(n: int) -> Floats:
     """All patterns of n signs, (2^n, n)."""
-    return 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    return np.asarray(1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1), dtype=float)

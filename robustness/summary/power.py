@@ -59,9 +59,10 @@ def seeds_needed(effect: float, alpha: float = ALPHA, goal: float = POWER) -> in
         return None
     from scipy import special
 
-    high = math.ceil(((special.ndtri(1 - alpha / 2) + special.ndtri(goal)) / abs(effect)) ** 2)
+    both = float(special.ndtri(1 - alpha / 2) + special.ndtri(goal))
+    high = math.ceil((both / abs(effect)) ** 2)
     if high > _NORMAL_ABOVE:
-        return int(high)
+        return high
     low = 1
     high = max(high, 2)
     while power(high, effect, alpha) < goal:
