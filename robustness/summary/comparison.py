@@ -228,6 +228,8 @@ def _tested(contrast: Contrast, seeds: int) -> dict[str, Any]:
             note = "all seeds agree"
     if math.isnan(p):
         test = ""
+    if n < 2:
+        low, high = math.nan, math.nan
     return {
         "difference": estimate.value,
         "low": low,

@@ -8,6 +8,7 @@ grid. Each optimizer's learning rates are therefore measured from the middle of 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -145,8 +146,9 @@ def matched(logs_a_L: Floats, logs_b_L: Floats, shift: float, within: float) -> 
     >>> a.tolist(), b.tolist()
     ([1, 2], [0, 1])
     """
-    # The nudge breaks ties of grids half a step apart the same way for all.
-    gap_LL = np.abs(logs_a_L[:, None] + (shift + 1e-9) - logs_b_L)
+    # Half a step is rounded towards no shift, the same way for all and with the two swapped.
+    nudge = -math.copysign(1e-9, shift) if shift else 1e-9
+    gap_LL = np.abs(logs_a_L[:, None] + (shift + nudge) - logs_b_L)
     place_L = np.arange(len(logs_a_L))
     nearest_L, back_L = gap_LL.argmin(axis=1), gap_LL.argmin(axis=0)
     kept = (back_L[nearest_L] == place_L) & (gap_LL[place_L, nearest_L] <= within + 2e-9)

@@ -10,6 +10,7 @@ computed for thousands of draws at once, and two optimizers are always compared 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -207,16 +208,19 @@ def _bca(values_MR: Floats, seeds: int, confidence: float) -> tuple[Floats, Floa
         return values_MR[:, 0] if sample.ndim == 1 else values_MR[:, 1 : 1 + seeds]
 
     draws_MD = values_MR[:, 1 + seeds :]
-    result = stats.bootstrap(
-        (np.arange(float(seeds)),),
-        statistic,
-        vectorized=True,
-        n_resamples=0,
-        bootstrap_result=SimpleNamespace(bootstrap_distribution=draws_MD),
-        confidence_level=confidence,
-        method="BCa",
-        batch=seeds,
-    )
+    # A statistic outside of all its draws has no BCa interval: NaN, and percentiles below.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap(
+            (np.arange(float(seeds)),),
+            statistic,
+            vectorized=True,
+            n_resamples=0,
+            bootstrap_result=SimpleNamespace(bootstrap_distribution=draws_MD),
+            confidence_level=confidence,
+            method="BCa",
+            batch=seeds,
+        )
     low, high = result.confidence_interval
     tail = (1 - confidence) / 2
     plain = np.quantile(draws_MD, [tail, 1 - tail], axis=1) if np.isnan(low).any() else (low, high)
