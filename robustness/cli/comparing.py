@@ -53,12 +53,12 @@ def compare(
     else:
         cells = [compare_cell(found, a, b, name, lr=lr, init=init, task=task) for name in names]
         rows = corrected([row for part in cells for row in part])
-    # Only the claim itself was named beforehand: a part of it, another rule or other seeds are not.
+    # Only the claim itself was named: a part of it, another rule or other seeds were not.
     changed = (task, init, lr, seed_filter, threshold or None, each_init or None)
     whole = all(option is None for option in changed) and delta == "5%"
     claimed = whole and _is_claim(found, a, b, names)
     standing = (
-        "this was the study's claim, named beforehand" if claimed else "exploratory: not named beforehand"
+        "this was the study's claim, named in its spec" if claimed else "exploratory: not named beforehand"
     )
     if as_json:
         answers = [row.as_json() | {"sentence": sentence(row)} for row in rows]

@@ -278,19 +278,23 @@ ODD: dict[str, Callable[[], list[dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-@pytest.mark.parametrize("each_init", [False, True], ids=["pooled", "each init"])
-def test_nothing_fails_on_odd_studies(name: str, each_init: bool) -> None:
-    for found in compare_all(study(ODD[name]()), "a", "b", COMPARABLE, each_init=each_init):
+def test_nothing_fails_on_odd_studies(name: str) -> None:
+    trials = study(ODD[name]())
+    pooled = compare_all(trials, "a", "b", COMPARABLE)
+    for found in pooled + compare(trials, "a", "b", "divergence_rate", each_init=True):
         assert sentence(found).endswith(".")
         assert "nan" not in sentence(found).lower()
         assert math.isnan(found.p) or 0 < found.p <= found.p_holm <= 1
         assert found.note or not math.isnan(found.difference)
         if not math.isnan(found.low):
             assert found.low <= found.difference <= found.high
+
+
+def test_a_cell_with_missing_seeds_has_fewer_pairs() -> None:
+    trials = study(ODD["missing trials"]())
     for metric in RATES:
-        for init in ("i", "j"):
-            for found in compare_cell(study(ODD["missing trials"]()), "a", "b", metric, lr=LRS[3], init=init):
-                assert found.n > 0
+        [found] = compare_cell(trials, "a", "b", metric, lr=LRS[3], init="i")
+        assert 0 < found.n < 8
 
 
 def test_one_seed_has_no_interval_and_no_test() -> None:
@@ -347,7 +351,7 @@ def test_an_unknown_default_learning_rate_is_said() -> None:
 def test_swapping_two_equal_optimizers_seeds_is_rarely_taken_for_a_difference() -> None:
     """Two optimizers that are one: tuned, shifted and tested, at most one in twenty looks different."""
     found = []
-    for repeat in range(60):
+    for repeat in range(30):
         rng = np.random.default_rng(repeat)
         noise = {(o, s): rng.normal() for o in ("a", "b") for s in range(8)}
 
@@ -355,4 +359,4 @@ def test_swapping_two_equal_optimizers_seeds_is_rarely_taken_for_a_difference() 
             return BLOWUP if math.log10(lr) > -1 + 0.6 * noise[o, s] else {}
 
         found += compare(study(grid_rows(rule, inits=["i"])), "a", "b", "divergence_rate")
-    assert sum(row.tells for row in found) <= 8
+    assert sum(row.tells for row in found) <= 5
