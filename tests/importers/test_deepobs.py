@@ -59,9 +59,7 @@ def test_a_run_that_went_on_after_nan_ends_with_the_epoch_in_which_it_died(tmp_p
 
 
 def test_the_step_is_not_told_where_only_every_tenth_was_logged(tmp_path: Path) -> None:
-    deepobs(
-        tmp_path / "in", train=[2.3, NAN], accuracies=[0.1, 0.1], steps=[2.3, NAN], train_log_interval=10
-    )
+    deepobs(tmp_path / "in", train=[2.3, NAN], accuracies=[0.1, 0.1], steps=[2.3, NAN], train_log_interval=10)
     [trial] = imported(tmp_path, "deepobs", tmp_path / "in").complete.to_dict("records")
     assert trial["nonfinite"] == 1
     assert math.isnan(trial["first_nonfinite_step"])
@@ -205,11 +203,17 @@ def test_a_seed_that_comes_twice_is_numbered_on_and_said(tmp_path: Path) -> None
 
 
 def test_a_single_problem_and_a_single_file_can_be_imported(tmp_path: Path) -> None:
-    file = deepobs(tmp_path / "in", train=[2.3, 0.3], accuracies=[0.1, 0.9], machine="x", notes=[NAN, {"a": 1}])
+    file = deepobs(
+        tmp_path / "in", train=[2.3, 0.3], accuracies=[0.1, 0.9], machine="x", notes=[NAN, {"a": 1}]
+    )
     (tmp_path / "in" / "package.json").write_text("{}")
     for path in (tmp_path / "in" / "fmnist_2c2d", file):
         assert len(imported(tmp_path, "deepobs", path).trials) == 1
-    assert configs(tmp_path)[0]["rest"] == {"train_log_interval": 1, "machine": "x", "notes": ["nan", {"a": 1}]}
+    assert configs(tmp_path)[0]["rest"] == {
+        "train_log_interval": 1,
+        "machine": "x",
+        "notes": ["nan", {"a": 1}],
+    }
     assert "1 other .json files" in surveyed("deepobs", tmp_path / "in", name="x").source["notes"][0]
 
 
