@@ -132,7 +132,7 @@ def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
     columns = [
         *(study_trial.c[name] for name in _LABELS),
         *(trial.c[name] for name in ("lr", "seed_index", "key", "state", "attempts")),
-        *(sa.type_coerce(trial.c[name], sa.Double).label(name) for name in _FIGURES),
+        *(_double(trial.c[name]).label(name) for name in _FIGURES),
     ]
     query = (
         sa.select(*columns)
@@ -144,6 +144,12 @@ def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
         rows = connection.execute(query).all()
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
     return frame.astype(dict.fromkeys((*_FIGURES, "lr"), float))
+
+
+def _double(column: sa.Column[Any]) -> sa.ColumnElement[float]:
+    # PostgreSQL's truth values are no numbers to its driver: there only the database can make them some.
+    plain = sa.cast(column, sa.Integer) if isinstance(column.type, sa.Boolean) else column
+    return sa.type_coerce(plain, sa.Double)
 
 
 def _optimizers(store: Store, study_id: int) -> dict[str, dict[str, Any]]:
