@@ -63,7 +63,8 @@ def _progress(path: Path) -> Iterator[Advance]:
     try:
         yield advance
     finally:
-        bar.stop()
+        if bar.live.is_started:  # stopping one that never started prints an empty line
+            bar.stop()
 
 
 def _size(path: Path) -> int:

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from robustness.importers import import_logs, surveyed
-from robustness.store import open_store
+from robustness.store import Store, open_store
+from robustness.store.schema import study_trial, trial
 from robustness.summary import Study, load_study
 
 DATA = Path(__file__).parents[1] / "data" / "imports"
@@ -24,16 +27,32 @@ def imported(tmp_path: Path, format_name: str, path: Path, name: str = "logs") -
         return load_study(store, name)
 
 
-def epochs(tmp_path: Path, key: str) -> list[Any]:
+def keys(store: Store, name: str = "logs") -> list[str]:
+    """Keys of the trials of a study, in its order."""
+    return [row.key for row in _rows(store, name)]
+
+
+def epochs(tmp_path: Path, position: int = 0) -> list[Any]:
+    """Rows of the epochs of one trial of the study `logs`."""
     with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        return store.epochs(key)
+        return store.epochs(keys(store)[position])
 
 
-def configs(tmp_path: Path, name: str = "logs") -> list[dict[str, Any]]:
-    from robustness.summary.frame import trial_frame
-
+def configs(tmp_path: Path) -> list[dict[str, Any]]:
+    """What is kept of each trial of the study `logs`."""
     with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        return [json.loads(text) for text in trial_frame(store, load_study(store, name))["config"]]
+        return [json.loads(row.config) for row in _rows(store, "logs")]
+
+
+def _rows(store: Store, name: str) -> list[Any]:
+    query = (
+        sa.select(trial.c.key, trial.c.config)
+        .join(study_trial, study_trial.c.trial_id == trial.c.id)
+        .where(study_trial.c.study_id == store.study(name).id)
+        .order_by(study_trial.c.position)
+    )
+    with store.reading() as connection:
+        return list(connection.execute(query))
 
 
 def deepobs(

@@ -52,7 +52,7 @@ def test_rows_of_epochs_make_one_run(tmp_path: Path) -> None:
     study = imported(tmp_path, "csv", path)
     first, second = study.trials.to_dict("records")
     assert (first["l0"], first["nonfinite"], first["epochs"], first["seed_index"]) == (2.3, 1, 2, 7)
-    assert [row.epoch for row in epochs(tmp_path, first["key"])] == [1, 2]
+    assert [row.epoch for row in epochs(tmp_path)] == [1, 2]
     assert (second["nonfinite"], second["seconds"], second["seed_index"]) == (0, 3, 8)
     assert math.isnan(second["l0"])
 

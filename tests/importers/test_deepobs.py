@@ -40,7 +40,7 @@ def test_the_first_figure_is_from_before_training(tmp_path: Path) -> None:
     study = imported(tmp_path, "deepobs", tmp_path / "in")
     [trial] = study.trials.to_dict("records")
     assert trial["l0"] == 2.3
-    assert [row.epoch for row in epochs(tmp_path, trial["key"])] == [1, 2]
+    assert [row.epoch for row in epochs(tmp_path)] == [1, 2]
     assert trial["max_earlier_score"] == 0.6
     assert math.isnan(trial["validation_accuracy"])
 
@@ -52,7 +52,7 @@ def test_a_run_that_went_on_after_nan_ends_with_the_epoch_in_which_it_died(tmp_p
     [trial] = study.complete.to_dict("records")
     assert trial["outcome"] == "nonfinite"
     assert trial["first_nonfinite_step"] == 3
-    [row] = epochs(tmp_path, trial["key"])
+    [row] = epochs(tmp_path)
     assert row.epoch == 1
     assert math.isnan(row.train_loss)
     assert math.isnan(row.test_accuracy)  # the share of whichever class comes first
@@ -68,7 +68,7 @@ def test_the_step_is_not_told_where_only_every_tenth_was_logged(tmp_path: Path) 
 def test_steps_give_each_epoch_its_peak(tmp_path: Path) -> None:
     deepobs(tmp_path / "in", train=[2.3, 1.0, 0.5], accuracies=[0.1, 0.6, 0.9], steps=[2.3, 9.0, 1.0, 0.4])
     [trial] = imported(tmp_path, "deepobs", tmp_path / "in").trials.to_dict("records")
-    assert [row.train_loss_max for row in epochs(tmp_path, trial["key"])] == [9.0, 1.0]
+    assert [row.train_loss_max for row in epochs(tmp_path)] == [9.0, 1.0]
 
 
 def test_a_run_that_came_back_from_an_infinite_loss_keeps_its_epochs(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_padding_of_an_aborted_run_is_not_taken_for_training(tmp_path: Path)
     [trial] = study.complete.to_dict("records")
     assert (trial["outcome"], trial["lr"], trial["epochs"]) == ("nonfinite", 10.0, 2)
     assert math.isnan(trial["first_nonfinite_step"])
-    assert epochs(tmp_path, trial["key"])[0].validation_accuracy == 0.31
+    assert epochs(tmp_path)[0].validation_accuracy == 0.31
     assert study.optimizers == {"SGD": {"name": "SGD", "momentum": 0.9}}
 
 

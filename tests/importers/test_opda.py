@@ -51,8 +51,8 @@ def test_a_flagged_run_dies_in_the_epoch_after_its_curve(tmp_path: Path) -> None
     )
     study = imported(tmp_path, "opda", file)
     first, second = study.trials.to_dict("records")
-    assert [row.epoch for row in epochs(tmp_path, first["key"])] == [1, 2, 3]
-    assert [row.epoch for row in epochs(tmp_path, second["key"])] == [1]
+    assert [row.epoch for row in epochs(tmp_path)] == [1, 2, 3]
+    assert [row.epoch for row in epochs(tmp_path, 1)] == [1]
     assert math.isnan(first["train_loss"])
     assert math.isnan(second["first_nonfinite_step"])
     assert first["max_earlier_score"] == 0.3
@@ -62,7 +62,7 @@ def test_time_is_each_epochs_own_and_the_rest_is_kept(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").write_text(line(host="=cmd|x", odd=NAN))
     study = imported(tmp_path, "opda", tmp_path)
     [trial] = study.trials.to_dict("records")
-    assert [row.seconds for row in epochs(tmp_path, trial["key"])] == [300.0, 200.0]
+    assert [row.seconds for row in epochs(tmp_path)] == [300.0, 200.0]
     rest = {"host": "=cmd|x", "odd": "nan", "learning_curve top_5": [0.05, 0.5]}
     assert configs(tmp_path)[0]["rest"] == rest
 

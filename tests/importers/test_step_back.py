@@ -89,7 +89,7 @@ def test_logs_of_steps_tell_the_start_the_peak_and_the_step_of_death(tmp_path: P
     study = imported(tmp_path, "step-back", write(tmp_path / "in", plain))
     [trial] = study.complete.to_dict("records")
     assert (trial["l0"], trial["first_nonfinite_step"]) == (2.31, 4)
-    assert [row.train_loss_max for row in epochs(tmp_path, trial["key"])] == [4.0, math.inf]
+    assert [row.train_loss_max for row in epochs(tmp_path)] == [4.0, math.inf]
     assert "l0: the loss of the first batch, before the first step" in study.source["notes"]
     assert "step_logs" not in configs(tmp_path)[0]["rest"]["history"]
 
