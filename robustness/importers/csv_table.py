@@ -133,7 +133,7 @@ def _number(row: Row, column: str) -> float:
     if not text:
         return math.nan
     try:
-        value = float(text)
+        value = float(text.replace("_", "?"))  # Python's own digit grouping is no number in a table
     except ValueError:
         raise SpecError.of(where, f"{column} must be a number, got {text!r:.80}") from None
     if math.isinf(value) and "inf" not in text.lower():

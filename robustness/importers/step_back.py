@@ -87,7 +87,7 @@ def _run(plain: Mapping[str, Any], name: str, number_: int, where: str) -> Run:
             "batch_size": None if batch is None else whole(batch, where, "config.batch_size", low=1),
         },
         l0=steps.get(0, math.nan),  # of one batch: the log has no other figure from before training
-        nonfinite=bool(broken or any(dead) or any(math.isinf(row.test_loss) for row in rows)),
+        nonfinite=bool(broken or any(dead) or any(map(_lost, history))),
         first_nonfinite_step=min(broken) + 1 if broken else None,
         epochs=until_death(rows, dead),
         rest={
@@ -98,6 +98,12 @@ def _run(plain: Mapping[str, Any], name: str, number_: int, where: str) -> Run:
             **{key: value for key, value in plain.items() if key not in ("config", "history", "summary")},
         },
     )
+
+
+def _lost(entry: Mapping[str, Any]) -> bool:
+    """Whether an epoch shows a loss, or the parameters, beyond the finite numbers."""
+    shown = [entry.get(key) for key in ("train_loss", "val_loss", "test_loss", "model_norm")]
+    return any(isinstance(value, float) and not math.isfinite(value) for value in shown)
 
 
 def _score(config: Mapping[str, Any], where: str) -> Literal["accuracy", "loss"]:

@@ -27,6 +27,7 @@ from robustness.trial import ImportedTask, ImportedTrial, TrialRecord, canonical
 
 __all__ = ["Survey", "checked_name", "joined", "survey"]
 
+MAX_TITLE = 1_000
 LR_DECADES = 1e-6  # of log10: what rounding in names and files does, and no search does on purpose
 
 
@@ -112,6 +113,8 @@ def survey(
         SpecError: the path is not there, holds no such files, or one of them breaks a rule.
     """
     checked_name(name)
+    if len(title) > MAX_TITLE:
+        raise SpecError.of("--title", f"must have at most {MAX_TITLE:,} characters, got {len(title):,}")
     try:
         check_text(title)
     except ValueError as error:
@@ -230,7 +233,7 @@ def _word(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.12g}"
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return value if isinstance(value, str) else json.dumps(kept(value), sort_keys=True)
 
 
 # -- trials ----------------------------------------------------------------------------------------

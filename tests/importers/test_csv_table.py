@@ -124,6 +124,7 @@ HEAD = "optimizer,lr,test_accuracy"
         ([HEAD, "sgd,0.1,93.2"], r"line 2: test_accuracy must be a share in \[0, 1\] \(percent / 100\)"),
         ([HEAD, "sgd,0.1,0.9", "sgd,,0.9"], "line 3: lr is missing"),
         ([HEAD, "sgd,abc,0.9"], "line 2: lr must be a number, got 'abc'"),
+        ([HEAD, "sgd,1_0,0.9"], "line 2: lr must be a number, got '1_0'"),
         ([HEAD, "sgd,nan,0.9"], "line 2: lr must be finite and > 0, got nan"),
         ([HEAD, "sgd,-1,0.9"], "line 2: lr must be finite and > 0, got -1"),
         ([HEAD, "sgd,1e999,0.9"], "line 2: lr is beyond what a float64 holds"),

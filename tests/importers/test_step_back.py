@@ -82,6 +82,14 @@ def test_a_run_that_goes_on_after_nan_ends_where_it_died(tmp_path: Path) -> None
     assert math.isnan(trial["test_accuracy"])
 
 
+@pytest.mark.parametrize("key", ["val_loss", "model_norm"])
+def test_a_held_out_loss_or_a_norm_that_is_not_finite_counts(tmp_path: Path, key: str) -> None:
+    plain = run(2.0, 1.9)
+    plain["history"][0][key] = NAN
+    study = imported(tmp_path, "step-back", write(tmp_path / "in", plain))
+    assert study.complete["outcome"].tolist() == ["nonfinite"]
+
+
 def test_logs_of_steps_tell_the_start_the_peak_and_the_step_of_death(tmp_path: Path) -> None:
     plain = run(2.0, NAN)
     plain["history"][0]["step_logs"] = {"loss": {"0": 2.31, "1": 4.0}, "lr": {"0": 0.1, "1": 0.1}}

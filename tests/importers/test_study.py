@@ -184,6 +184,7 @@ def test_the_command_says_what_it_imported(tmp_path: Path, capsys: pytest.Captur
         (("opda", DATA / "step-back" / "test_shakespeare.json"), "test_shakespeare.json, line 1: "),
         (("csv", DATA / "README.md"), "README.md"),
         (("opda", DATA / "opda", "--name", "a b"), "--name: must be 1 to 64 of"),
+        (("opda", DATA / "opda", "--title", "a" * 2_000), "--title: must have at most 1,000 characters"),
         (("opda", DATA / "opda", "--title", "a\x1b[31m"), "--title: must be one line"),
     ],
 )
