@@ -27,7 +27,9 @@ def imported(tmp_path: Path, format_name: str, path: Path, name: str = "logs") -
     with open_store(f"sqlite:///{tmp_path / 'store.db'}", create=True) as store:
         import_logs(store, found)
         study = load_study(store, name)
-        return replace(study, trials=trial_frame(store, study))
+        trials = trial_frame(store, study)
+        more = trials[trials.columns.difference(study.complete.columns)]
+        return replace(study, trials=trials, complete=study.complete.join(more))
 
 
 def keys(store: Store, name: str = "logs") -> list[str]:
