@@ -8,6 +8,7 @@ import typer
 
 from robustness.bench.commands import bench
 from robustness.cli.comparing import compare
+from robustness.cli.importing import import_
 from robustness.cli.measuring import metrics
 from robustness.cli.planning import plan
 from robustness.cli.reading import export, list_studies, report, show, table
@@ -28,8 +29,11 @@ app = typer.Typer(
 app.command()(plan)
 app.command()(run)
 app.command("list")(list_studies)
-for command in (show, metrics, compare, table, report, export, schema, catalog):
+for command in (show, metrics, compare, table, report, export):
     app.command()(command)
+app.command("import")(import_)
+app.command()(schema)
+app.command()(catalog)
 app.command("data")(get_data)
 app.add_typer(bench, name="bench")
 

@@ -17,7 +17,7 @@ from robustness.summary.comparison import compare, compare_all, compare_cell
 from robustness.summary.contrasts import CONTRASTS, RATES
 from robustness.summary.sentences import sentence
 from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE
-from tests.summary.studies import LRS, Rule, grid_rows, study
+from tests.summary.ruled import LRS, Rule, grid_rows, study
 
 SHIFT = {"a": 1.0, "b": 10.0}
 """The same optimizer twice: b takes ten times smaller steps at the same learning rate."""
@@ -335,7 +335,7 @@ def test_a_task_that_is_scored_by_its_loss_is_compared_in_losses() -> None:
         return {**none, "test_loss": loss, "validation_loss": loss, "train_loss": loss, "l0": 60.0}
 
     facts = TaskConstants(chance=-52.7, constant_loss=52.7, reference=-25.0, test_size=None, score="loss")
-    for found in compare_all(study(grid_rows(rule), {"t": facts}), "a", "b", COMPARABLE):
+    for found in compare_all(study(grid_rows(rule), facts), "a", "b", COMPARABLE):
         assert not math.isnan(found.difference), found
         if found.metric == "score":
             assert found.difference == pytest.approx(-5)
