@@ -15,7 +15,7 @@ from robustness.spec import COMPARABLE
 from robustness.summary import Delta, TaskConstants
 from robustness.summary.comparison import compare, compare_all, compare_cell
 from robustness.summary.contrasts import CONTRASTS, RATES
-from robustness.summary.sentences import sentence
+from robustness.summary.sentences import amount, sentence
 from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE
 from tests.summary.ruled import LRS, Rule, grid_rows, study
 
@@ -360,3 +360,32 @@ def test_swapping_two_equal_optimizers_seeds_is_rarely_taken_for_a_difference() 
 
         found += compare(study(grid_rows(rule, inits=["i"])), "a", "b", "divergence_rate")
     assert sum(row.tells for row in found) <= 5
+
+
+def test_a_cell_without_pairs_says_so() -> None:
+    trials = study(
+        grid_rows(lambda o, i, lr, s: {"state": "failed"} if (o == "a") == (lr > 0.05 and s % 2 == 0) else {})
+    )
+    [found] = compare_cell(trials, "a", "b", "divergence_rate", lr=0.1, init="i")
+    assert (found.n, found.note) == (0, "no seed is complete for both")
+
+
+def test_where_training_ends_is_nominal_without_a_common_window() -> None:
+    """Every learning rate trains with the first seed alone: there is a critical one and no window."""
+
+    def rule(optimizer: str, init: str, lr: float, seed: int) -> dict[str, Any]:
+        return {} if seed == 0 and lr < (0.05 if optimizer == "a" else 0.5) else BLOWUP
+
+    [found] = compare(study(grid_rows(rule)), "a", "b", "critical_lr")
+    assert (found.unit, found.n) == ("log10 lr", 1)
+    assert "a stops training at a smaller learning rate than b: 10^-1.00 against 10^0.00" in sentence(found)
+
+
+def test_without_a_common_learning_rate_there_is_nothing_beside() -> None:
+    [found] = compare(study(ODD["other grids"]()), "a", "b", "divergence_rate")
+    assert found.relative
+    assert "At the same nominal learning rates there is nothing to compare." in sentence(found)
+
+
+def test_amounts_that_are_not_numbers_are_dashes() -> None:
+    assert amount(math.nan, "share") == "–"
