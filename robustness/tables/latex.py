@@ -1,11 +1,11 @@
-"""LaTeX with booktabs, by pandas' Styler."""
+r"""LaTeX with booktabs.
+
+Written by hand: Styler.to_latex draws no rules under spanners, underlines nothing and has no notes.
+"""
 
 from __future__ import annotations
 
-import pandas as pd
-from pandas.io.formats.style import Styler
-
-from robustness.tables.layout import TableLayout
+from robustness.tables.layout import Spanner, TableLayout
 
 __all__ = ["escape_latex", "write_latex"]
 
@@ -21,42 +21,146 @@ _SPECIALS = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
+    "−": "$-$",
     "–": "--",
+    "—": "---",
     "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "×": r"$\times$",
+    "∞": r"$\infty$",
+    "†": r"$\dagger$",
+    "…": r"\dots{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    # In the old default encoding a bar is printed as a dash.
+    "|": r"\textbar{}",
+    '"': "''",
 }
+_GREEK = {
+    "α": "alpha",
+    "β": "beta",
+    "γ": "gamma",
+    "δ": "delta",
+    "ε": "epsilon",
+    "η": "eta",
+    "θ": "theta",
+    "λ": "lambda",
+    "μ": "mu",
+    "ρ": "rho",
+    "σ": "sigma",
+    "τ": "tau",
+    "Δ": "Delta",
+}
+_COMMANDS = _SPECIALS | {letter: rf"$\{name}$" for letter, name in _GREEK.items()}
+_KNOWN = (frozenset(_COMMANDS) | {chr(code) for code in (*range(0x20, 0x7F), *range(0xC0, 0x100))}) - set("ÐÞðþ")
 
 
 def escape_latex(text: str) -> str:
     r"""All ten specials escaped, and the signs of our own tables in commands that every engine knows.
 
+    Line ends are spaces: an empty line would end the argument of a caption.
+
     >>> escape_latex("50 % of \\write18{x} ± 1")
     '50 \\% of \\textbackslash{}write18\\{x\\} $\\pm$ 1'
     """
-    return "".join(_SPECIALS.get(character, character) for character in text)
+    return "".join(_COMMANDS.get(character, character) for character in _plain(text))
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
 
 
 def write_latex(layout: TableLayout) -> str:
     """A table environment; needs the package booktabs."""
-    rows = [[escape_latex(text) for text in row] for row in layout.rows]
-    for row in rows:
-        # A row's `\\\\` would take a star or a bracket at the start of the next one for its argument.
-        row[0] = f"{{}}{row[0]}" if row[0][:1] in ("*", "[") else row[0]
-    frame = pd.DataFrame(rows, columns=[escape_latex(column) for column in layout.columns])
-    styler = Styler(frame, escape=None).hide(axis="index")
+    columns = "".join("r" if numeric else "l" for numeric in layout.numeric)
+    lines = [
+        "% \\usepackage{booktabs}",
+        *_engine(layout),
+        r"\begin{table}[t]",
+        r"\centering",
+        rf"\caption{{{escape_latex(layout.caption)}}}",
+        *([r"\small", r"\setlength{\tabcolsep}{4pt}"] if layout.labels else []),
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *(line for spanners in layout.spanners for line in _spanned(spanners, len(columns))),
+        _line([escape_latex(column) for column in layout.columns]),
+        r"\midrule",
+        *_body(layout),
+        r"\bottomrule",
+        r"\end{tabular}",
+        *_notes(layout),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
 
-    def mark(data: pd.DataFrame) -> pd.DataFrame:
-        marks = pd.DataFrame("", index=data.index, columns=data.columns)
-        for row, column in layout.bold:
-            marks.iat[row, column] = "textbf:--rwrap"
-        return marks
 
-    text: str = styler.apply(mark, axis=None).to_latex(
-        hrules=True,
-        caption=escape_latex(layout.caption),
-        column_format="".join("r" if numeric else "l" for numeric in layout.numeric),
-        position="t",
-        position_float="centering",
+def _line(entries: list[str]) -> str:
+    # A row's `\\` would take a star or a bracket at the start of the next one for its argument.
+    first = f"{{}}{entries[0]}" if entries[0][:1] in ("*", "[") else entries[0]
+    return " & ".join([first, *entries[1:]]) + r" \\"
+
+
+def _spanned(spanners: tuple[Spanner, ...], columns: int) -> list[str]:
+    starts = {spanner.first: spanner for spanner in spanners}
+    entries: list[str] = []
+    column = 0
+    while column < columns:
+        spanner = starts.get(column)
+        if spanner is None:
+            entries.append("")
+            column += 1
+            continue
+        width = spanner.last - spanner.first + 1
+        entries.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(spanner.text)}}}")
+        column += width
+    rules = " ".join(rf"\cmidrule(lr){{{s.first + 1}-{s.last + 1}}}" for s in spanners)
+    return [_line(entries), rules]
+
+
+def _body(layout: TableLayout) -> list[str]:
+    lines = []
+    above: tuple[str, ...] = ()
+    for r, row in enumerate(layout.rows):
+        if above and layout.labels > 1 and above[0] != row[0]:
+            lines.append(r"\addlinespace")
+        lines.append(_line([_entry(layout, r, c, _again(layout, above, row, c)) for c in range(len(row))]))
+        above = row
+    return lines
+
+
+def _again(layout: TableLayout, above: tuple[str, ...], row: tuple[str, ...], column: int) -> str:
+    """The text of an entry; nothing for a label that repeats the one above, with all before it."""
+    repeats = column < layout.labels - 1 and above[: column + 1] == row[: column + 1]
+    return "" if repeats else row[column]
+
+
+def _entry(layout: TableLayout, row: int, column: int, text: str) -> str:
+    entry = escape_latex(text)
+    if (row, column) in layout.bold:
+        entry = rf"\textbf{{{entry}}}"
+    if (row, column) in layout.underlined:
+        entry = rf"\underline{{{entry}}}"
+    return entry + _raised(layout.marks.get((row, column), ""))
+
+
+def _raised(mark: str) -> str:
+    return rf"\textsuperscript{{{escape_latex(mark)}}}" if mark else ""
+
+
+def _notes(layout: TableLayout) -> list[str]:
+    if not layout.notes:
+        return []
+    lines = [rf"{_raised(mark)}{escape_latex(text)}\par" for mark, text in layout.notes]
+    return [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", *lines, r"\end{minipage}"]
+
+
+def _engine(layout: TableLayout) -> list[str]:
+    texts = (
+        layout.caption,
+        *layout.columns,
+        *(text for row in layout.rows for text in row),
+        *(spanner.text for level in layout.spanners for spanner in level),
+        *(text for _, text in layout.notes),
     )
-    return "% \\usepackage{booktabs}\n" + text
+    foreign = {c for text in texts for c in _plain(text)} - _KNOWN
+    return ["% has characters that need xelatex or lualatex with a font for them"] if foreign else []
