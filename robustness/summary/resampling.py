@@ -12,13 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DRAWS", "Estimate", "Resamples", "estimates", "mean", "quantile"]
+__all__ = ["DRAWS", "Estimate", "Resamples", "estimates", "mean", "quantile", "study_resamples"]
 
 DRAWS = 5_000
 DEFINED = 0.95
@@ -59,7 +59,7 @@ class Resamples:
     @property
     def seeds(self) -> int:
         """S."""
-        return self.counts_RS.shape[1]
+        return int(self.counts_RS.shape[1])
 
     @cached_property
     def weights_RS(self) -> Floats:
@@ -83,7 +83,8 @@ def mean(values_SC: Floats, resamples: Resamples) -> Floats:
     scale = float(np.abs(filled_SC).max(initial=0.0)) if np.isfinite(filled_SC).all() else 1.0
     scale = scale if scale > 1e100 else 1.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (resamples.weights_RS @ (filled_SC / scale)) / n_RC * scale
+        found_RC = (resamples.weights_RS @ (filled_SC / scale)) / n_RC * scale
+    return np.asarray(found_RC, dtype=float)
 
 
 def quantile(values_SC: Floats, resamples: Resamples, q: float = 0.5) -> Floats:
@@ -213,3 +214,9 @@ def _bca(values_MR: Floats, seeds: int, confidence: float) -> tuple[Floats, Floa
     tail = (1 - confidence) / 2
     plain = np.quantile(draws_MD, [tail, 1 - tail], axis=1) if np.isnan(low).any() else (low, high)
     return np.where(np.isnan(low), plain[0], low), np.where(np.isnan(high), plain[1], high)
+
+
+@lru_cache(maxsize=64)
+def study_resamples(seeds: int) -> Resamples:
+    """The draws that all summaries of S seeds share: the same store gives the same bytes, and pairs stay paired."""
+    return Resamples.of(seeds, np.random.default_rng(20_260))
