@@ -8,9 +8,10 @@ import typer
 
 from robustness.bench.commands import bench
 from robustness.cli.measuring import metrics
-from robustness.cli.reading import export, list_studies, report, show, table
+from robustness.cli.reading import export, list_studies, report, show
 from robustness.cli.running import get_data, run
 from robustness.cli.specs import catalog, schema
+from robustness.cli.tables import table
 from robustness.errors import RobustnessError
 
 __all__ = ["app", "main"]

@@ -52,7 +52,9 @@ _GREEK = {
     "Δ": "Delta",
 }
 _COMMANDS = _SPECIALS | {letter: rf"$\{name}$" for letter, name in _GREEK.items()}
-_KNOWN = (frozenset(_COMMANDS) | {chr(code) for code in (*range(0x20, 0x7F), *range(0xC0, 0x100))}) - set("ÐÞðþ")
+_KNOWN = (frozenset(_COMMANDS) | {chr(code) for code in (*range(0x20, 0x7F), *range(0xC0, 0x100))}) - set(
+    "ÐÞðþ"
+)
 
 
 def escape_latex(text: str) -> str:

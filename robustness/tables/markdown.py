@@ -49,7 +49,7 @@ def _raised(mark: str) -> str:
 
 def _paragraph(text: str) -> str:
     """A text that begins like a list stays a paragraph."""
-    return re.sub(r"\A(?:([-+])|(\d+)([.)]))", r"\2\\\1\3", _escaped(text))
+    return re.sub(r"\A(?:([-+])|(\d+)([.)])(?=\s|\Z))", r"\2\\\1\3", _escaped(text))
 
 
 def _escaped(text: str) -> str:
