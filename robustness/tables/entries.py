@@ -47,8 +47,8 @@ def printed(m: Measurement, value: float) -> str:
     return sign + text.replace("-", "−")
 
 
-def entry(m: Measurement, spread: Spread, *, counts: bool = False) -> str:
-    """The entry of a table.
+def entry(m: Measurement, spread: Spread, *, counts: bool = False) -> tuple[str, str]:
+    """The entry of a table, and what stands beside it in smaller type.
 
     Args:
         m: what it shows.
@@ -56,18 +56,16 @@ def entry(m: Measurement, spread: Spread, *, counts: bool = False) -> str:
         counts: a rate's k/n too.
     """
     if math.isnan(m.value):
-        return "–"
+        return "–", ""
     if m.unit == "log10 lr" and m.value == math.inf:
-        return "> grid"
+        return "> grid", ""
     text = printed(m, m.value)
     if "window" in m.metric and "censored" in m.note:
         text = f"≥ {text}"
-    if spread == "sd" and m.metric in ("score", "published"):
-        text += "" if math.isnan(m.sd) else f" ± {printed(m, m.sd)}"
-    elif not math.isnan(m.low):
-        text += f" [{printed(m, m.low)}, {printed(m, m.high)}]"
-    elif m.metric == "published" and not math.isnan(m.sd):
-        text += f" ± {printed(m, m.sd)}"  # nobody states an interval of theirs
-    if counts:
-        text += f" ({round(m.value * m.n)}/{m.n})"
-    return text
+    # Nobody states an interval of theirs.
+    as_sd = m.metric == "published" or (m.metric == "score" and spread == "sd")
+    if as_sd:
+        return text + ("" if math.isnan(m.sd) else f" ± {printed(m, m.sd)}"), ""
+    asides = [] if math.isnan(m.low) else [f"[{printed(m, m.low)}, {printed(m, m.high)}]"]
+    asides += [f"({round(m.value * m.n)}/{m.n})"] if counts else []
+    return text, " ".join(asides)

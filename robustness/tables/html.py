@@ -53,6 +53,8 @@ def _cell(layout: TableLayout, row: int, column: int, text: str, kind: str) -> s
     if (row, column) in layout.underlined:
         entry = f"<u>{entry}</u>"
     entry += _raised(layout.marks.get((row, column), ""))
+    aside = layout.asides.get((row, column), "")
+    entry += f" <small>{escape(aside)}</small>" if aside else ""
     if column < layout.labels:
         return f'<th scope="row" class="{kind}">{entry}</th>'
     return f'<td class="{kind}">{entry}</td>'

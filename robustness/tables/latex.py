@@ -1,11 +1,15 @@
 r"""LaTeX with booktabs.
 
 Written by hand: Styler.to_latex draws no rules under spanners, underlines nothing and has no notes.
+
+Pages are narrow: headers are stacked, asides stand under their entries, and what does not fit a line is broken up
+(`panels`).
 """
 
 from __future__ import annotations
 
 from robustness.tables.layout import Spanner, TableLayout
+from robustness.tables.panels import panels, stacked
 
 __all__ = ["escape_latex", "write_latex"]
 
@@ -74,26 +78,41 @@ def _plain(text: str) -> str:
 
 def write_latex(layout: TableLayout) -> str:
     """A table environment; needs the package booktabs."""
-    columns = "".join("r" if numeric else "l" for numeric in layout.numeric)
+    size, parts = panels(layout)
     lines = [
         "% \\usepackage{booktabs}",
         *_engine(layout),
         r"\begin{table}[t]",
         r"\centering",
         rf"\caption{{{escape_latex(layout.caption)}}}",
-        *([r"\small", r"\setlength{\tabcolsep}{4pt}"] if layout.labels else []),
-        rf"\begin{{tabular}}{{{columns}}}",
+        # A caption leaves no space below itself.
+        *([r"\smallskip", rf"\{size}", r"\setlength{\tabcolsep}{4pt}"] if layout.labels else []),
+    ]
+    for place, columns in enumerate(parts if layout.labels else [list(range(len(layout.columns)))]):
+        lines += [r"\par\medskip"] if place else []
+        lines += _tabular(layout, [*range(layout.labels), *columns])
+    return "\n".join([*lines, *_notes(layout), r"\end{table}"]) + "\n"
+
+
+def _tabular(layout: TableLayout, columns: list[int]) -> list[str]:
+    kinds = "".join("r" if layout.numeric[column] else "l" for column in columns)
+    headers = [layout.columns[column] for column in columns]
+    return [
+        rf"\begin{{tabular}}{{{kinds}}}",
         r"\toprule",
-        *(line for spanners in layout.spanners for line in _spanned(spanners, len(columns))),
-        _line([escape_latex(column) for column in layout.columns]),
+        *(line for spanners in layout.spanners for line in _spanned(spanners, columns)),
+        _line([_header(text) if layout.labels else escape_latex(text) for text in headers]),
         r"\midrule",
-        *_body(layout),
+        *_body(layout, columns),
         r"\bottomrule",
         r"\end{tabular}",
-        *_notes(layout),
-        r"\end{table}",
     ]
-    return "\n".join(lines) + "\n"
+
+
+def _header(text: str) -> str:
+    lines = [escape_latex(line) for line in stacked(text)]
+    joined = r"\\".join(f"{{}}{line}" if line[:1] in ("*", "[") else line for line in lines)
+    return joined if len(lines) == 1 else rf"\shortstack[r]{{{joined}}}"
 
 
 def _line(entries: list[str]) -> str:
@@ -102,32 +121,42 @@ def _line(entries: list[str]) -> str:
     return " & ".join([first, *entries[1:]]) + r" \\"
 
 
-def _spanned(spanners: tuple[Spanner, ...], columns: int) -> list[str]:
-    starts = {spanner.first: spanner for spanner in spanners}
+def _spanned(spanners: tuple[Spanner, ...], columns: list[int]) -> list[str]:
     entries: list[str] = []
-    column = 0
-    while column < columns:
-        spanner = starts.get(column)
-        if spanner is None:
+    rules: list[str] = []
+    place = 0
+    while place < len(columns):
+        over = next((s for s in spanners if s.first <= columns[place] <= s.last), None)
+        if over is None:
             entries.append("")
-            column += 1
+            place += 1
             continue
-        width = spanner.last - spanner.first + 1
-        entries.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(spanner.text)}}}")
-        column += width
-    rules = " ".join(rf"\cmidrule(lr){{{s.first + 1}-{s.last + 1}}}" for s in spanners)
-    return [_line(entries), rules]
+        width = sum(over.first <= column <= over.last for column in columns)
+        entries.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(over.text)}}}")
+        rules.append(rf"\cmidrule(lr){{{place + 1}-{place + width}}}")
+        place += width
+    return [_line(entries), " ".join(rules)]
 
 
-def _body(layout: TableLayout) -> list[str]:
-    lines = []
+def _body(layout: TableLayout, columns: list[int]) -> list[str]:
+    lines: list[str] = []
     above: tuple[str, ...] = ()
+    spaced = False
     for r, row in enumerate(layout.rows):
         if above and layout.labels > 1 and above[0] != row[0]:
             lines.append(r"\addlinespace")
-        lines.append(_line([_entry(layout, r, c, _again(layout, above, row, c)) for c in range(len(row))]))
+        elif spaced:
+            lines.append(r"\addlinespace[2pt]")
+        lines.append(_line([_entry(layout, r, c, _again(layout, above, row, c)) for c in columns]))
+        asides = [_aside(layout.asides.get((r, c), "")) for c in columns]
+        spaced = any(asides)
+        lines += [_line(asides)] if spaced else []
         above = row
     return lines
+
+
+def _aside(text: str) -> str:
+    return rf"{{\scriptsize {escape_latex(text)}}}" if text else ""
 
 
 def _again(layout: TableLayout, above: tuple[str, ...], row: tuple[str, ...], column: int) -> str:

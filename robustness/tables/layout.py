@@ -34,6 +34,7 @@ class TableLayout:
         bold: (row, column) of the best entries.
         underlined: of the second best.
         marks: of (row, column), what stands raised behind the entry.
+        asides: of (row, column), what follows the entry in smaller type: an interval, counts.
         spanners: headers over the columns, the topmost level first.
         labels: how many of the first columns name the row; a level that repeats may be left out in print.
         notes: (mark, text) under the table; without a mark they hold for all of it.
@@ -46,6 +47,7 @@ class TableLayout:
     bold: frozenset[tuple[int, int]]
     underlined: frozenset[tuple[int, int]] = frozenset()
     marks: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    asides: Mapping[tuple[int, int], str] = field(default_factory=dict)
     spanners: tuple[tuple[Spanner, ...], ...] = ()
     labels: int = 0
     notes: tuple[tuple[str, str], ...] = ()

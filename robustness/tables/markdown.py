@@ -40,7 +40,9 @@ def _entry(layout: TableLayout, row: int, column: int, text: str) -> str:
         entry = f"**{entry}**"
     if (row, column) in layout.underlined:
         entry = f"<ins>{entry}</ins>"  # markdown has no underline of its own
-    return entry + _raised(layout.marks.get((row, column), ""))
+    entry += _raised(layout.marks.get((row, column), ""))
+    aside = layout.asides.get((row, column), "")
+    return f"{entry} {_escaped(aside)}" if aside else entry
 
 
 def _raised(mark: str) -> str:

@@ -67,10 +67,12 @@ def pivot_table(
     labels = len(arrangement.rows)
     texts = [[*key, *[""] * len(headed)] for key in keys]
     marks: dict[tuple[int, int], str] = {}
+    asides: dict[tuple[int, int], str] = {}
     for row, column in sorted(places):
         place = places[row, column]
         m = arrangement.measured[place]
-        texts[row][labels + column] = entry(m, spread, counts=m.metric in counted)
+        texts[row][labels + column], aside = entry(m, spread, counts=m.metric in counted)
+        asides |= {(row, labels + column): aside} if aside else {}
         raised = ["†"] if place in ranking.differs else []
         raised += footnotes.marks(m)
         if raised:
@@ -88,6 +90,7 @@ def pivot_table(
         bold=frozenset(where[place] for place in ranking.best),
         underlined=frozenset(where[place] for place in ranking.second),
         marks=marks,
+        asides=asides,
         spanners=_spanners(headed, labels, len(columns) - (not metric_line)),
         labels=labels,
         notes=(*footnotes.notes, *table_notes(study, arrangement, ranking, notes, warnings)),
