@@ -11,7 +11,7 @@ from robustness.summary.cubes import Cube, cubes
 from robustness.summary.frame import Study
 from robustness.summary.importance import importance_rows
 from robustness.summary.resampled import Resampled
-from robustness.summary.resampling import Estimate, estimates
+from robustness.summary.resampling import Estimate, draws_for, estimates
 from robustness.summary.row_metrics import ROW_METRICS
 from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Raw
 from robustness.summary.study_metrics import OVER_TASKS, against, over_tasks
@@ -32,7 +32,12 @@ def default_lr(study: Study, optimizer: str) -> float:
 def resampled(study: Study, found: Collection[Cube] | None = None) -> list[Resampled]:
     """Every optimizer on every task of a study."""
     return [
-        Resampled(cube=cube, constants=study.facts[cube.task], default_lr=default_lr(study, cube.optimizer))
+        Resampled(
+            cube=cube,
+            constants=study.facts[cube.task],
+            default_lr=default_lr(study, cube.optimizer),
+            draws=draws_for(len(study.complete)),
+        )
         for cube in (cubes(study) if found is None else found)
     ]
 

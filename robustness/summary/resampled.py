@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from robustness.summary.cubes import Cube
 from robustness.summary.metrics import tuned_index
-from robustness.summary.resampling import Resamples, mean, quantile, study_resamples
+from robustness.summary.resampling import DRAWS, Resamples, mean, quantile, study_resamples
 from robustness.summary.tasks import TaskConstants
 
 __all__ = ["Resampled"]
@@ -30,16 +30,18 @@ class Resampled:
         cube: its numbers.
         constants: of the task.
         default_lr: of the optimizer's own documentation; NaN where there is none.
+        draws: of the bootstrap.
     """
 
     cube: Cube
     constants: TaskConstants
     default_lr: float = math.nan
+    draws: int = DRAWS
 
     @property
     def resamples(self) -> Resamples:
         """Shared by all that have as many seeds."""
-        return study_resamples(len(self.cube.seeds_S))
+        return study_resamples(len(self.cube.seeds_S), self.draws)
 
     @property
     def unit(self) -> str:

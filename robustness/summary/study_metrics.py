@@ -68,14 +68,23 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
     nothing_R = np.full(len(resamples.counts_RS), math.nan)
 
     def raw(values_R: Floats, unit: str, note: str = "", place: str = "") -> Raw:
+        fixed = (math.nan, math.nan) if metric == "effective_dimension" else None
         return Raw(
-            metric=metric, init=None, values_R=values_R, seeds=seeds, n=seeds, unit=unit, note=note, at=place
+            metric=metric,
+            init=None,
+            values_R=values_R,
+            seeds=seeds,
+            n=seeds,
+            unit=unit,
+            note=note,
+            at=place,
+            fixed=fixed,
         )
 
     if len({tuple(sample.cube.seeds_S) for sample in samples}) > 1:
         yield raw(nothing_R, "skill", "tasks have different seeds")
     elif metric in ("hyperparameter_sensitivity", "effective_dimension"):
-        yield _tuned_for_each(metric, samples, raw, nothing_R)
+        yield raw(*_tuned_for_each(metric, samples))
     else:
         scores_ST = tuned_skill(samples)
         if metric == "iqm":
@@ -90,24 +99,20 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
                 yield raw(values_RP[:, place], "share", place=f"skill > {tau:g}")
 
 
-def _tuned_for_each(metric: str, samples: Sequence[Resampled], raw: object, nothing_R: Floats) -> Raw:
-    assert callable(raw)
+def _tuned_for_each(metric: str, samples: Sequence[Resampled]) -> tuple[Floats, str, str]:
+    """The values, the unit and the note of the two metrics of Adkins et al."""
+    nothing_R = np.full(len(samples[0].resamples.counts_RS), math.nan)
     unit = "skill" if metric == "hyperparameter_sensitivity" else "hyperparameters"
     if len({tuple(sample.cube.lrs_L) for sample in samples}) > 1:
-        found: Raw = raw(nothing_R, unit, "tasks have different learning rates")
-        return found
+        return nothing_R, unit, "tasks have different learning rates"
     skill_REL = np.concatenate([sample.skill_RIL for sample in samples], axis=1)
     skill_REL = np.where(np.isnan(skill_REL), -np.inf, skill_REL)  # a missing square is no setting to choose
     if skill_REL.shape[1] < 2:
-        found = raw(nothing_R, unit, "one task and initialization")
-    elif metric == "hyperparameter_sensitivity":
-        found = raw(hyperparameter_sensitivity(skill_REL), unit)
-    else:
-        value = effective_dimension(skill_REL[0], (skill_REL.shape[2],))
-        values_R = nothing_R.copy()
-        values_R[0] = value
-        found = raw(values_R, unit, "of 1, the learning rate")
-    return found
+        return nothing_R, unit, "one task and initialization"
+    if metric == "hyperparameter_sensitivity":
+        return hyperparameter_sensitivity(skill_REL), unit, ""
+    dimension = effective_dimension(skill_REL[0], (skill_REL.shape[2],))
+    return np.full(len(nothing_R), float(dimension)), unit, "of 1, the learning rate"
 
 
 def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iterator[Raw]:
