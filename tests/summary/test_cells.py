@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustness.summary import cell_table, classify, row_table, wilson
-from robustness.summary.intervals import seed_block_rate
 from robustness.summary.cells import CELL_COLUMNS
+from robustness.summary.intervals import seed_block_rate
 from tests.summary.frames import AT_CHANCE, BLOWUP, FACTS, NONFINITE, frame
 
 
