@@ -64,7 +64,8 @@ def table(
     from robustness.summary import Delta
     from robustness.summary.rows import check_metrics
     from robustness.tables.axes import parse_axes
-    from robustness.tables.published import read_published
+    from robustness.tables.measured import sampled_once, tuned_scores
+    from robustness.tables.published import beside, read_published
 
     names = [name.strip() for text in metric or [] for name in text.split(",")]
     check_metrics(names)
@@ -78,38 +79,45 @@ def table(
         print(_tuned(found, format_), end="")
         return
     names = list(dict.fromkeys([*([] if names and figures is None else ["score"]), *names]))
-    measured = _measured(found, names, width, intervals=spread is TableSpread.INTERVAL)
+    samples = sampled_once(found)
+    scores = tuned_scores(samples) if "score" in names else []
+    measured = _measured(found, names, scores, width, intervals=spread is TableSpread.INTERVAL)
     notes: list[str] = []
     if figures is not None:
-        from robustness.tables.measured import tuned_scores
-        from robustness.tables.published import beside
-
-        others, notes = beside(found, tuned_scores(found), figures, compare or "")
-        scores = [m for m in measured if m.metric == "score"]
-        measured = [*scores, *others, *(m for m in measured if m.metric != "score")]
+        others, notes = beside(found, scores, figures, compare or "")
+        ours = [m for m in measured if m.metric == "score"]
+        measured = [*ours, *others, *(m for m in measured if m.metric != "score")]
     if format_ is TableFormat.CSV:
         from robustness.tables import write_measured_csv
 
         print(write_measured_csv(measured), end="")
         return
+    from robustness.summary.warnings import study_warnings
     from robustness.tables import pivot_table
 
     layout = pivot_table(
-        found, measured, rows=axes[0], columns=axes[1], spread=spread.value, delta=str(width), notes=notes
+        found,
+        measured,
+        rows=axes[0],
+        columns=axes[1],
+        spread=spread.value,
+        delta=str(width),
+        notes=notes,
+        warnings=study_warnings(found, samples, width),
     )
     print(_written(layout, format_), end="")
 
 
-def _measured(study: Study, names: list[str], delta: Delta, *, intervals: bool) -> list[Measurement]:
+def _measured(
+    study: Study, names: list[str], scores: list[Measurement], delta: Delta, *, intervals: bool
+) -> list[Measurement]:
     """Metrics in the order asked for; scores without intervals need no resampling, which is fast."""
-    from robustness.tables.measured import measurements, tuned_scores
+    from robustness.summary import measure
+    from robustness.tables.measured import measurements
 
-    scores = tuned_scores(study) if "score" in names else []
     resampled = [name for name in names if name != "score" or intervals]
     found = [] if intervals else list(scores)
     if resampled:
-        from robustness.summary import measure
-
         found += measurements(measure(study, metrics=resampled, delta=delta), scores)
     return sorted(found, key=lambda m: names.index(m.metric))
 

@@ -49,7 +49,7 @@ class Footnotes:
         """The letters of an entry."""
         clauses = [clause for clause in _clauses(m) if clause not in self._common[m.metric]]
         if 0 < m.n < self._seeds[m.metric] and m.metric not in RATES and not math.isnan(m.value):
-            clauses.append(f"n = {m.n}")
+            clauses.append(f"n = {m.n} seed{'' if m.n == 1 else 's'}")
         return [self._letters.setdefault(clause, _letter(len(self._letters))) for clause in clauses]
 
     @property
@@ -85,7 +85,7 @@ def _letter(place: int) -> str:
 
 
 def _sentence(clause: str) -> str:
-    return f"{clause[:1].upper()}{clause[1:]}."
+    return f"{clause}." if clause.startswith("n = ") else f"{clause[:1].upper()}{clause[1:]}."
 
 
 def pivot_caption(

@@ -9,7 +9,7 @@ Pages are narrow: headers are stacked, asides stand under their entries, and wha
 from __future__ import annotations
 
 from robustness.tables.layout import Spanner, TableLayout
-from robustness.tables.panels import panels, stacked
+from robustness.tables.panels import PAGE_HEIGHT, height, panels, stacked
 
 __all__ = ["escape_latex", "write_latex"]
 
@@ -78,18 +78,25 @@ def _plain(text: str) -> str:
 
 def write_latex(layout: TableLayout) -> str:
     """A table environment; needs the package booktabs."""
-    size, parts = panels(layout)
+    size, parts = panels(layout) if layout.labels else ("", [list(range(len(layout.columns)))])
+    type_ = [rf"\{size}", r"\setlength{\tabcolsep}{4pt}"] if size else []
+    start = [r"\begin{table}[t]", r"\centering"]
     lines = [
         "% \\usepackage{booktabs}",
         *_engine(layout),
-        r"\begin{table}[t]",
-        r"\centering",
+        *start,
         rf"\caption{{{escape_latex(layout.caption)}}}",
         # A caption leaves no space below itself.
-        *([r"\smallskip", rf"\{size}", r"\setlength{\tabcolsep}{4pt}"] if layout.labels else []),
+        *([r"\smallskip", *type_] if size else []),
     ]
-    for place, columns in enumerate(parts if layout.labels else [list(range(len(layout.columns)))]):
-        lines += [r"\par\medskip"] if place else []
+    filled = 0.0
+    for place, columns in enumerate(parts):
+        filled += height(layout)
+        if place and filled > PAGE_HEIGHT:
+            lines += [r"\end{table}", *start, *type_]
+            filled = height(layout)
+        elif place:
+            lines += [r"\par\medskip"]
         lines += _tabular(layout, [*range(layout.labels), *columns])
     return "\n".join([*lines, *_notes(layout), r"\end{table}"]) + "\n"
 

@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from robustness.summary import MetricRow, Study
-from robustness.summary.cubes import Cube, cubes
-from robustness.summary.metrics import tuned_index
-from robustness.summary.resampling import Resamples, quantile
+from robustness.summary.cubes import cubes
+from robustness.summary.resampled import Resampled
+from robustness.summary.resampling import Resamples
 from robustness.summary.rows import METRICS
 
-__all__ = ["Measurement", "measurements", "tuned_scores"]
+__all__ = ["Measurement", "Once", "measurements", "sampled_once", "tuned_scores"]
 
 _SCORES = (
     "score",
@@ -106,26 +106,37 @@ def _as_loss(plain: Measurement) -> Measurement:
     )
 
 
-def tuned_scores(study: Study) -> list[Measurement]:
+class Once(Resampled):
+    """The sample itself and no resample of it: all that scores and warnings need, at once."""
+
+    @property
+    def resamples(self) -> Resamples:
+        """One row."""
+        return Resamples(counts_RS=np.ones((1, len(self.cube.seeds_S)), dtype=np.int16))
+
+
+def sampled_once(study: Study) -> list[Once]:
+    """Every optimizer on every task of a study."""
+    return [Once(cube=cube, constants=study.facts[cube.task]) for cube in cubes(study)]
+
+
+def tuned_scores(samples: Iterable[Once]) -> list[Measurement]:
     """The test score of each task, optimizer and initialization at its tuned learning rate, over seeds.
 
     Mean and standard deviation (n - 1); no interval, so that nothing is resampled. The mean is that of the
     metric `score`.
     """
-    return [entry for cube in cubes(study) for entry in _cube_scores(study, cube)]
+    return [entry for sample in samples for entry in _scores(sample)]
 
 
-def _cube_scores(study: Study, cube: Cube) -> list[Measurement]:
-    seeds, inits, lrs = cube.shape
-    once = Resamples(counts_RS=np.ones((1, seeds), dtype=np.int16))
-    medians = quantile(cube.selection_SIL.reshape(seeds, -1), once).reshape(1, inits, lrs)
-    tuned_I = tuned_index(medians)[0]
-    constants = study.facts[cube.task]
+def _scores(sample: Once) -> list[Measurement]:
+    cube, tuned_I = sample.cube, sample.tuned_RI[0]
+    constants = sample.constants
     found = []
     for i, init in enumerate(cube.inits):
         values = cube.score_SIL[:, i, tuned_I[i]]
         values = values[~np.isnan(values)]
-        trains = bool((cube.trained_SIL[:, i] == 1).any())
+        trains = bool(sample.trains_I[i])
         notes = ["" if trains else "no learning rate trains"]
         notes += ["one seed: no standard deviation"] if len(values) == 1 and trains else []
         notes += ["selection on test data"] if constants.selection == "test" else []

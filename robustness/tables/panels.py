@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from robustness.tables.layout import TableLayout
 
-__all__ = ["panels", "stacked"]
+__all__ = ["PAGE_HEIGHT", "height", "panels", "stacked"]
 
 LINE_WIDTH = 345
 """Of the class article, in points."""
+PAGE_HEIGHT = 400
+"""Of the class article, in points, less room for a caption."""
 _GAP = 8  # two of \tabcolsep = 4pt
 _SIZES = (("small", 9, 0.51), ("footnotesize", 8, 0.53), ("scriptsize", 7, 0.57))
 """Name, points, and the mean width of a letter in em: small type is set wider."""
@@ -49,6 +51,12 @@ def panels(layout: TableLayout) -> tuple[str, list[list[int]]]:
     return name, found
 
 
+def height(layout: TableLayout) -> float:
+    """Of one panel, in points: rows, their asides, headers and rules."""
+    spaced = len({row for row, _ in layout.asides})
+    return 10.0 * len(layout.rows) + 10 * spaced + 12 * len(layout.spanners) + 40
+
+
 def _groups(layout: TableLayout, columns: Sequence[int]) -> list[list[int]]:
     if not layout.spanners:
         return [[column] for column in columns]
@@ -67,6 +75,6 @@ def _widths(layout: TableLayout) -> list[float]:
     found = [float(width) for width in widest]
     for (_, column), text in layout.asides.items():
         found[column] = max(found[column], 0.9 * len(text))
-    for (row, column), mark in layout.marks.items():
-        found[column] = max(found[column], len(layout.rows[row][column]) + 0.7 * len(mark))
+    for (place, column), mark in layout.marks.items():
+        found[column] = max(found[column], len(layout.rows[place][column]) + 0.7 * len(mark))
     return found
