@@ -151,7 +151,8 @@ def test_best_and_second_count_ties_as_printed(values: list[float], best: set[in
 
 def test_the_direction_is_the_metrics() -> None:
     rates = [
-        m(o, v, metric="divergence_rate", better="lower", unit="share") for o, v in zip("abc", (0.3, 0, 1))
+        m(o, v, metric="divergence_rate", better="lower", unit="share")
+        for o, v in zip("abc", (0.3, 0, 1), strict=True)
     ]
     assert ranked(rates).best == {1}
     assert not ranked([dataclasses.replace(rate, better="") for rate in rates]).best
