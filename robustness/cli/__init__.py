@@ -7,6 +7,7 @@ import sys
 import typer
 
 from robustness.bench.commands import bench
+from robustness.cli.importing import import_
 from robustness.cli.measuring import metrics
 from robustness.cli.reading import export, list_studies, report, show
 from robustness.cli.running import get_data, run
@@ -26,8 +27,11 @@ app = typer.Typer(
 # In the order in which `--help` shows them.
 app.command()(run)
 app.command("list")(list_studies)
-for command in (show, metrics, table, report, export, schema, catalog):
+for command in (show, metrics, table, report, export):
     app.command()(command)
+app.command("import")(import_)
+app.command()(schema)
+app.command()(catalog)
 app.command("data")(get_data)
 app.add_typer(bench, name="bench")
 

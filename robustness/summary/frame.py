@@ -212,6 +212,7 @@ def trial_frame(store: Store, study: Study) -> pd.DataFrame:
     with store.reading() as connection:
         rows = connection.execute(query).all()
     rest = pd.DataFrame.from_records(rows, columns=list(_RECORDED)).loc[study.trials.index]
+    rest = rest.astype(dict.fromkeys(_RECORDED[_RECORDED.index("first_nonfinite_step") :], float))
     labels = study.complete[["outcome", "side", "evidence", "skill", "score"]]
     own = study.trials[[name for name in COLUMNS if name not in _RECORDED]]
     return pd.concat([own[list(_LABELS)], rest, own.drop(columns=list(_LABELS))], axis=1).join(labels)

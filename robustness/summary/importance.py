@@ -120,9 +120,10 @@ def _group_rows(study: Study, task: str, optimizer: str, part: pd.DataFrame) -> 
     seeds = part["seed_index"].nunique()
     targets = {"score": part["score"].to_numpy(), "divergence": (part["side"] == "diverged").to_numpy(float)}
     axes = [name for name in _AXES if part[name].nunique() > 1]
-    full = len(part) == math.prod(part[name].nunique() for name in axes) and not part.duplicated(axes).any()
+    points = math.prod(part[name].nunique() for name in axes)
+    full = bool(axes) and len(part) == points and not part.duplicated(axes).any()
     for of, values in targets.items():
-        if full and axes:
+        if full:
             shares, note = factorial_shares(_grid(part, axes, values), [_NAMES.get(a, a) for a in axes]), ""
         elif len(part) >= SMALLEST and len(study.settings.columns):
             settings = study.settings.loc[part.index].assign(lr=part["lr"])

@@ -49,7 +49,7 @@ def test_every_row_is_json_without_nan_and_every_null_is_explained(rows: list[Me
             "at",
         ]
         assert plain["value"] is not None or plain["note"]
-        if plain["low"] is not None:
+        if plain["low"] is not None and plain["high"] is not None:
             assert plain["low"] <= plain["value"] <= plain["high"]
 
 
@@ -130,7 +130,7 @@ def test_a_diverged_seed_never_improves_a_score(how: dict[str, Any]) -> None:
 
 
 HUGE = {"train_loss": 1e308, "min_train_loss": 1e308, "max_train_loss": 1e308, "l0": 1e308}
-ALL_DEAD = [{**NONFINITE, "lr": lr, "seed_index": s} for lr in (0.1, 1.0) for s in range(3)]
+ALL_DEAD = [{**NONFINITE, "lr": lr, "seed_index": s} for lr in (0.001, 0.01) for s in range(3)]
 CASES: dict[str, list[dict[str, Any]]] = {
     "nothing complete": [{"state": "waiting"}, {"state": "waiting", "optimizer": "p"}],
     "one trial": [{}],
@@ -167,7 +167,7 @@ def test_a_row_that_never_trains_has_no_tuned_score_and_says_so() -> None:
     for metric in ("score", "tolerance_window", "tuned_lr"):
         row = one(found, metric=metric, init="i")
         assert (math.isnan(row.value), row.note) == (True, "no learning rate trains")
-    assert one(found, metric="expected_score").value == 0.1
+    assert one(found, metric="expected_score").value == pytest.approx(0.1)
     assert one(found, metric="iqm").value == 0
 
 

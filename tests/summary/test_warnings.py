@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from robustness.summary.warnings import study_warnings
-from tests.summary.frames import NONFINITE, frame
+from tests.summary.frames import FACTS, NONFINITE, frame
 from tests.summary.studies import grid_rows, grid_study, study_of
 
 
@@ -50,10 +51,6 @@ def test_a_sound_study_has_one_warning_which_always_applies() -> None:
         ([*SHAPED, *({**row, "optimizer": "p"} for row in SHAPED[:12])], "different numbers of trials"),
         ([{**row, "max_train_loss": 99.0} for row in SHAPED], "36 trials are chaotic"),
         ([*SHAPED[:-1], {**SHAPED[-1], **NONFINITE}, {**SHAPED[-1], "lr": 9.0}], "In 1 of 12 rows of a seed"),
-        (
-            [{**row, "validation_accuracy": float("nan")} for row in SHAPED],
-            "learning rates are selected on test data",
-        ),
         ([{**row, "test_accuracy": 0.2} for row in MANY], "With a skill floor of 0.05 instead of 0.2"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -69,3 +66,17 @@ def test_labels_that_rest_on_their_row_are_counted() -> None:
 def test_many_rows_are_named_by_the_first_few() -> None:
     dead = [{**row, **NONFINITE} for row in grid_rows(inits=tuple("abcdefgh"), seeds=2)]
     assert "and 12 more" in texts(*dead)
+
+
+def test_selection_on_test_data_is_said() -> None:
+    study = study_of(frame(*SHAPED), replace(FACTS, selection="test"))
+    found = "\n".join(study_warnings(study))
+    assert "no validation scores, so learning rates are selected on test data" in found
+    assert "the same seeds and the same data" in found
+
+
+def test_what_stands_in_for_an_unknown_fact_is_said() -> None:
+    study = study_of(frame(*SHAPED), replace(FACTS, assumed=("chance is not known",), test_size=None))
+    found = "\n".join(study_warnings(study))
+    assert "t: chance is not known." in found
+    assert "chance has no standard error" in found
