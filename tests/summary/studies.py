@@ -23,6 +23,7 @@ def study_of(
         question="",
         spec={},
         source={},
+        environment={},
         tasks={task: ImportedTask(budget="10 epochs") for task in tasks},
         facts=constants,
         optimizers=optimizers or {name: {"name": "sgd"} for name in dict.fromkeys(trials["optimizer"])},

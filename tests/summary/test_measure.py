@@ -215,9 +215,10 @@ def test_learning_rates_drawn_at_random_stand_in_bins() -> None:
     lrs = 10 ** rng.uniform(-4, 1, 200)
     rows = [{"lr": lr, "seed_index": i, **(NONFINITE if lr > 1 else {})} for i, lr in enumerate(lrs)]
     found = measure(study_of(frame(*rows)))
-    rate = one(found, metric="divergence_rate", init=None)
+    rate = one(found, metric="divergence_rate", init=None, at="")
     assert rate.n == 200
     assert rate.value == pytest.approx((lrs > 1).mean())
+    assert one(found, metric="divergence_rate", at="lr 1 to 1.78").value == 1
     assert 3 < one(found, metric="tolerance_window").value < 4.25
     assert not [row for row in found if row.metric == "critical_lr"]
 
