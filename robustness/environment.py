@@ -8,7 +8,17 @@ from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["environment"]
 
-_PACKAGES = ("robustness-study", "torch", "torchvision", "ray", "optuna", "numpy", "scipy", "pandas", "plotly")
+_PACKAGES = (
+    "robustness-study",
+    "torch",
+    "torchvision",
+    "ray",
+    "optuna",
+    "numpy",
+    "scipy",
+    "pandas",
+    "plotly",
+)
 
 
 def environment() -> dict[str, str]:

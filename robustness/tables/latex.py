@@ -40,6 +40,7 @@ _SPECIALS = {
     "|": r"\textbar{}",
     '"': "''",
 }
+_DASHES = "\0"  # no text has it: it is not printable
 _GREEK = {
     "α": "alpha",
     "β": "beta",
@@ -66,10 +67,13 @@ def escape_latex(text: str) -> str:
 
     Line ends are spaces: an empty line would end the argument of a caption.
 
+    >>> escape_latex("--pack")
+    '-{}-pack'
     >>> escape_latex("50 % of \\write18{x} ± 1")
     '50 \\% of \\textbackslash{}write18\\{x\\} $\\pm$ 1'
     """
-    return "".join(_COMMANDS.get(character, character) for character in _plain(text))
+    kept = "".join(_COMMANDS.get(character, character) for character in _plain(text).replace("--", _DASHES))
+    return kept.replace(_DASHES, "-{}-")  # two hyphens would be printed as a dash
 
 
 def _plain(text: str) -> str:
