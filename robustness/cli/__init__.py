@@ -11,9 +11,10 @@ from robustness.cli.comparing import compare
 from robustness.cli.importing import import_
 from robustness.cli.measuring import metrics
 from robustness.cli.planning import plan
-from robustness.cli.reading import export, list_studies, report, show, table
+from robustness.cli.reading import export, list_studies, report, show
 from robustness.cli.running import get_data, run
 from robustness.cli.specs import catalog, schema
+from robustness.cli.tables import table
 from robustness.errors import RobustnessError
 
 __all__ = ["app", "main"]
