@@ -149,7 +149,7 @@ def draw_best_of_k(info: BestOfKInfo, size: Size = style.PAGE) -> go.Figure:
     )
     for place in on.lowest():
         on.figure.update_xaxes(title="trials of tuning, k", title_standoff=4, **place)
-    score_axis(on.figure, info.score_name)
+    score_axis(on, info.score_name, size)
     style.finish(
         on.figure,
         size=size,

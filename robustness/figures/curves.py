@@ -13,7 +13,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from robustness.figures import style
-from robustness.figures.lines import Line, add_line, panels
+from robustness.figures.lines import Line, Panels, add_line, panels
 from robustness.figures.style import Size
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
@@ -151,11 +151,11 @@ def _curves(cube: Cube, index: int, band: Band, rng: np.random.Generator) -> dic
     }
 
 
-def score_axis(figure: go.Figure, score_name: str) -> None:
+def score_axis(on: Panels, score_name: str, size: Size) -> None:
     """The y axes: 0 to 1 for an accuracy, what occurs for a loss."""
     if score_name == "test accuracy":
-        figure.update_yaxes(range=[0, 1.02])
-    figure.update_yaxes(title=score_name, title_standoff=4, col=1)
+        on.figure.update_yaxes(range=[0, 1.02])
+    style.y_title(on.figure, score_name, size, left=on.left, axes=on.first_axes())
 
 
 def draw_curves(info: CurvesInfo, size: Size = style.PAGE) -> go.Figure:
@@ -180,14 +180,14 @@ def draw_curves(info: CurvesInfo, size: Size = style.PAGE) -> go.Figure:
             y=info.chance, line={"color": style.MUTED, "width": 1, "dash": "dot"}, **on.place(p)
         )
     lrs = [lr for _, curves in info.panels for curve in curves for lr in curve.lrs_L]
-    positions, labels = style.decade_ticks(lrs or [1.0])
+    positions, labels = on.decades(lrs or [1.0], size)
     logs = np.log10(lrs or [1.0])
     on.figure.update_xaxes(
         tickvals=positions, ticktext=labels, range=[logs.min() - 0.15, logs.max() + 0.15]
     )
     for place in on.lowest():
         on.figure.update_xaxes(title="learning rate", title_standoff=4, **place)
-    score_axis(on.figure, info.score_name)
+    score_axis(on, info.score_name, size)
     style.finish(
         on.figure,
         size=size,

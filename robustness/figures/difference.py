@@ -132,6 +132,10 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
     on = canvas(size, info.inits, 1)
     difference_IL = info.difference_IL
     texts = [[_signed(value) for value in row] for row in difference_IL.tolist()]
+    font, signs = fitting(on, [info.lrs], [text for row in texts for text in row] or [""]), False
+    if not font:  # in grey the two ends of the scale look alike: the sign always stands there
+        texts, signs = [[text[:1] for text in row] for row in texts], True
+        font = fitting(on, [info.lrs], ["+"])
     panels = []
     if info.lrs and info.inits:
         heading = f"{info.a} − {info.b}"
@@ -146,7 +150,6 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
                 hover_IL=_hover(info),
             )
         ]
-    font = fitting(on, [info.lrs], [text for row in texts for text in row if text] or ["+100"])
     bar = {"title": {"text": "difference of shares"}, "tickformat": "+.0%"}
     color = {"colorscale": style.DIFFERENCE_SCALE, "cmin": -1, "cmax": 1, "colorbar": bar}
     figure = draw_squares(on, info.inits, panels, _missing(difference_IL, info.lrs), font=font, color=color)
@@ -155,7 +158,7 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
         size=size,
         title=info.title,
         subtitle=info.subtitle,
-        notes=_notes(info, font=font),
+        notes=_notes(info, signs=signs),
         inner=on.inner,
         left=on.left,
         right=on.right,
@@ -165,10 +168,10 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
     return figure
 
 
-def _notes(info: DifferenceInfo, *, font: float) -> list[str]:
+def _notes(info: DifferenceInfo, *, signs: bool) -> list[str]:
     if not info.lrs or not info.inits:
         return ["They share no learning rate and initialization with complete trials."]
-    where = "In each square: percentage points" if font else "Percentage points on hover"
+    where = "The sign of the difference" if signs else "In each square: percentage points"
     return [
         f"{where}; + (orange): {info.a} has the larger share, − (violet): {info.b} has. Blank: no difference. "
         "Grey: missing.",

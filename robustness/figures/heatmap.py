@@ -195,5 +195,5 @@ def _interval_notes(sizes: list[int]) -> list[str]:
         return ["95 % Wilson intervals of each rate: on hover, and in the CSV table."] if sizes else []
     n = sizes[0]
     rates = [wilson(k, n) for k in range(n + 1)]
-    shown = ", ".join(f"{r.k}/{n} {100 * r.low:.0f}–{100 * r.high:.0f} %" for r in rates)
+    shown = ", ".join(f"{r.k}/{n}\u00a0{100 * r.low:.0f}–{100 * r.high:.0f}\u00a0%" for r in rates)
     return [f"95 % intervals (Wilson): {shown}."]

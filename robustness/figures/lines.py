@@ -63,6 +63,16 @@ class Panels:
         """The `row` and `col` of panel p."""
         return {"row": p // self.columns + 1, "col": p % self.columns + 1}
 
+    def first_axes(self) -> list[str]:
+        """The y axis at the left of each line of panels."""
+        firsts = range(0, self.count, self.columns)
+        return ["y" if p == 0 else f"y{p + 1}" for p in firsts]
+
+    def decades(self, lrs: Sequence[float], size: Size) -> tuple[list[float], list[str]]:
+        """Ticks of learning rates that do not touch each other."""
+        room = (size.width - self.left - 20) / self.columns
+        return style.decade_ticks(lrs, max(int(room // (style.text_width("0.0001", size.font) + 8)), 2))
+
     def lowest(self) -> list[dict[str, int]]:
         """The places that need an axis title: nothing is below them."""
         return [self.place(p) for p in range(max(self.count - self.columns, 0), self.count)]
@@ -142,7 +152,8 @@ def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd:
             marker={
                 "size": size.mark,
                 "symbol": [f"{symbol}-open" if gone else symbol for gone in is_open],
-                "line": {"width": size.line * 0.7},
+                "color": color,
+                "line": {"width": size.line * 0.7, "color": color},
             },
             text=list(line.hover) or None,
             hovertemplate="%{text}<extra></extra>" if line.hover else None,

@@ -128,9 +128,8 @@ def draw_profile(info: ProfileInfo, size: Size = style.PAGE) -> go.Figure:
         )
         add_line(on, 0, line, size, legend=True, crowd=len(info.profiles))
     on.figure.update_xaxes(title="skill τ", title_standoff=4, range=[0, float(info.taus_P[-1]) * 1.01])
-    on.figure.update_yaxes(
-        title="share of runs above τ", title_standoff=4, tickformat=".0%", range=[0, 1.03]
-    )
+    on.figure.update_yaxes(tickformat=".0%", range=[0, 1.03])
+    style.y_title(on.figure, "share of runs above τ", size, left=on.left)
     style.finish(
         on.figure,
         size=size,

@@ -94,7 +94,7 @@ def fitting(on: Canvas, grids: Sequence[Sequence[float]], texts: Sequence[str]) 
     narrow = min(b - a for part in found for a, b in itertools.pairwise(part))
     pixels = narrow / span * (on.size.width - on.left - on.right) - (2.5 if on.size.name == "page" else 1)
     least, most = (8.0, 11.0) if on.size.name == "page" else (6.5, 8.5)
-    font = min(most, pixels / max(style.text_width(text, 1) for text in texts))
+    font = min(most, pixels / max(*(style.text_width(text, 1) for text in texts), 0.1))
     return font if font >= least else 0.0
 
 
@@ -165,7 +165,10 @@ def draw_squares(
             figure.add_trace(_numbers(panel, font), row=row, col=1)
         _heading(figure, panel.heading, row, on)
     every = [edge for panel in panels for edge in edges(panel.lrs)] or [-1.0, 1.0]
-    positions, labels = style.decade_ticks([lr for panel in panels for lr in panel.lrs] or [0.1, 10.0])
+    positions, labels = style.decade_ticks(
+        [lr for panel in panels for lr in panel.lrs] or [0.1, 10.0],
+        int((on.size.width - on.left - on.right) // (style.text_width("0.0001", on.size.font) + 8)),
+    )
     axis = {**style.AXIS, "showgrid": False}
     figure.update_xaxes(tickvals=positions, ticktext=labels, range=[min(every), max(every)], **axis)
     figure.update_xaxes(title="learning rate", title_standoff=4, row=max(len(panels), 1), col=1)
@@ -173,7 +176,7 @@ def draw_squares(
         tickvals=list(range(len(inits))),
         ticktext=[style.fitted(init, on.left - 10, on.size.font) for init in inits],
         range=[len(inits) - 0.5, -0.5],
-        **{**axis, "ticks": ""},
+        **{**axis, "ticks": "", "ticklen": 0},
     )
     figure.update_layout(shapes=shapes, coloraxis={**color, "colorbar": _bar(on, color["colorbar"])})
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ __all__ = [
     "rule_text",
     "text_width",
     "wrapped",
+    "y_title",
 ]
 
 FONT = "Liberation Serif, Times New Roman, Times, serif"
@@ -134,7 +136,7 @@ def fitted(text: str, width: float, font: float) -> str:
 def wrapped(text: str, width: float, font: float) -> list[str]:
     """The text, escaped, in lines of at most `width` pixels; a word wider than that is broken."""
     lines = [""]
-    for word in text.split():
+    for word in re.split(r"[ \t\r\n]+", text):  # not at spaces that hold a number and its unit together
         if lines[-1] and text_width(f"{lines[-1]} {word}", font) > width:
             lines.append("")
         rest = word
@@ -185,77 +187,99 @@ def finish(
     room = size.width - 24
     heads = wrapped(title, room, size.title)
     rules = wrapped(subtitle, room, size.small)
-    text = "<br>".join(heads) + "".join(
-        f'<br><span style="font-size:{size.small}px;color:{MUTED}">{line}</span>' for line in rules
-    )
-    # Plotly spaces the lines of a title by the title's font, whatever theirs.
-    top = 9 + 1.3 * size.title * (len(heads) + len(rules)) + 4 + heading
-    if legend:
-        entry = min(max(text_width(name, size.font) for name in legend), room - 60) + 4
-        columns = max(int(room // (entry + 45)), 1)
-        top += -(-len(legend) // columns) * (size.font * 1.3 + 4) + 8
-        figure.update_layout(legend=_legend(entry, size, heading, inner))
     lines = [line for note in notes for line in wrapped(note, room, size.small)]
-    bottom = size.font * 3.6 + below + (1.3 * size.small * len(lines) + 10 if lines else 0)
+    title_height, rules_height = _height(heads, size.title), _height(rules, size.small)
+    top = 16 + title_height + rules_height + heading
+    if legend:
+        top += _add_legend(figure, legend, size, room=room, height=(heading + 4) / inner)
+    bottom = size.font * 3.6 + below + (_height(lines, size.small) + 10 if lines else 0)
     figure.update_layout(
-        title={
-            "text": text,
-            "x": 12 / size.width,
-            "xref": "container",
-            "xanchor": "left",
-            "y": 1 - 9 / (inner + top + bottom),
-            "yref": "container",
-            "yanchor": "top",
-            "font": {"size": size.title},
-            "automargin": False,
-        },
         font={"family": FONT, "size": size.font, "color": INK},
         paper_bgcolor="white",
         plot_bgcolor="white",
         width=size.width,
         height=round(inner + top + bottom),
+        # Fixed: what needs room has been measured, and a panel must not shrink for it.
         margin={"l": left, "r": right, "t": top, "b": bottom, "autoexpand": False},
         hoverlabel={"font": {"family": FONT}, "align": "left"},
     )
-    figure.update_xaxes(title_font_size=size.font)
-    figure.update_yaxes(title_font_size=size.font)
+    figure.update_xaxes(title_font_size=size.font, tickangle=0)
+    up = {"y": 1, "yanchor": "top"}
+    _add_text(figure, heads, size.title, INK, left=left, shift=top - 6, **up)
+    _add_text(figure, rules, size.small, MUTED, left=left, shift=top - 8 - title_height, **up)
+    _add_text(figure, lines, size.small, MUTED, left=left, shift=4 - bottom, y=0, yanchor="bottom")
+
+
+def _height(lines: Sequence[str], font: float) -> float:
+    return 1.3 * font * len(lines)
+
+
+def _add_text(
+    figure: go.Figure, lines: Sequence[str], font: float, color: str, *, left: int, shift: float, **place: Any
+) -> None:
+    """Text at the figure's left edge: an annotation, as Plotly moves titles with the length of their text."""
     if lines:
         figure.add_annotation(
             text="<br>".join(lines),
             xref="paper",
             yref="paper",
             x=0,
-            y=0,
             xanchor="left",
-            yanchor="bottom",
-            xshift=10 - left,
-            yshift=4 - bottom,
+            xshift=11 - left,
+            yshift=shift,
             align="left",
             showarrow=False,
-            font={"size": size.small, "color": MUTED},
+            font={"size": font, "color": color},
+            **place,
         )
 
 
-def _legend(entry: float, size: Size, heading: float, inner: float) -> dict[str, Any]:
-    return {
-        "orientation": "h",
-        "xref": "container",
-        "x": 8 / size.width,
-        "xanchor": "left",
-        "yref": "paper",
-        "y": 1 + (heading + 4) / inner,
-        "yanchor": "bottom",
-        "entrywidth": entry,
-        "entrywidthmode": "pixels",
-        "traceorder": "normal",
-        "font": {"size": size.font},
-    }
+def y_title(figure: go.Figure, text: str, size: Size, *, left: int, axes: Sequence[str] = ("y",)) -> None:
+    """A title at the left of these y axes: Plotly's own is misplaced where margins are fixed."""
+    for axis in axes:
+        figure.add_annotation(
+            text=escaped(text),
+            textangle=-90,
+            xref="paper",
+            yref=f"{axis} domain",
+            x=0,
+            y=0.5,
+            xanchor="left",
+            yanchor="middle",
+            xshift=4 - left,
+            showarrow=False,
+            font={"size": size.font},
+        )
 
 
-def decade_ticks(lrs: Sequence[float]) -> tuple[list[float], list[str]]:
-    """Positions (log10) and labels of the decades that the learning rates span; of many, every other one."""
+def _add_legend(figure: go.Figure, names: Sequence[str], size: Size, *, room: float, height: float) -> float:
+    """A legend above the axes, in one line where it fits, else in columns; its height in pixels."""
+    widths = [min(text_width(name, size.font), room - 60) for name in names]
+    one = sum(width + 50 for width in widths) < room
+    entry = None if one else max(widths) + 4
+    columns = len(names) if one else max(int(room // (max(widths) + 49)), 1)
+    figure.update_layout(
+        legend={
+            "orientation": "h",
+            "xref": "container",
+            "x": 6 / size.width,
+            "xanchor": "left",
+            "yref": "paper",
+            "y": 1 + height,
+            "yanchor": "bottom",
+            "entrywidth": entry,
+            "entrywidthmode": "pixels",
+            "traceorder": "normal",
+            "font": {"size": size.font},
+        }
+    )
+    return -(-len(names) // columns) * (size.font * 1.3 + 3) + 8
+
+
+def decade_ticks(lrs: Sequence[float], most: int = 10) -> tuple[list[float], list[str]]:
+    """Positions (log10) and labels of the decades that the learning rates span, at most so many."""
     low, high = math.floor(math.log10(min(lrs)) + 1e-9), math.ceil(math.log10(max(lrs)) - 1e-9)
-    decades = list(range(low, high + 1, -(-(high - low + 1) // 9)))
+    decades = list(range(low, high + 1, -(-(high - low + 1) // most)))
     return [float(d) for d in decades], [f"{10.0**d:g}" for d in decades]
 
 
