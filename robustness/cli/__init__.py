@@ -7,6 +7,7 @@ import sys
 import typer
 
 from robustness.bench.commands import bench
+from robustness.cli.measuring import metrics
 from robustness.cli.reading import export, list_studies, report, show, table
 from robustness.cli.running import get_data, run
 from robustness.cli.specs import catalog, schema
@@ -24,7 +25,7 @@ app = typer.Typer(
 # In the order in which `--help` shows them.
 app.command()(run)
 app.command("list")(list_studies)
-for command in (show, table, report, export, schema, catalog):
+for command in (show, metrics, table, report, export, schema, catalog):
     app.command()(command)
 app.command("data")(get_data)
 app.add_typer(bench, name="bench")

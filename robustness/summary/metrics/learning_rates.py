@@ -32,7 +32,7 @@ def tuned_index(selection_RL: Floats) -> Places:
     >>> tuned_index(np.array([[0.2, 0.9, 0.9], [np.nan, 0.1, 0.0]])).tolist()
     [1, 1]
     """
-    return np.argmax(np.where(np.isnan(selection_RL), -np.inf, selection_RL), axis=-1)
+    return np.asarray(np.argmax(np.where(np.isnan(selection_RL), -np.inf, selection_RL), axis=-1))
 
 
 def window_ends(score_RL: Floats, tuned_R: Places, delta: float) -> tuple[Places, Places]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -109,7 +110,7 @@ def cvar(values_SL: Floats, weights_L: Floats, resamples: Resamples, worst: floa
 
 
 def best_of_k_weights(n: int, k: int) -> Floats:
-    """C(i-1, k-1) / C(n, k) for i = 1..n: the chance that the i-th smallest of n is the best of k without replacement.
+    """C(i-1, k-1) / C(n, k) for i = 1..n: the chance that the i-th smallest of n is the best of k of them.
 
     Raises:
         ValueError: k is not within 1 and n.
@@ -117,16 +118,19 @@ def best_of_k_weights(n: int, k: int) -> Floats:
     >>> best_of_k_weights(4, 2).round(3).tolist()
     [0.0, 0.167, 0.333, 0.5]
     """
+    return np.diff(_best_of_k_cdf(n, k))
+
+
+@lru_cache(maxsize=4_096)
+def _best_of_k_cdf(n: int, k: int) -> Floats:
+    """C(c, k) / C(n, k) for c = 0..n: the chance that the best of k is among the c smallest."""
     if not 1 <= k <= n:
         raise ValueError(f"k must be >= 1 and <= n = {n}, got {k}")
-    return np.diff(_best_of_k_cdf(np.arange(n + 1.0), float(n), k))
-
-
-def _best_of_k_cdf(c: Floats, n: Floats | float, k: int) -> Floats:
-    """C(c, k) / C(n, k)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        factors = [np.maximum(c - j, 0) / (n - j) for j in range(k)]
-    return np.asarray(np.prod(factors, axis=0))
+    c = np.arange(n + 1.0)
+    found = np.ones(n + 1)
+    for j in range(k):
+        found *= np.maximum(c - j, 0) / (n - j)
+    return found
 
 
 def expected_best_of_k(
@@ -153,7 +157,7 @@ def expected_best_of_k(
         rows = sizes_R == n
         for place, k in enumerate(ks_K):
             if 1 <= k <= n:
-                cdf = np.concatenate([[0.0], np.cumsum(best_of_k_weights(int(n), k))])
-                chances = np.diff(cdf[passed_RN[rows]], axis=1, prepend=0.0)
-                found[rows, place] = chances @ values_N
+                # Summed by parts: sum of values times differences of the cdf.
+                cdf_RN = _best_of_k_cdf(int(n), k)[passed_RN[rows]]
+                found[rows, place] = values_N[-1] - cdf_RN[:, :-1] @ np.diff(values_N)
     return found

@@ -1,0 +1,129 @@
+"""The command `metrics`. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_
+from robustness.errors import SpecError, nearest
+
+if TYPE_CHECKING:
+    from robustness.summary import MetricRow, Study, Thresholds
+
+__all__ = ["DeltaText", "SeedFilter", "ThresholdChanges", "loaded", "metrics"]
+
+DeltaText = Annotated[
+    str,
+    typer.Option("--delta", help="How far below the best a window reaches: 0.02 of score, or 5% of skill."),
+]
+SeedFilter = Annotated[
+    str | None, typer.Option(help="Only these seed indices: 42, or 0,1,2, or 0-9.", metavar="SEEDS")
+]
+ThresholdChanges = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", metavar="NAME=VALUE", help="Reclassify by another rule: skill_floor=0.05."),
+]
+
+
+def metrics(
+    study: StudyName,
+    store: StoreUrl = DEFAULT_STORE,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="One metric's id; may be repeated or a,b.", metavar="ID")
+    ] = None,
+    delta: DeltaText = "5%",
+    seed_filter: SeedFilter = None,
+    threshold: ThresholdChanges = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
+) -> None:
+    """Print every robustness metric of a study, with its interval."""
+    from robustness.summary import Delta, measure
+    from robustness.summary.rows import check_metrics
+
+    names = [name for text in metric or [] for name in text.split(",")]
+    check_metrics(names)
+    width = Delta.parse(delta)
+    found = loaded(store, study, seed_filter, threshold)
+    rows = measure(found, metrics=names or None, delta=width)
+    if as_json:
+        print(json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False))
+    else:
+        _print_table(rows)
+
+
+def loaded(
+    store: str, study: str, seed_filter: str | None = None, threshold: list[str] | None = None
+) -> Study:
+    """A study, filtered and classified as the options say.
+
+    Raises:
+        SpecError: an option breaks its rule.
+    """
+    from robustness.summary import load_study
+
+    seeds = None if seed_filter is None else _seeds(seed_filter)
+    rules = _thresholds(threshold or [])
+    with open_(store) as opened:
+        return load_study(opened, study, rules, seeds=seeds)
+
+
+def _seeds(text: str) -> set[int]:
+    rule = f"must be seed indices such as 42, or 0,1,2, or 0-9, got {text!r:.80}"
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+            raise SpecError.of("--seed-filter", rule)
+        low, high = int(first), int(last or first)
+        if not low <= high < low + 1_000_000:
+            raise SpecError.of("--seed-filter", rule)
+        found.update(range(low, high + 1))
+    return found
+
+
+def _thresholds(changes: list[str]) -> Thresholds:
+    from robustness.summary import Thresholds
+
+    rules = Thresholds()
+    names = [field.name for field in fields(rules) if field.name != "version"]
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name not in names:
+            raise SpecError.of("--threshold", f"there is no threshold {name!r:.80}; {nearest(name, names)}")
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise SpecError.of("--threshold", f"{name} must be a number >= 0, got {text!r:.80}")
+        rules = replace(rules, **{name: value})  # type: ignore[arg-type]
+    return rules
+
+
+def _print_table(rows: list[MetricRow]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for header in ("metric", "task", "optimizer", "init", "at"):
+        table.add_column(header)
+    for header in ("value", "95 % interval", "n"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("unit, note")
+    for row in rows:
+        texts = [row.metric, row.task or "all", row.optimizer, row.init or "all", row.at]
+        texts += [_shown(row.value), f"{_shown(row.low)} to {_shown(row.high)}", str(row.n)]
+        if row.low != row.low:
+            texts[6] = ""
+        table.add_row(*(Text(text) for text in (*texts, f"{row.unit} {row.note}".strip())))
+    Console().print(table)
+
+
+def _shown(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < float("inf") else "–"

@@ -1,0 +1,157 @@
+"""Which axis decides: the share of variance of the score, and of divergence, that each explains."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from robustness.summary.frame import Study
+from robustness.summary.rows import MetricRow
+
+__all__ = ["factorial_shares", "importance_rows", "sampled_shares"]
+
+Floats = npt.NDArray[np.float64]
+
+_AXES = ("optimizer", "lr", "init", "seed_index")
+_NAMES = {"seed_index": "seed", "lr": "lr"}
+SMALLEST = 20
+"""Trials of a random design below which no forest is fitted."""
+
+
+def factorial_shares(values: Floats, names: Sequence[str]) -> dict[str, float]:
+    """The share of variance of each axis and each pair of axes of a full grid, exactly.
+
+    The functional analysis of variance: means over all other axes, less what lower terms explain. Shares of
+    single axes, pairs and higher terms (`rest`) sum to 1.
+
+    Args:
+        values: one axis of the array for each name; no NaN.
+        names: of the axes.
+
+    Returns:
+        `lr`, `lr x init`, ..., `rest`; empty where all values are equal.
+
+    Raises:
+        ValueError: as many names as axes, and no missing value.
+
+    >>> factorial_shares(np.array([[0.0, 0.0], [1.0, 1.0]]), ["lr", "seed"])
+    {'lr': 1.0, 'seed': 0.0, 'lr x seed': 0.0, 'rest': 0.0}
+    """
+    if values.ndim != len(names) or np.isnan(values).any():
+        raise ValueError("values must have an axis for each name and nothing missing")
+    scale = np.abs(values).max(initial=0.0)
+    centred = values / scale - (values / scale).mean() if scale > 0 else values
+    total = float(np.mean(centred**2))
+    if not total > 1e-20:
+        return {}
+    axes = range(values.ndim)
+    mains = [centred.mean(axis=tuple(other for other in axes if other != a), keepdims=True) for a in axes]
+    found = {name: float(np.mean(main**2)) / total for name, main in zip(names, mains, strict=True)}
+    for a, b in itertools.combinations(axes, 2):
+        both = centred.mean(axis=tuple(other for other in axes if other not in (a, b)), keepdims=True)
+        found[f"{names[a]} x {names[b]}"] = float(np.mean((both - mains[a] - mains[b]) ** 2)) / total
+    rest = 1 - math.fsum(found.values())
+    return {
+        **{name: round(max(share, 0.0), 12) for name, share in found.items()},
+        "rest": round(max(rest, 0.0), 12),
+    }
+
+
+def sampled_shares(settings: pd.DataFrame, values: Floats, seed: int = 0) -> dict[str, float]:
+    """The share of variance of each setting of a random design, by Optuna's fANOVA.
+
+    Args:
+        settings: one column a setting, numbers > 0 spread over decades taken as logarithms.
+        values: one for each line; finite.
+        seed: of the forest.
+
+    Returns:
+        Shares by name, largest first; empty where all values are equal.
+
+    Source: Hutter et al. 2014, by optuna.importance.FanovaImportanceEvaluator.
+    """
+    if np.ptp(values) == 0:
+        return {}
+    # Imported here: the read side needs Optuna for this alone.
+    import optuna
+    from optuna.distributions import BaseDistribution, FloatDistribution
+    from optuna.importance import FanovaImportanceEvaluator
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study()
+    spread = {name: _is_logarithmic(settings[name]) for name in settings}
+    distributions: dict[str, BaseDistribution] = {
+        str(name): FloatDistribution(
+            float(settings[name].min()), float(settings[name].max()), log=spread[name]
+        )
+        for name in settings
+    }
+    for line, value in zip(settings.to_dict("records"), values, strict=True):
+        parameters = {str(name): float(number) for name, number in line.items()}
+        study.add_trial(
+            optuna.trial.create_trial(params=parameters, distributions=distributions, value=float(value))
+        )
+    shares = FanovaImportanceEvaluator(seed=seed).evaluate(study)
+    return {str(name): float(share) for name, share in shares.items()}
+
+
+def _is_logarithmic(values: pd.Series[float]) -> bool:
+    return bool(values.min() > 0 and values.max() / values.min() >= 30)
+
+
+def importance_rows(study: Study) -> list[MetricRow]:
+    """Importance of each axis for the score and for divergence: of each task over all, and of each optimizer."""
+    found: list[MetricRow] = []
+    for task, part in study.complete.groupby("task", sort=False):
+        groups = [(str(name), own) for name, own in part.groupby("optimizer", sort=False)]
+        if len(groups) > 1:
+            groups.insert(0, ("all", part))
+        for optimizer, own in groups:
+            found += _group_rows(study, str(task), optimizer, own)
+    return found
+
+
+def _group_rows(study: Study, task: str, optimizer: str, part: pd.DataFrame) -> Iterator[MetricRow]:
+    seeds = part["seed_index"].nunique()
+    targets = {"score": part["score"].to_numpy(), "divergence": (part["side"] == "diverged").to_numpy(float)}
+    axes = [name for name in _AXES if part[name].nunique() > 1]
+    full = len(part) == math.prod(part[name].nunique() for name in axes) and not part.duplicated(axes).any()
+    for of, values in targets.items():
+        if full and axes:
+            shares, note = factorial_shares(_grid(part, axes, values), [_NAMES.get(a, a) for a in axes]), ""
+        elif len(part) >= SMALLEST and len(study.settings.columns):
+            settings = study.settings.loc[part.index].assign(lr=part["lr"])
+            known = settings.columns[settings.notna().all() & (settings.nunique() > 1)]
+            shares, note = sampled_shares(settings[known], values), "random design: Optuna's fANOVA"
+        else:
+            shares, note = {}, "neither a full grid nor a random design"
+        if not shares:
+            same = np.ptp(values) == 0 if len(values) else True
+            shares = {"": math.nan}
+            note = f"all values of the {of} are equal" if same else note
+        for axis, share in shares.items():
+            yield MetricRow(
+                metric="importance",
+                task=task,
+                optimizer=optimizer,
+                init=None,
+                value=share,
+                low=math.nan,
+                high=math.nan,
+                n=seeds if full else len(part),
+                unit="share",
+                note=note,
+                at=f"{axis} for {of}" if axis else f"for {of}",
+            )
+
+
+def _grid(part: pd.DataFrame, axes: list[str], values: Floats) -> Floats:
+    codes = [np.unique(part[name], return_inverse=True) for name in axes]
+    grid = np.empty([len(levels) for levels, _ in codes])
+    grid[tuple(place for _, place in codes)] = values
+    return grid

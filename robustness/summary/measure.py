@@ -1,0 +1,122 @@
+"""Every metric of a study, with its interval: what `robustness metrics` prints."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+
+from robustness.catalog import OPTIMIZERS
+from robustness.summary.cubes import Cube, cubes
+from robustness.summary.frame import Study
+from robustness.summary.importance import importance_rows
+from robustness.summary.resampled import Resampled
+from robustness.summary.resampling import Estimate, draws_for, estimates
+from robustness.summary.row_metrics import ROW_METRICS
+from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Raw
+from robustness.summary.study_metrics import OVER_TASKS, against, over_tasks
+
+__all__ = ["default_lr", "measure", "resampled"]
+
+_AGAINST = ("rate_difference", "probability_of_improvement", "comparison")
+_NOT_INDEPENDENT = ("tpe", "edge")
+"""Samplers whose trials depend on each other: no formula for the best of k of them."""
+
+
+def default_lr(study: Study, optimizer: str) -> float:
+    """The learning rate of an optimizer's own documentation; NaN where the catalog has none."""
+    name = study.optimizers.get(optimizer, {}).get("name", "")
+    return OPTIMIZERS.get(name).default_lr if name in [entry.name for entry in OPTIMIZERS] else math.nan
+
+
+def resampled(study: Study, found: Collection[Cube] | None = None) -> list[Resampled]:
+    """Every optimizer on every task of a study."""
+    return [
+        Resampled(
+            cube=cube,
+            constants=study.facts[cube.task],
+            default_lr=default_lr(study, cube.optimizer),
+            draws=draws_for(len(study.complete)),
+        )
+        for cube in (cubes(study) if found is None else found)
+    ]
+
+
+def measure(
+    study: Study, *, metrics: Collection[str] | None = None, delta: Delta = DEFAULT_DELTA
+) -> list[MetricRow]:
+    """The metrics of a study, by metric, task, optimizer and initialization in the study's order.
+
+    Args:
+        study: classified.
+        metrics: ids of `METRICS`; all by default.
+        delta: of the windows.
+    """
+    wanted = [name for name in METRICS if metrics is None or name in metrics]
+    samples = resampled(study)
+    found: list[tuple[str | None, str, Raw]] = []
+    sampler = study.spec.get("search", {}).get("sampler", "")
+    for name in wanted:
+        if name in ROW_METRICS:
+            if name == "expected_best_of_k" and sampler in _NOT_INDEPENDENT:
+                continue
+            for sample in samples:
+                raws = ROW_METRICS[name](sample, delta)
+                found += [(sample.cube.task, sample.cube.optimizer, raw) for raw in raws]
+        elif name in OVER_TASKS:
+            by_optimizer: dict[str, list[Resampled]] = defaultdict(list)
+            for sample in samples:
+                by_optimizer[sample.cube.optimizer].append(sample)
+            for optimizer, own in by_optimizer.items():
+                found += [(None, optimizer, raw) for raw in over_tasks(name, own)]
+        elif name in _AGAINST:
+            found += _against(name, samples, delta)
+    rows = list(_with_intervals(study, found))
+    return rows + (importance_rows(study) if "importance" in wanted else [])
+
+
+def _against(name: str, samples: list[Resampled], delta: Delta) -> Iterator[tuple[str, str, Raw]]:
+    """Each optimizer against the first of its task."""
+    first: dict[str, Resampled] = {}
+    for sample in samples:
+        other = first.setdefault(sample.cube.task, sample)
+        if other is not sample:
+            for raw in against(name, sample, other, delta):
+                yield sample.cube.task, sample.cube.optimizer, raw
+
+
+def _with_intervals(study: Study, found: list[tuple[str | None, str, Raw]]) -> Iterator[MetricRow]:
+    """All intervals of as many seeds at once: one call a batch, not one a number."""
+    batches: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, (_, _, raw) in enumerate(found):
+        if raw.fixed is None:
+            batches[raw.seeds, len(raw.values_R)].append(place)
+    intervals: dict[int, Estimate] = {}
+    for (seeds, _), places in batches.items():
+        statistics = [found[place][2].values_R for place in places]
+        intervals.update(zip(places, estimates(statistics, seeds), strict=True))
+    for place, (task, optimizer, raw) in enumerate(found):
+        value = float(raw.values_R[0])
+        estimate = intervals.get(place) or Estimate(value, *(raw.fixed or (math.nan, math.nan)))
+        selection = task is not None and study.facts[task].selection == "test"
+        on_test = "selection on test data" if selection and raw.metric in _SELECTED else ""
+        undefined = "not defined" if math.isnan(value) and not raw.note and not estimate.note else ""
+        notes = [raw.note, "" if math.isnan(value) else estimate.note, on_test, undefined]
+        yield MetricRow(
+            metric=raw.metric,
+            task=task,
+            optimizer=optimizer,
+            init=raw.init,
+            value=value,
+            low=estimate.low,
+            high=estimate.high,
+            n=raw.n,
+            unit=raw.unit,
+            note="; ".join(note for note in notes if note),
+            at=raw.at,
+        )
+
+
+_RATES = ("divergence_rate", "nonfinite_rate", "not_trained_rate", "rate_difference")
+_UNTUNED = (*_RATES, "critical_lr", "expected_score", "cvar_score")
+_SELECTED = tuple(name for name in METRICS if name not in _UNTUNED)

@@ -1,0 +1,109 @@
+"""A cube in every resample: medians over seeds and what is tuned, computed once for all metrics."""
+
+# R resamples, S seeds, I initializations, L learning rates
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from robustness.summary.cubes import Cube
+from robustness.summary.metrics import tuned_index
+from robustness.summary.resampling import DRAWS, Resamples, mean, quantile, study_resamples
+from robustness.summary.tasks import TaskConstants
+
+__all__ = ["Resampled"]
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resampled:
+    """One optimizer on one task over resamples of its seeds.
+
+    Attributes:
+        cube: its numbers.
+        constants: of the task.
+        default_lr: of the optimizer's own documentation; NaN where there is none.
+        draws: of the bootstrap.
+    """
+
+    cube: Cube
+    constants: TaskConstants
+    default_lr: float = math.nan
+    draws: int = DRAWS
+
+    @property
+    def resamples(self) -> Resamples:
+        """Shared by all that have as many seeds."""
+        return study_resamples(len(self.cube.seeds_S), self.draws)
+
+    @property
+    def unit(self) -> str:
+        """Of scores."""
+        return "accuracy" if self.constants.score == "accuracy" else "minus loss"
+
+    @property
+    def span(self) -> float:
+        """R - b: one unit of skill, in units of the score."""
+        return self.constants.reference - self.constants.chance
+
+    def _each_cell(self, values_SIL: Floats, statistic: str) -> Floats:
+        seeds, inits, lrs = values_SIL.shape
+        flat_SC = values_SIL.reshape(seeds, inits * lrs)
+        found = (mean if statistic == "mean" else quantile)(flat_SC, self.resamples)
+        return found.reshape(-1, inits, lrs)
+
+    @cached_property
+    def selection_RIL(self) -> Floats:
+        """Median selection score."""
+        if self.constants.selection == "test":
+            same = np.array_equal(self.cube.selection_SIL, self.cube.score_SIL, equal_nan=True)
+            if same:
+                return self.score_RIL
+        return self._each_cell(self.cube.selection_SIL, "median")
+
+    @cached_property
+    def score_RIL(self) -> Floats:
+        """Median test score."""
+        return self._each_cell(self.cube.score_SIL, "median")
+
+    @cached_property
+    def skill_RIL(self) -> Floats:
+        """Median skill."""
+        return (self.score_RIL - self.constants.chance) / self.span
+
+    @cached_property
+    def mean_score_RIL(self) -> Floats:
+        """Mean test score."""
+        return self._each_cell(self.cube.score_SIL, "mean")
+
+    @cached_property
+    def tuned_RI(self) -> Places:
+        """Place of each initialization's tuned learning rate."""
+        return tuned_index(self.selection_RIL)
+
+    @cached_property
+    def tuned_score_RI(self) -> Floats:
+        """Median test score there."""
+        return at(self.score_RIL, self.tuned_RI)
+
+    @cached_property
+    def trains_I(self) -> npt.NDArray[np.bool_]:
+        """Whether any trial of an initialization trained."""
+        return np.asarray((self.cube.trained_SIL == 1).any(axis=(0, 2)))
+
+    @cached_property
+    def seeds_I(self) -> npt.NDArray[np.int64]:
+        """Seeds with a complete trial."""
+        return np.asarray((~np.isnan(self.cube.score_SIL)).any(axis=2).sum(axis=0), dtype=np.int64)
+
+
+def at(values_RIL: Floats, place_RI: Places) -> Floats:
+    """The values at a place of the last axis."""
+    return np.take_along_axis(values_RIL, place_RI[..., None], axis=-1)[..., 0]

@@ -1,0 +1,370 @@
+"""Metrics of one optimizer on one task, before their intervals."""
+
+# R resamples, S seeds, I initializations, L learning rates
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from robustness.summary.intervals import wilson
+from robustness.summary.metrics import (
+    critical_lrs,
+    cvar,
+    expected_best_of_k,
+    log_weights,
+    lr_sensitivity,
+    prior_weights,
+    spread,
+    tolerance_window,
+    transfer_regret,
+    tuned_index,
+    window_ends,
+)
+from robustness.summary.metrics.scores import Spread
+from robustness.summary.resampled import Resampled, at
+from robustness.summary.resampling import mean, quantile
+from robustness.summary.rows import Delta, Raw
+
+__all__ = ["ROW_METRICS", "rate"]
+
+Floats = npt.NDArray[np.float64]
+
+BEST_OF_K_DRAWS = 300
+_SPREADS: tuple[Spread, ...] = ("sd", "iqr", "p05", "worst")
+NOTHING_TRAINS = "no learning rate trains"
+
+
+def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> Raw:
+    """A share of trials, by whole seeds.
+
+    Where nothing or everything is flagged, Wilson's interval over the seeds, the independent units: the bootstrap
+    would state certainty.
+
+    Args:
+        metric: its id.
+        flags_SN: 1 or 0 of each seed's trials; NaN where missing.
+        sample: for the resamples.
+        init: label, or None.
+    """
+    hits_S = np.nansum(flags_SN, axis=1)
+    sizes_S = (~np.isnan(flags_SN)).sum(axis=1).astype(float)
+    k, n = int(hits_S.sum()), int(sizes_S.sum())
+    weights = sample.resamples.weights_RS
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values_R = (weights @ hits_S) / (weights @ sizes_S)
+    fixed, note = None, f"{k}/{n}"
+    seeds = int((sizes_S > 0).sum())
+    if n and k in (0, n):
+        bounds = wilson(seeds if k else 0, seeds)
+        fixed = (bounds.low, bounds.high)
+        note += "; Wilson's interval over the seeds"
+    elif seeds > 1 and np.ptp(values_R[1 : 1 + len(hits_S)]) == 0:
+        note += "; all seeds agree"
+    return Raw(
+        metric=metric,
+        init=init,
+        values_R=values_R,
+        seeds=len(hits_S),
+        n=n,
+        unit="share",
+        note=note,
+        fixed=fixed,
+    )
+
+
+def _rates(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    cube = sample.cube
+    flags_SIL = {
+        "divergence_rate": cube.diverged_SIL,
+        "nonfinite_rate": cube.nonfinite_SIL,
+        "not_trained_rate": 1 - cube.trained_SIL,
+    }[metric]
+    for i, init in enumerate(cube.inits):
+        yield rate(metric, flags_SIL[:, i], sample, init)
+    yield rate(metric, flags_SIL.reshape(len(flags_SIL), -1), sample, None)
+
+
+def _each_init(
+    metric: str,
+    sample: Resampled,
+    values_RI: Floats,
+    unit: str,
+    *,
+    notes: list[str] | None = None,
+    place: str = "",
+) -> Iterator[Raw]:
+    for i, init in enumerate(sample.cube.inits):
+        note = notes[i] if notes else ""
+        values_R = values_RI[:, i]
+        if not sample.trains_I[i]:
+            note, values_R = NOTHING_TRAINS, np.full(len(values_R), math.nan)
+        yield Raw(
+            metric=metric,
+            init=init,
+            values_R=values_R,
+            seeds=len(sample.cube.seeds_S),
+            n=int(sample.seeds_I[i]),
+            unit=unit,
+            note=note,
+            at=place,
+        )
+
+
+def _pooled(
+    metric: str, sample: Resampled, values_R: Floats, unit: str, note: str = "", place: str = ""
+) -> Raw:
+    """Over initializations."""
+    seeds = len(sample.cube.seeds_S)
+    return Raw(
+        metric=metric, init=None, values_R=values_R, seeds=seeds, n=seeds, unit=unit, note=note, at=place
+    )
+
+
+def _score(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    yield from _each_init(metric, sample, at(sample.mean_score_RIL, sample.tuned_RI), sample.unit)
+
+
+def _skill(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    yield from _each_init(metric, sample, at(sample.skill_RIL, sample.tuned_RI), "skill")
+
+
+def _edges(first_I: npt.NDArray[np.intp], last_I: npt.NDArray[np.intp], lrs: int) -> list[str]:
+    """The note of each window that touches the grid's edge: it is at least as wide."""
+    texts = {
+        (True, True): "censored low and high",
+        (True, False): "censored low",
+        (False, True): "censored high",
+    }
+    return [texts.get((first == 0, last == lrs - 1), "") for first, last in zip(first_I, last_I, strict=True)]
+
+
+def _tuned_lr(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    logs_L = np.log10(sample.cube.lrs_L)
+    ends_I = sample.tuned_RI[0]
+    notes = ["at the grid's edge" if end in (0, len(logs_L) - 1) else "" for end in ends_I]
+    yield from _each_init(metric, sample, logs_L[sample.tuned_RI], "log10 lr", notes=notes)
+
+
+def _window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
+    width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
+    lrs_L = sample.cube.lrs_L
+    if metric == "tolerance_window":
+        values_RI = tolerance_window(sample.score_RIL, sample.tuned_RI, lrs_L, width)
+        notes = _edges(*window_ends(sample.score_RIL[0], sample.tuned_RI[0], width), len(lrs_L))
+        yield from _each_init(metric, sample, values_RI, "decades", notes=notes)
+        return
+    worst_RL = sample.score_RIL.min(axis=1)
+    tuned_R = tuned_index(sample.selection_RIL.min(axis=1))
+    values_R = tolerance_window(worst_RL, tuned_R, lrs_L, width)
+    (note,) = _edges(*window_ends(worst_RL[:1], tuned_R[:1], width), len(lrs_L))
+    if not worst_RL[0].max() > sample.constants.chance:
+        values_R, note = np.full(len(values_R), math.nan), "no learning rate trains on every initialization"
+    yield _pooled(metric, sample, values_R, "decades", note)
+
+
+def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    if sample.cube.binned:
+        return  # no seed has more than one learning rate
+    found = critical_lrs(sample.cube.trained_SIL, sample.cube.lrs_L)
+    gaps_I = (~found.monotone).sum(axis=0)
+    for name, logs_SI in (
+        ("first not trained", found.first_not_trained),
+        ("last trained", found.last_trained),
+    ):
+        for q in (0.5, 0.1):
+            values_RI = quantile(logs_SI, sample.resamples, q)
+            notes = [
+                "; ".join(
+                    text
+                    for text in (
+                        "censored high" if math.isinf(value) else "",
+                        f"{gaps} of {seeds} seeds train above one that does not" if gaps else "",
+                    )
+                    if text
+                )
+                for value, gaps, seeds in zip(values_RI[0], gaps_I, sample.seeds_I, strict=True)
+            ]
+            yield from _each_init(
+                metric, sample, values_RI, "log10 lr", notes=notes, place=f"{name}, {100 * q:.0f} % point"
+            )
+
+
+def _one_init(sample: Resampled) -> str:
+    return "one initialization" if len(sample.cube.inits) < 2 else ""
+
+
+def _regret(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    values_R = transfer_regret(sample.skill_RIL, sample.tuned_RI)
+    yield _pooled(metric, sample, values_R, "skill", _one_init(sample))
+
+
+def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    cube = sample.cube
+    if np.isnan(cube.loss_SIL).all():
+        values_RI = np.full((len(sample.resamples.counts_RS), len(cube.inits)), math.nan)
+        yield from _each_init(metric, sample, values_RI, "loss", notes=["no training loss"] * len(cube.inits))
+        return
+    seeds, inits, lrs = cube.shape
+    loss_RIL = mean(cube.loss_SIL.reshape(seeds, -1), sample.resamples).reshape(-1, inits, lrs)
+    weights_L = log_weights(cube.lrs_L)
+    for place, around in (("whole range", False), ("a decade each side of the tuned", True)):
+        columns = [
+            lr_sensitivity(loss_RIL[:, i], weights_L, cube.lrs_L, sample.tuned_RI[:, i] if around else None)
+            for i in range(inits)
+        ]
+        yield from _each_init(metric, sample, np.stack(columns, axis=1), "loss", place=place)
+
+
+def _prior(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    cube = sample.cube
+    nothing_RI = np.full((len(sample.resamples.counts_RS), len(cube.inits)), math.nan)
+    if math.isnan(sample.default_lr):
+        notes = ["no default learning rate is known"] * len(cube.inits)
+        yield from _each_init(metric, sample, nothing_RI, sample.unit, notes=notes)
+        return
+    weights_L, covered = prior_weights(cube.lrs_L, sample.default_lr)
+    where = f"default {sample.default_lr:g}"
+    note = (
+        f"{where}; the learning rates cover {100 * covered:.0f} % of the prior" if covered < 0.999 else where
+    )
+    if np.isnan(weights_L).any():
+        values_RI = nothing_RI
+    elif metric == "cvar_score":
+        columns = [cvar(cube.score_SIL[:, i], weights_L, sample.resamples) for i in range(len(cube.inits))]
+        values_RI = np.stack(columns, axis=1)
+    else:
+        mean_RIL = sample.mean_score_RIL
+        weights_RIL = np.where(np.isnan(mean_RIL), 0.0, weights_L)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values_RI = np.nansum(mean_RIL * weights_RIL, axis=2) / weights_RIL.sum(axis=2)
+    # An optimizer that never trains still has an expected score: chance.
+    for i, init in enumerate(cube.inits):
+        yield Raw(
+            metric=metric,
+            init=init,
+            values_R=values_RI[:, i],
+            seeds=len(cube.seeds_S),
+            n=int(sample.seeds_I[i]),
+            unit=sample.unit,
+            note=note,
+        )
+
+
+def _across(values_RP: Floats, kind: str) -> Floats:
+    """Spread over the last axis, NaN left out only where a whole point is missing everywhere."""
+    values_RP = values_RP[:, ~np.isnan(values_RP).all(axis=0)]
+    points = values_RP.shape[1]
+    if points < 2:
+        return np.full(len(values_RP), math.nan)
+    if kind == "sd":
+        return np.asarray(values_RP.std(axis=1, ddof=1))
+    if kind == "worst":
+        return np.asarray(values_RP.min(axis=1))
+    ordered = np.sort(values_RP, axis=1)
+
+    def point(q: float) -> Floats:
+        place = q * (points - 1)
+        low = int(place)
+        high = min(low + 1, points - 1)
+        return np.asarray(ordered[:, low] * (1 - place + low) + ordered[:, high] * (place - low))
+
+    return point(0.75) - point(0.25) if kind == "iqr" else point(0.05)
+
+
+def _spread(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    kind = next(name for name in _SPREADS if metric.endswith(name))
+    cube = sample.cube
+    over_seeds = np.empty(sample.tuned_RI.shape)
+    for i in range(len(cube.inits)):
+        places, which_R = np.unique(sample.tuned_RI[:, i], return_inverse=True)
+        found_RP = spread(cube.score_SIL[:, i, places], sample.resamples, kind)
+        over_seeds[:, i] = np.take_along_axis(found_RP, which_R[:, None], axis=1)[:, 0]
+    yield from _each_init(
+        metric, sample, over_seeds, sample.unit, place="over seeds at the tuned learning rate"
+    )
+    over_lrs = np.stack([_across(sample.score_RIL[:, i], kind) for i in range(len(cube.inits))], axis=1)
+    yield from _each_init(metric, sample, over_lrs, sample.unit, place="over learning rates, medians")
+    values_R = _across(sample.tuned_score_RI, kind)
+    yield _pooled(
+        metric,
+        sample,
+        values_R,
+        sample.unit,
+        _one_init(sample),
+        "over initializations, each at its tuned learning rate",
+    )
+
+
+def _init_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    shared_R = tuned_index(sample.selection_RIL.min(axis=1))
+    shared_RI = at(sample.score_RIL, np.broadcast_to(shared_R[:, None], sample.tuned_RI.shape))
+    for place, values_RI in (
+        ("each at its tuned learning rate", sample.tuned_score_RI),
+        ("all at the learning rate best for the worst", shared_RI),
+    ):
+        values_R = values_RI.max(axis=1) - values_RI.min(axis=1)
+        if len(sample.cube.inits) < 2:
+            values_R = np.full(len(values_R), math.nan)
+        yield _pooled(metric, sample, values_R, sample.unit, _one_init(sample), place)
+
+
+def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    logs_L = np.log10(sample.cube.lrs_L)
+    values_RI = np.full(sample.tuned_RI.shape, math.nan)
+    note = "no default learning rate is known"
+    if not math.isnan(sample.default_lr):
+        away_L = np.abs(logs_L - math.log10(sample.default_lr))
+        nearest = int(away_L.argmin())
+        step = float(np.diff(logs_L).max()) if len(logs_L) > 1 else 0.0
+        note = f"default {sample.default_lr:g} is not among the learning rates"
+        if away_L[nearest] <= step / 2 + 1e-9:
+            values_RI = sample.tuned_score_RI - sample.score_RIL[:, :, nearest]
+            note = f"default {sample.default_lr:g}"
+            if away_L[nearest] > 1e-6:
+                note += f", nearest {sample.cube.lrs_L[nearest]:.3g}"
+    yield from _each_init(metric, sample, values_RI, sample.unit, notes=[note] * len(sample.cube.inits))
+
+
+def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    cube, fewer = sample.cube, sample.resamples.fewer(BEST_OF_K_DRAWS)
+    for i, init in enumerate(cube.inits):
+        size = int((~np.isnan(cube.score_SIL[:, i])).sum())
+        ks = [2**power for power in range(11) if 2**power <= size]
+        values_RK = expected_best_of_k(cube.selection_SIL[:, i], cube.score_SIL[:, i], ks, fewer)
+        for place, k in enumerate(ks):
+            yield Raw(
+                metric=metric,
+                init=init,
+                values_R=values_RK[:, place],
+                seeds=len(cube.seeds_S),
+                n=int(sample.seeds_I[i]),
+                unit=sample.unit,
+                at=f"k = {k}",
+            )
+
+
+RowMetric = Callable[[str, Resampled, Delta], Iterator[Raw]]
+_BY_FUNCTION: dict[RowMetric, tuple[str, ...]] = {
+    _rates: ("divergence_rate", "nonfinite_rate", "not_trained_rate"),
+    _score: ("score",),
+    _skill: ("skill",),
+    _tuned_lr: ("tuned_lr",),
+    _critical: ("critical_lr",),
+    _window: ("tolerance_window", "joint_window"),
+    _regret: ("transfer_regret",),
+    _lr_sensitivity: ("lr_sensitivity",),
+    _prior: ("expected_score", "cvar_score"),
+    _spread: tuple(f"accuracy_spread_{kind}" for kind in _SPREADS),
+    _init_sensitivity: ("init_sensitivity",),
+    _tunability: ("tunability",),
+    _best_of_k: ("expected_best_of_k",),
+}
+ROW_METRICS: dict[str, Callable[[Resampled, Delta], Iterator[Raw]]] = {
+    name: partial(function, name) for function, names in _BY_FUNCTION.items() for name in names
+}
+"""Of each metric of one optimizer on one task, the function that computes it."""

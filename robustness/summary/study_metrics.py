@@ -1,0 +1,184 @@
+"""Metrics over all tasks of an optimizer, and against another optimizer, before their intervals."""
+
+# R resamples, S seeds, T tasks with an initialization each, E environments (the same), L learning rates
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from robustness.summary.metrics import (
+    critical_lrs,
+    effective_dimension,
+    hyperparameter_sensitivity,
+    iqm,
+    optimality_gap,
+    performance_profile,
+    probability_of_improvement,
+    tolerance_window,
+)
+from robustness.summary.resampled import Resampled, at
+from robustness.summary.resampling import Resamples, quantile
+from robustness.summary.row_metrics import rate
+from robustness.summary.rows import Delta, Raw
+
+__all__ = ["OVER_TASKS", "PROFILE_AT", "against", "over_tasks", "tuned_skill"]
+
+Floats = npt.NDArray[np.float64]
+
+PROFILE_AT = (0.1, 0.25, 0.5, 0.75, 0.9)
+OVER_TASKS = (
+    "hyperparameter_sensitivity",
+    "effective_dimension",
+    "iqm",
+    "performance_profile",
+    "optimality_gap",
+)
+
+
+def tuned_skill(samples: Sequence[Resampled]) -> Floats:
+    """Skill of each seed at each row's tuned learning rate, (S, T); skill 0 where a trial did not train.
+
+    The learning rates are those tuned on the sample itself: rliable's aggregates take scores as given.
+
+    Raises:
+        ValueError: the samples have different seeds.
+    """
+    if len({tuple(sample.cube.seeds_S) for sample in samples}) > 1:
+        raise ValueError("the seeds must be the same on every task")
+    columns = [
+        sample.cube.skill_SIL[:, i, sample.tuned_RI[0, i]]
+        for sample in samples
+        for i in range(len(sample.cube.inits))
+    ]
+    return np.stack(columns, axis=1)
+
+
+def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
+    """One of `OVER_TASKS` for one optimizer.
+
+    Args:
+        metric: its id.
+        samples: of the optimizer, one a task.
+    """
+    seeds, resamples = len(samples[0].cube.seeds_S), samples[0].resamples
+    nothing_R = np.full(len(resamples.counts_RS), math.nan)
+
+    def raw(values_R: Floats, unit: str, note: str = "", place: str = "") -> Raw:
+        fixed = (math.nan, math.nan) if metric == "effective_dimension" else None
+        return Raw(
+            metric=metric,
+            init=None,
+            values_R=values_R,
+            seeds=seeds,
+            n=seeds,
+            unit=unit,
+            note=note,
+            at=place,
+            fixed=fixed,
+        )
+
+    if len({tuple(sample.cube.seeds_S) for sample in samples}) > 1:
+        yield raw(nothing_R, "skill", "tasks have different seeds")
+    elif metric in ("hyperparameter_sensitivity", "effective_dimension"):
+        yield raw(*_tuned_for_each(metric, samples))
+    else:
+        scores_ST = tuned_skill(samples)
+        if metric == "iqm":
+            diverged = np.concatenate([sample.cube.diverged_SIL.ravel() for sample in samples])
+            note = f"{100 * np.nanmean(diverged):.1f} % of all trials diverged"
+            yield raw(iqm(scores_ST, resamples), "skill", note)
+        elif metric == "optimality_gap":
+            yield raw(optimality_gap(scores_ST, resamples), "skill")
+        else:
+            values_RP = performance_profile(scores_ST, np.array(PROFILE_AT), resamples)
+            for place, tau in enumerate(PROFILE_AT):
+                yield raw(values_RP[:, place], "share", place=f"skill > {tau:g}")
+
+
+def _tuned_for_each(metric: str, samples: Sequence[Resampled]) -> tuple[Floats, str, str]:
+    """The values, the unit and the note of the two metrics of Adkins et al."""
+    nothing_R = np.full(len(samples[0].resamples.counts_RS), math.nan)
+    unit = "skill" if metric == "hyperparameter_sensitivity" else "hyperparameters"
+    if len({tuple(sample.cube.lrs_L) for sample in samples}) > 1:
+        return nothing_R, unit, "tasks have different learning rates"
+    skill_REL = np.concatenate([sample.skill_RIL for sample in samples], axis=1)
+    skill_REL = np.where(np.isnan(skill_REL), -np.inf, skill_REL)  # a missing square is no setting to choose
+    if skill_REL.shape[1] < 2:
+        return nothing_R, unit, "one task and initialization"
+    if metric == "hyperparameter_sensitivity":
+        return hyperparameter_sensitivity(skill_REL), unit, ""
+    dimension = effective_dimension(skill_REL[0], (skill_REL.shape[2],))
+    return np.full(len(nothing_R), float(dimension)), unit, "of 1, the learning rate"
+
+
+def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iterator[Raw]:
+    """`rate_difference`, `comparison` or `probability_of_improvement` of one optimizer less another's.
+
+    Both over the same task and the same seeds, at nominal learning rates (`robustness compare` pairs them
+    relative to each one's window).
+    """
+    place = f"against {other.cube.optimizer}"
+    seeds = len(own.cube.seeds_S)
+    resamples: Resamples = own.resamples
+
+    def raw(values_R: Floats, unit: str, init: str | None, note: str = "", of: str = "") -> Raw:
+        where = f"{of} {place}".strip()
+        return Raw(
+            metric=metric, init=init, values_R=values_R, seeds=seeds, n=seeds, unit=unit, note=note, at=where
+        )
+
+    inits = [init for init in own.cube.inits if init in other.cube.inits]
+    if tuple(own.cube.seeds_S) != tuple(other.cube.seeds_S) or not inits:
+        yield raw(np.full(len(resamples.counts_RS), math.nan), "", None, "no common seeds or initializations")
+        return
+    if metric == "rate_difference":
+        flat = [sample.cube.diverged_SIL.reshape(seeds, -1) for sample in (own, other)]
+        a, b = (rate(metric, flags, own, None) for flags in flat)
+        yield raw(
+            a.values_R - b.values_R, "share", None, f"{a.note.split(';')[0]} less {b.note.split(';')[0]}"
+        )
+        return
+    for init in inits:
+        i, j = own.cube.inits.index(init), other.cube.inits.index(init)
+        if metric == "probability_of_improvement":
+            a_S1, b_S1 = (
+                sample.cube.skill_SIL[:, [k], sample.tuned_RI[0, k]] for sample, k in ((own, i), (other, j))
+            )
+            yield raw(probability_of_improvement(a_S1, b_S1, resamples), "share", init)
+            continue
+        for name, unit, values in (
+            ("skill", "skill", _skills),
+            ("critical_lr", "decades", _criticals),
+            ("tolerance_window", "decades", _windows),
+        ):
+            with np.errstate(invalid="ignore"):  # both censored: inf - inf
+                difference_R = values(own, i, delta) - values(other, j, delta)
+            dead = not (own.trains_I[i] and other.trains_I[j])
+            note = "no learning rate trains for one of them" if dead and name != "skill" else ""
+            if dead and name != "skill":
+                difference_R = np.full(len(difference_R), math.nan)
+            yield raw(difference_R, unit, init, note or _censored(difference_R[0]), name)
+
+
+def _censored(value: float) -> str:
+    return "" if math.isfinite(value) else "censored"
+
+
+def _skills(sample: Resampled, i: int, _: Delta) -> Floats:
+    return at(sample.skill_RIL, sample.tuned_RI)[:, i]
+
+
+def _criticals(sample: Resampled, i: int, _: Delta) -> Floats:
+    if sample.cube.binned:
+        return np.full(len(sample.resamples.counts_RS), math.nan)
+    found = critical_lrs(sample.cube.trained_SIL[:, i], sample.cube.lrs_L)
+    return quantile(found.first_not_trained[:, None], sample.resamples)[:, 0]
+
+
+def _windows(sample: Resampled, i: int, delta: Delta) -> Floats:
+    width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
+    return tolerance_window(sample.score_RIL[:, i], sample.tuned_RI[:, i], sample.cube.lrs_L, width)
