@@ -129,7 +129,7 @@ def _rows(cube: Cube, lane: int, rng: np.random.Generator) -> list[CriticalRow]:
 
 def draw_critical(info: CriticalInfo, size: Size = style.PAGE) -> go.Figure:
     """Draw it: lanes over the learning rates."""
-    on = lanes(info.inits, len(info.optimizers), size)
+    on = lanes(info.inits, len(info.optimizers), size, tall=1.7)
     edge = info.high + 0.12 * max(info.high - info.low, 1.0) / 2
     for lane, optimizer in enumerate(info.optimizers):
         rows = [row for row in info.rows if row.lane == lane]
@@ -137,10 +137,10 @@ def draw_critical(info: CriticalInfo, size: Size = style.PAGE) -> go.Figure:
         for row in rows:
             _draw_estimates(on, row, edge, size)
     room = (size.width - on.left - 20) // (style.text_width("0.0001", size.font) + 8)
-    positions, labels = style.decade_ticks([10**info.low, 10**info.high], int(room))
     # Only the part where something ends, and a decade to its left.
     ends = [float(v) for row in info.rows for v in (*row.first_S, *row.last_S, row.tenth.low) if math.isfinite(v)]
     start = max(info.low, math.floor(min(ends, default=info.low))) - 0.15
+    positions, labels = style.decade_ticks([10**start, 10**info.high], int(room))
     on.figure.update_xaxes(
         tickvals=positions,
         ticktext=labels,
@@ -173,9 +173,9 @@ def _draw_points(
     symbols: list[str] = []
     hover: list[str] = []
     for row in rows:
-        for k, offset in enumerate(jitter(len(row.first_S), 0.75)):
+        for k, offset in enumerate(jitter(len(row.first_S), 0.45)):
             first, last = float(row.first_S[k]), float(row.last_S[k])
-            place = on.y(row.init, lane) + float(offset)
+            place = on.y(row.init, lane) - 0.17 + float(offset)
             if not row.monotone_S[k]:
                 gaps[0].extend((first, last, None))
                 gaps[1].extend((place, place, None))
@@ -210,7 +210,7 @@ def _draw_points(
 def _draw_estimates(on: Lanes, row: CriticalRow, edge: float, size: Size) -> None:
     """The 10 % and the 50 % point on their lane, in ink: they are the result."""
     place = on.y(row.init, row.lane)
-    for estimate, share, scale, shift in ((row.tenth, 10, 0.75, 0.22), (row.half, 50, 1.15, -0.22)):
+    for estimate, share, scale, shift in ((row.tenth, 10, 0.7, 0.4), (row.half, 50, 1.0, 0.2)):
         if math.isnan(estimate.value):
             continue
         inside = math.isfinite(estimate.value)
@@ -238,7 +238,7 @@ def _draw_estimates(on: Lanes, row: CriticalRow, edge: float, size: Size) -> Non
                     "symbol": "diamond" if inside else "triangle-right",
                     "size": size.mark * scale,
                     "color": style.INK,
-                    "line": {"color": "white", "width": size.line * 0.3},
+                    "line": {"color": "white", "width": 0},
                 },
                 text=[text],
                 hovertemplate="%{text}<extra></extra>",

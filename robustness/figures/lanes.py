@@ -38,10 +38,10 @@ class Lanes:
         return self.inits.index(init) * (self.lanes + 1.0) + lane
 
 
-def lanes(inits: Sequence[str], count: int, size: Size) -> Lanes:
-    """An empty picture with `count` lanes for each initialization."""
+def lanes(inits: Sequence[str], count: int, size: Size, tall: float = 1.0) -> Lanes:
+    """An empty picture with `count` lanes for each initialization, `tall` times as high as usual."""
     count = max(count, 1)
-    each = (17 if count > 3 else 22) if size.name == "page" else (10 if count > 3 else 13)
+    each = tall * ((17 if count > 3 else 22) if size.name == "page" else (10 if count > 3 else 13))
     left = style.left_margin(inits, size)
     groups = max(len(inits), 1)
     figure = go.Figure()
