@@ -7,6 +7,7 @@ import sys
 import typer
 
 from robustness.bench.commands import bench
+from robustness.cli.drawing import figures
 from robustness.cli.measuring import metrics
 from robustness.cli.reading import export, list_studies, report, show, table
 from robustness.cli.running import get_data, run
@@ -25,7 +26,7 @@ app = typer.Typer(
 # In the order in which `--help` shows them.
 app.command()(run)
 app.command("list")(list_studies)
-for command in (show, metrics, table, report, export, schema, catalog):
+for command in (show, metrics, table, report, figures, export, schema, catalog):
     app.command()(command)
 app.command("data")(get_data)
 app.add_typer(bench, name="bench")

@@ -79,7 +79,11 @@ def critical_info(
     rows = [row for cube in own for row in _rows(cube, names.index(cube.optimizer), rng)]
     lrs = trials["lr"].to_numpy(dtype=float)
     seeds = sorted({cube.shape[0] for cube in own})
-    n = "Nothing is complete yet." if not seeds else f"n = {seeds[0]}" + (f" to {seeds[-1]}" if seeds[1:] else "")
+    n = (
+        "Nothing is complete yet."
+        if not seeds
+        else f"n = {seeds[0]}" + (f" to {seeds[-1]}" if seeds[1:] else "")
+    )
     never = sum(row.never for row in rows)
     return CriticalInfo(
         title=f"Critical learning rates: {task}",
@@ -138,7 +142,9 @@ def draw_critical(info: CriticalInfo, size: Size = style.PAGE) -> go.Figure:
             _draw_estimates(on, row, edge, size)
     room = (size.width - on.left - 20) // (style.text_width("0.0001", size.font) + 8)
     # Only the part where something ends, and a decade to its left.
-    ends = [float(v) for row in info.rows for v in (*row.first_S, *row.last_S, row.tenth.low) if math.isfinite(v)]
+    ends = [
+        float(v) for row in info.rows for v in (*row.first_S, *row.last_S, row.tenth.low) if math.isfinite(v)
+    ]
     start = max(info.low, math.floor(min(ends, default=info.low))) - 0.15
     positions, labels = style.decade_ticks([10**start, 10**info.high], int(room))
     on.figure.update_xaxes(
@@ -193,7 +199,7 @@ def _draw_points(
         go.Scatter(
             x=x or [None],
             y=y or [None],
-            name=style.fitted(optimizer, size.width - 100, size.font),
+            name=style.fitted(optimizer, size.width / 2 - 60, size.font),
             mode="markers",
             marker={
                 "size": size.mark * 0.7,

@@ -102,7 +102,11 @@ def curves_info(
     curves = [(cube, _curves(cube, names.index(cube.optimizer), band, rng)) for cube in own]
     facts = study.facts[task]
     binned = any(cube.binned for cube in own)
-    n = f"n = {seeds} {'trials' if binned else 'seed' if seeds == 1 else 'seeds'}" if own else "Nothing complete"
+    n = (
+        f"n = {seeds} {'trials' if binned else 'seed' if seeds == 1 else 'seeds'}"
+        if own
+        else "Nothing complete"
+    )
     ends = "range over seeds" if band == "range" else "95 % interval of the median, whole seeds resampled"
     return CurvesInfo(
         title=f"{facts.score_name.capitalize()} over learning rates: {task}",
@@ -182,9 +186,7 @@ def draw_curves(info: CurvesInfo, size: Size = style.PAGE) -> go.Figure:
     lrs = [lr for _, curves in info.panels for curve in curves for lr in curve.lrs_L]
     positions, labels = on.decades(lrs or [1.0], size)
     logs = np.log10(lrs or [1.0])
-    on.figure.update_xaxes(
-        tickvals=positions, ticktext=labels, range=[logs.min() - 0.15, logs.max() + 0.15]
-    )
+    on.figure.update_xaxes(tickvals=positions, ticktext=labels, range=[logs.min() - 0.15, logs.max() + 0.15])
     for place in on.lowest():
         on.figure.update_xaxes(title="learning rate", title_standoff=4, **place)
     score_axis(on, info.score_name, size)
@@ -206,7 +208,5 @@ def _hover(curve: Curve) -> list[str]:
     name = style.fitted(curve.optimizer, 500, 13)
     return [
         f"{name}<br>learning rate {lr:.4g}<br>median {median:.3f} [{low:.3f}, {high:.3f}]"
-        for lr, median, low, high in zip(
-            curve.lrs_L, curve.median_L, curve.low_L, curve.high_L, strict=True
-        )
+        for lr, median, low, high in zip(curve.lrs_L, curve.median_L, curve.low_L, curve.high_L, strict=True)
     ]

@@ -110,7 +110,9 @@ def _matched(
     """Initializations and learning rates that both have, and the flags there; of seeds that both have."""
     inits = tuple(init for init in a.inits if init in b.inits)
     # Logged learning rates differ in rounding.
-    lrs, in_a, in_b = np.intersect1d(np.log10(a.lrs_L).round(6), np.log10(b.lrs_L).round(6), return_indices=True)
+    lrs, in_a, in_b = np.intersect1d(
+        np.log10(a.lrs_L).round(6), np.log10(b.lrs_L).round(6), return_indices=True
+    )
     paired = not (a.binned or b.binned)
     flags = []
     for cube, places in ((a, in_a), (b, in_b)):

@@ -168,7 +168,9 @@ def _panel(optimizer: str, trials: pd.DataFrame, complete: pd.DataFrame, inits: 
 
 def _score_range(panels: tuple[Panel, ...], *, accuracy: bool) -> tuple[float, float]:
     """0 to 1, or for losses what occurs."""
-    scores = np.concatenate([panel.score_IL[np.isfinite(panel.score_IL)] for panel in panels] or [np.zeros(0)])
+    scores = np.concatenate(
+        [panel.score_IL[np.isfinite(panel.score_IL)] for panel in panels] or [np.zeros(0)]
+    )
     if accuracy or not len(scores):
         return (0.0, 1.0)
     low, high = float(scores.min()), float(scores.max())

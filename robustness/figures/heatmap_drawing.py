@@ -29,7 +29,9 @@ def draw_heatmap(info: HeatmapInfo, size: Size = style.PAGE) -> go.Figure:
     on = canvas(size, info.inits, len(info.panels))
     grids = [panel.lrs for panel in info.panels]
     full = {
-        f"{k}/{n}" for p in info.panels for k, n in zip(p.counts_IL(info.shade).flat, p.n_IL.flat, strict=True)
+        f"{k}/{n}"
+        for p in info.panels
+        for k, n in zip(p.counts_IL(info.shade).flat, p.n_IL.flat, strict=True)
     }
     # In a column a fraction would be smaller than a reader can see: n stands in the subtitle.
     font, fraction = (fitting(on, grids, sorted(full)) if size.name == "page" else 0.0), True

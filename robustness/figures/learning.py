@@ -140,7 +140,11 @@ def learning_info(study: Study, epochs: pd.DataFrame, cell: Cell) -> LearningInf
         notes=(
             "Cross: the epoch of the first step that was not finite, at the last finite value. Epoch 0: before the first "
             "step. Dotted line: the best constant predictor.",
-            *(["No epochs were recorded for these trials."] if runs and not epochs["epoch"].notna().any() else []),
+            *(
+                ["No epochs were recorded for these trials."]
+                if runs and not epochs["epoch"].notna().any()
+                else []
+            ),
         ),
     )
 
@@ -185,9 +189,18 @@ def draw_learning(info: LearningInfo, size: Size = style.PAGE) -> go.Figure:
         if math.isfinite(level) and (p == 1 or not log or level > 0):
             figure.add_hline(y=level, line={"color": style.MUTED, "width": 1, "dash": "dot"}, **on.place(p))
     if log:
-        figure.update_yaxes(type="log", dtick=1, exponentformat="power", **on.place(0))
-        low, high = np.log10(positive.min()), np.log10(positive.max())
-        figure.update_yaxes(range=[min(low, 0) - 0.1, max(high, 0.5) + 0.2], **on.place(0))
+        low, high = float(np.log10(positive.min())), float(np.log10(positive.max()))
+        ticks = _log_ticks(low, high)
+        margin = max(0.08 * (high - low), 0.05)
+        figure.update_yaxes(
+            type="log",
+            range=[low - margin, high + margin],
+            tickvals=ticks,
+            ticktext=[f"{tick:g}" for tick in ticks],
+            **on.place(0),
+        )
+    last = max((float(run.epochs_E[-1]) for run in info.runs), default=1.0)
+    figure.update_xaxes(range=[-0.02 * last, 1.03 * last])
     figure.update_yaxes(showticklabels=True, matches=None)
     if info.score_name == "test accuracy":
         figure.update_yaxes(range=[0, 1.02], **on.place(1))
@@ -206,6 +219,14 @@ def draw_learning(info: LearningInfo, size: Size = style.PAGE) -> go.Figure:
         legend=list(names.values()),
     )
     return figure
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Ticks between two powers of ten: decades, or within two of them 1, 2, 5."""
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    steps = (1, 2, 5) if high - low < 2 else (1,)
+    every = -(-len(decades) // 6)
+    return [step * 10.0**decade for decade in decades[::every] for step in steps]
 
 
 def _draw_run(

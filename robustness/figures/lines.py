@@ -139,7 +139,7 @@ def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd:
         go.Scatter(
             x=line.x,
             y=line.y,
-            name=style.fitted(line.name, size.width - 100, size.font),
+            name=style.fitted(line.name, size.width / 2 - 60, size.font),
             legendgroup=line.name,
             showlegend=legend,
             mode="lines+markers" if line.marks else "lines",

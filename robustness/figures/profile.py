@@ -80,7 +80,9 @@ def profile_info(study: Study, cubes: Sequence[Cube], task: str, *, rng: np.rand
         resamples = Resamples.of(cube.shape[0], rng, draws=DRAWS)
         share_RP = performance_profile(skill_SI, taus_P, resamples)
         draws = share_RP[1 + cube.shape[0] :]
-        ends = np.nanquantile(draws, [0.025, 0.975], axis=0) if len(draws) else np.full((2, len(taus_P)), np.nan)
+        ends = (
+            np.nanquantile(draws, [0.025, 0.975], axis=0) if len(draws) else np.full((2, len(taus_P)), np.nan)
+        )
         if cube.shape[0] == 1:
             ends = np.full_like(ends, np.nan)
         profiles.append(

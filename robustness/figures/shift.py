@@ -12,7 +12,7 @@ from robustness.figures.curves import score_axis
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
 from robustness.summary.resampling import Estimate
-from robustness.summary.shift import ShiftInfo, verdict
+from robustness.summary.shift import ShiftInfo, signed, verdict
 
 __all__ = ["draw_shift"]
 
@@ -21,8 +21,10 @@ def draw_shift(info: ShiftInfo, size: Size = style.PAGE) -> go.Figure:
     """Draw it: a line of panels for each initialization."""
     shift = 0.0 if math.isnan(info.shift.value) else info.shift.value
     inits = info.inits if len(info.lrs_a) else ()
-    right = f"{info.b} shifted {shift:+.2f}"
-    headings = [text for init in inits for text in (init, f"{right}, {init}" if size.name == "page" else right)]
+    right = f"shifted {signed(shift, 2)}"
+    if size.name == "page":
+        right = f"{info.b} {right} decades"
+    headings = [text for init in inits for text in (init, right)]
     on = panels(headings or [""], size, height=size.panel * (0.75 if len(inits) > 1 else 1.2))
     nothing = np.full(0, math.nan)
     for p in range(2 * len(inits)):
@@ -71,16 +73,18 @@ def _notes(info: ShiftInfo) -> list[str]:
     if info.note:
         return []
     return [
-        f"Best shift of {info.b}, one for all initializations: {_shown(info.shift, '+.2f')} decades. Mean absolute "
-        f"difference of the curves: {_shown(info.before, '.3f')} before, {_shown(info.remaining, '.3f')} after.",
-        f"{info.a} minus {info.b}: window {_shown(info.window, '+.2f')} decades (within 5 % of skill of the best), tuned "
-        f"{info.score_name} {_shown(info.tuned, '+.3f')}. 95 % intervals, whole seeds resampled, the shift anew in each draw.",
+        f"Best shift of {info.b}, one for all initializations: {_shown(info.shift, 2)} decades. Mean absolute "
+        f"difference of the curves: {_shown(info.before, 3, plus=False)} before, {_shown(info.remaining, 3, plus=False)} after.",
+        f"{info.a} minus {info.b}: window {_shown(info.window, 2)} decades (within 5 % of skill of the best), tuned "
+        f"{info.score_name} {_shown(info.tuned, 3)}. 95 % intervals, whole seeds resampled, the shift anew in each draw.",
     ]
 
 
-def _shown(estimate: Estimate, digits: str) -> str:
+def _shown(estimate: Estimate, digits: int, *, plus: bool = True) -> str:
     if math.isnan(estimate.value):
         return "not defined"
-    if math.isnan(estimate.low):
-        return f"{estimate.value:{digits}} (no interval)"
-    return f"{estimate.value:{digits}} [{estimate.low:{digits}}, {estimate.high:{digits}}]"
+    value, low, high = (
+        signed(part, digits) if plus else f"{part:.{digits}f}"
+        for part in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} (no interval)" if math.isnan(estimate.low) else f"{value} [{low}, {high}]"

@@ -89,7 +89,11 @@ def spread_info(study: Study, cubes: Sequence[Cube], task: str) -> SpreadInfo:
                 )
     facts = study.facts[task]
     sizes = sorted({len(box.score_S) for box in boxes})
-    n = "Nothing is complete yet." if not sizes else f"n = {sizes[0]}" + (f" to {sizes[-1]}" if sizes[1:] else "")
+    n = (
+        "Nothing is complete yet."
+        if not sizes
+        else f"n = {sizes[0]}" + (f" to {sizes[-1]}" if sizes[1:] else "")
+    )
     return SpreadInfo(
         title=f"Spread over seeds at the tuned learning rate: {task}",
         subtitle=f"{facts.score_name.capitalize()} of the final epoch at each row's best median on {facts.selection} "
@@ -136,7 +140,7 @@ def _draw_boxes(
 ) -> None:
     color = style.OPTIMIZER_COLORS[lane % len(style.OPTIMIZER_COLORS)]
     symbol = style.SYMBOLS[lane % len(style.SYMBOLS)]
-    name = style.fitted(optimizer, size.width - 100, size.font)
+    name = style.fitted(optimizer, size.width / 2 - 60, size.font)
     if boxes:
         low, first, middle, third, high = zip(*(box.quartiles for box in boxes), strict=True)
         on.figure.add_trace(

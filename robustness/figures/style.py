@@ -51,7 +51,13 @@ MISSING = "#e4e4e4"
 RATE_SCALE = [[0.0, "#ffffff"], [0.02, "#e3eaf2"], [0.5, "#6d8fb8"], [1.0, "#14233f"]]
 SCORE_SCALE = [[0.0, "#f4f1e8"], [0.5, "#9cbfae"], [1.0, "#1f5f57"]]
 # Brewer's orange to purple. Grey cannot tell the ends apart: the squares also carry their sign.
-DIFFERENCE_SCALE = [[0.0, "#5e3c99"], [0.25, "#b2abd2"], [0.5, "#ffffff"], [0.75, "#fdb863"], [1.0, "#b35806"]]
+DIFFERENCE_SCALE = [
+    [0.0, "#5e3c99"],
+    [0.25, "#b2abd2"],
+    [0.5, "#ffffff"],
+    [0.75, "#fdb863"],
+    [1.0, "#b35806"],
+]
 
 # Okabe and Ito's palette, with dashes and symbols that tell the lines apart without colour.
 OPTIMIZER_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
@@ -191,7 +197,7 @@ def finish(
     title_height, rules_height = _height(heads, size.title), _height(rules, size.small)
     top = 16 + title_height + rules_height + heading
     if legend:
-        top += _add_legend(figure, legend, size, room=room, height=(heading + 4) / inner)
+        top += _add_legend(figure, legend, size, room=size.width - left - right, height=(heading + 4) / inner)
     bottom = size.font * 3.6 + below + (_height(lines, size.small) + 10 if lines else 0)
     figure.update_layout(
         font={"family": FONT, "size": size.font, "color": INK},
@@ -254,6 +260,7 @@ def y_title(figure: go.Figure, text: str, size: Size, *, left: int, axes: Sequen
 
 def _add_legend(figure: go.Figure, names: Sequence[str], size: Size, *, room: float, height: float) -> float:
     """A legend above the axes, in one line where it fits, else in columns; its height in pixels."""
+    # Plotly gives a legend the width of the axes, wherever it begins.
     widths = [min(text_width(name, size.font), room - 60) for name in names]
     one = sum(width + 50 for width in widths) < room
     entry = None if one else max(widths) + 4

@@ -24,7 +24,7 @@ from robustness.summary.frame import Study
 from robustness.summary.metrics import tolerance_window, tuned_index
 from robustness.summary.resampling import Estimate, Resamples, estimates, quantile
 
-__all__ = ["DRAWS", "ShiftInfo", "best_shifts", "shift_info", "verdict"]
+__all__ = ["DRAWS", "ShiftInfo", "best_shifts", "shift_info", "signed", "verdict"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -152,7 +152,10 @@ def _found(cubes: Sequence[Cube], task: str, optimizer: str) -> Cube:
     cube = cube_of(cubes, task, optimizer)
     if cube is None:
         names = [other.optimizer for other in cubes if other.task == task]
-        raise SpecError.of("optimizer", f"{optimizer!r:.80} has nothing complete on {task!r:.80}; {nearest(optimizer, names)}")
+        raise SpecError.of(
+            "optimizer",
+            f"{optimizer!r:.80} has nothing complete on {task!r:.80}; {nearest(optimizer, names)}",
+        )
     return cube
 
 
@@ -207,7 +210,11 @@ def _side(part: _Part, resamples: Resamples, delta: float) -> _Side:
     window_RI = tolerance_window(score_RIL, tuned_RI, 10**part.logs_L, delta)
     best_RI = np.take_along_axis(score_RIL, tuned_RI[..., None], axis=-1)[..., 0]
     return _Side(
-        logs_L=part.logs_L, score_RIL=score_RIL, window_R=window_RI.mean(axis=1), tuned_R=best_RI.mean(axis=1)
+        logs_L=part.logs_L,
+        score_RIL=score_RIL,
+        # Sums of logarithms: equal windows must be equal.
+        window_R=window_RI.mean(axis=1).round(9),
+        tuned_R=best_RI.mean(axis=1).round(12),
     )
 
 
@@ -235,9 +242,7 @@ def _statistics(a: _Side, b: _Side) -> list[Floats]:
     ]
 
 
-def best_shifts(
-    logs_a_L: Floats, a_RIL: Floats, logs_b_L: Floats, b_RIL: Floats
-) -> tuple[Floats, Floats]:
+def best_shifts(logs_a_L: Floats, a_RIL: Floats, logs_b_L: Floats, b_RIL: Floats) -> tuple[Floats, Floats]:
     """The shifts that may be tried, smallest first, (Z), and the mean absolute difference at each, (R, Z).
 
     Args:
@@ -286,19 +291,30 @@ def _weights(logs_L: Floats, points_P: Floats) -> Floats:
     return found
 
 
+def signed(value: float, digits: int) -> str:
+    """A number with its sign, and a minus that is as wide as a plus.
+
+    >>> signed(-0.256, 2), signed(0.0, 1)
+    ('−0.26', '+0.0')
+    """
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
 def verdict(info: ShiftInfo) -> str:
     """One sentence: is it just a learning rate?"""
     if info.note:
-        return f"It cannot be told whether {info.a} and {info.b} differ by a learning rate alone: {info.note}."
+        return (
+            f"It cannot be told whether {info.a} and {info.b} differ by a learning rate alone: {info.note}."
+        )
     shift, remaining = info.shift.value, info.remaining.value
     left = remaining / info.before.value if info.before.value > 0 else math.nan
-    what = f"a shift of {shift:+.2f} decades" if shift else "no shift"
+    what = f"a shift of {signed(shift, 2)} decades" if shift else "no shift"
     if math.isnan(left):
         change = f"the curves differ by {remaining:.3f} on average after {what} of {info.b}"
     else:
         change = f"{what} of {info.b} leaves {100 * left:.0f} % of its difference from {info.a}"
     told = [
-        f"{name} differ by {estimate.value:+.2f}{unit}"
+        f"{name} differ by {signed(estimate.value, 2)}{unit}"
         for name, estimate, unit in (("windows", info.window, " decades"), ("tuned scores", info.tuned, ""))
         if estimate.low > 0 or estimate.high < 0
     ]
