@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,7 +86,7 @@ def _formats(text: str) -> list[str]:
     return endings
 
 
-def _known(option: str, name: str, names: Sequence[str] | dict[str, object]) -> None:
+def _known(option: str, name: str, names: Collection[str]) -> None:
     if name not in names:
         raise SpecError.of(option, f"there is no {name!r:.80}; {nearest(name, names)}")
 

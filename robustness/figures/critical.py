@@ -197,8 +197,8 @@ def _draw_points(
     )
     on.figure.add_trace(
         go.Scatter(
-            x=x or [None],
-            y=y or [None],
+            x=x or [math.nan],
+            y=y or [math.nan],
             name=style.fitted(optimizer, size.width / 2 - 60, size.font),
             mode="markers",
             marker={

@@ -76,8 +76,11 @@ def difference_info(
         rule: what is counted.
     """
     first, second = cube_of(cubes, task, a), cube_of(cubes, task, b)
+    inits: tuple[str, ...]
+    lrs: tuple[float, ...]
     if first is None or second is None:
-        inits, lrs, flags = (), (), (np.full((0, 0, 0), np.nan),) * 2
+        nothing = np.full((0, 0, 0), np.nan)
+        inits, lrs, flags = (), (), (nothing, nothing)
     else:
         inits, lrs, flags = _matched(first, second, rule)
     present = [~np.isnan(part) for part in flags]
@@ -154,7 +157,7 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
         ]
     bar = {"title": {"text": "difference of shares"}, "tickformat": "+.0%"}
     color = {"colorscale": style.DIFFERENCE_SCALE, "cmin": -1, "cmax": 1, "colorbar": bar}
-    figure = draw_squares(on, info.inits, panels, _missing(difference_IL, info.lrs), font=font, color=color)
+    figure = draw_squares(on, info.inits, panels, font=font, color=color)
     style.finish(
         figure,
         size=size,
@@ -167,6 +170,7 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
         heading=size.font * 1.6,
         below=on.below,
     )
+    figure.layout.shapes = _missing(difference_IL, info.lrs)
     return figure
 
 

@@ -146,8 +146,9 @@ def _panel(optimizer: str, trials: pd.DataFrame, complete: pd.DataFrame, inits: 
 
     def median(column: str) -> Floats:
         found = np.full(shape, math.nan)
-        for place, values in complete[column].groupby(list(places)):
-            found[place] = values.median()
+        by_place = complete[column].groupby(list(places)).median()
+        if len(by_place):
+            found[tuple(by_place.index.to_frame().to_numpy().T)] = by_place.to_numpy()
         return found
 
     not_trained_IL, n_IL = counted(complete["outcome"] != "trained"), counted(np.ones(len(complete)))

@@ -43,7 +43,7 @@ def draw_heatmap(info: HeatmapInfo, size: Size = style.PAGE) -> go.Figure:
         for row, (panel, squares) in enumerate(zip(info.panels, panels, strict=True), start=1)
         for shape in _shapes(panel, squares, "" if row == 1 else str(row), on)
     ]
-    figure = draw_squares(on, info.inits, panels, shapes, font=font, color=_color(info))
+    figure = draw_squares(on, info.inits, panels, font=font, color=_color(info))
     style.finish(
         figure,
         size=size,
@@ -56,6 +56,7 @@ def draw_heatmap(info: HeatmapInfo, size: Size = style.PAGE) -> go.Figure:
         heading=size.font * 1.6,
         below=on.below,
     )
+    figure.layout.shapes = shapes  # last: Plotly checks all of a layout at every change
     return figure
 
 

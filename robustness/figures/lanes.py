@@ -63,4 +63,5 @@ def lanes(inits: Sequence[str], count: int, size: Size, tall: float = 1.0) -> La
 
 def jitter(count: int, width: float = 0.5) -> npt.NDArray[np.float64]:
     """Offsets of points that would hide each other, the same every time."""
-    return (np.arange(count) * 0.618034 % 1 - 0.5) * width if count > 1 else np.zeros(count)
+    offsets = np.arange(count, dtype=np.float64) * 0.618034 % 1 - 0.5
+    return np.asarray(offsets * width if count > 1 else np.zeros(count), dtype=np.float64)

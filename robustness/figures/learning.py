@@ -84,7 +84,8 @@ def _own(study: Study, cell: Cell) -> pd.DataFrame:
     labels = (
         (whole["task"] == cell.task) & (whole["optimizer"] == cell.optimizer) & (whole["init"] == cell.init)
     )
-    return whole[labels & near]
+    found: pd.DataFrame = whole[labels & near]
+    return found
 
 
 def telling_cell(study: Study, task: str) -> Cell | None:
@@ -97,7 +98,7 @@ def telling_cell(study: Study, task: str) -> Cell | None:
     best: tuple[tuple[float, ...], Cell] | None = None
     for (optimizer, init), row in own.groupby(["optimizer", "init"], sort=False):
         by_lr = row.groupby("lr")
-        lrs = np.array(sorted(by_lr.groups), dtype=float)
+        lrs = np.unique(row["lr"].to_numpy(dtype=float))
         tuned = int(by_lr["selection"].median().to_numpy().argmax())
         share_L = (row["side"] == "diverged").groupby(row["lr"]).mean().to_numpy()
         for place in range(tuned, len(lrs)):

@@ -129,7 +129,7 @@ def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd:
                     mode="lines",
                     hoverinfo="skip",
                     showlegend=False,
-                    legendgroup=line.name,
+                    legendgroup=str(line.index),
                 ),
                 **on.place(p),
             )
@@ -140,7 +140,7 @@ def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd:
             x=line.x,
             y=line.y,
             name=style.fitted(line.name, size.width / 2 - 60, size.font),
-            legendgroup=line.name,
+            legendgroup=str(line.index),
             showlegend=legend,
             mode="lines+markers" if line.marks else "lines",
             line={

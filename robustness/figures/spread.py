@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -157,7 +158,7 @@ def _draw_boxes(
                 fillcolor="white",
                 hoverinfo="skip",
                 showlegend=False,
-                legendgroup=optimizer,
+                legendgroup=str(lane),
             )
         )
     x: list[float] = []
@@ -175,10 +176,10 @@ def _draw_boxes(
         ]
     on.figure.add_trace(
         go.Scatter(
-            x=x or [None],
-            y=y or [None],
+            x=x or [math.nan],
+            y=y or [math.nan],
             name=name,
-            legendgroup=optimizer,
+            legendgroup=str(lane),
             mode="markers",
             marker={
                 "size": size.mark * 0.75,

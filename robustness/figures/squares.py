@@ -138,7 +138,6 @@ def draw_squares(
     on: Canvas,
     inits: Sequence[str],
     panels: Sequence[Squares],
-    shapes: list[dict[str, Any]],
     *,
     font: float,
     color: dict[str, Any],
@@ -149,7 +148,6 @@ def draw_squares(
         on: the canvas.
         inits: labels (I).
         panels: what they show.
-        shapes: marks, with the axes' names.
         font: of the texts; 0 leaves them out.
         color: the colour axis; its `colorbar.title.text` is placed by the size.
     """
@@ -178,7 +176,7 @@ def draw_squares(
         range=[len(inits) - 0.5, -0.5],
         **{**axis, "ticks": "", "ticklen": 0},
     )
-    figure.update_layout(shapes=shapes, coloraxis={**color, "colorbar": _bar(on, color["colorbar"])})
+    figure.update_layout(coloraxis={**color, "colorbar": _bar(on, color["colorbar"])})
     return figure
 
 
