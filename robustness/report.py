@@ -12,8 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from robustness.figures import curves_info, draw_curves, draw_heatmap, heatmap_info
-from robustness.figures.style import CONFIG
+from robustness.figures import CONFIG, Request, draw
 from robustness.spec import StudySpec
 from robustness.summary import Study, cell_table, row_table
 from robustness.summary.intervals import seed_block_rate
@@ -37,12 +36,9 @@ def write_report(study: Study, path: Path) -> None:
     rows = row_table(study.complete, cells, summary_rng())
     pictures: list[str] = []
     for task in study.tasks:
-        for figure in (
-            draw_heatmap(heatmap_info(study, cells, rows, task, "diverged")),
-            draw_heatmap(heatmap_info(study, cells, rows, task, "score")),
-            draw_curves(curves_info(study, task)),
-        ):
-            pictures.append(_embedded(figure, first=not pictures))
+        request = Request(study=study, task=task)
+        for name in ("heatmap-diverged", "heatmap-score", "curves"):
+            pictures.append(_embedded(draw(name, request), first=not pictures))
     environment = Environment(
         loader=PackageLoader("robustness", "."), autoescape=select_autoescape(default=True), trim_blocks=True
     )
