@@ -8,8 +8,8 @@ import typer
 
 from robustness.bench.commands import bench
 from robustness.cli.comparing import compare
-from robustness.cli.importing import import_
 from robustness.cli.drawing import figures
+from robustness.cli.importing import import_
 from robustness.cli.measuring import metrics
 from robustness.cli.planning import plan
 from robustness.cli.reading import export, list_studies, report, show
