@@ -115,14 +115,21 @@ def _quantile(values_SC: Floats, resamples: Resamples, q: float) -> Floats:
     # The narrowest counters: this loop is most of a summary's time.
     small = np.int8 if resamples.seeds < 127 else np.int16
     counts_SR = np.ascontiguousarray(resamples.counts_RS.T, dtype=small)
-    n_CR = (~np.isnan(values_SC)).T.astype(np.float32) @ counts_SR.astype(np.float32)
+    present_SC = ~np.isnan(values_SC)
+    # (C, R), or (1, R) where nothing is missing.
+    n_CR = (
+        counts_SR.sum(axis=0, dtype=np.float32)[None]
+        if present_SC.all()
+        else present_SC.T.astype(np.float32) @ counts_SR.astype(np.float32)
+    )
     place_CR = (n_CR - 1) * np.float32(q)
     floor_CR = np.floor(place_CR + np.float32(1e-4))  # 0-based ranks of the neighbours
     share_CR = np.maximum(place_CR - floor_CR, 0)
     between = bool((share_CR > 1e-4).any())
     ranks = [(floor_CR + i).astype(small) for i in range(1 + between)]
-    places = [np.zeros(n_CR.shape, small) for _ in ranks]
-    seen, step, passed = np.zeros(n_CR.shape, small), np.empty(n_CR.shape, small), np.empty(n_CR.shape, bool)
+    shape = (len(sorted_CS), counts_SR.shape[1])
+    places = [np.zeros(shape, small) for _ in ranks]
+    seen, step, passed = np.zeros(shape, small), np.empty(shape, small), np.empty(shape, bool)
     for seeds_C in order_SC:
         seen += np.take(counts_SR, seeds_C, axis=0, out=step, mode="clip")
         for rank, place in zip(ranks, places, strict=True):
@@ -177,9 +184,9 @@ def estimates(statistics_MR: Sequence[Floats], seeds: int, confidence: float = 0
         values_MR = np.stack(statistics_MR[first : first + _STATISTICS_AT_ONCE])
         ends_M2 = np.full((len(values_MR), 2), np.nan)
         if seeds > 1:
-            finite_M = np.isfinite(values_MR).all(axis=1)
-            jackknife_MS = np.where(finite_M[:, None], values_MR[:, 1 : 1 + seeds], 0.0)
-            regular_M = np.ptp(jackknife_MS, axis=1) > 0
+            jackknife_MS = values_MR[:, 1 : 1 + seeds]
+            spread_M = np.max(jackknife_MS, axis=1) > np.min(jackknife_MS, axis=1)
+            regular_M = np.flatnonzero(np.isfinite(values_MR).all(axis=1) & spread_M)
             ends_M2[regular_M] = _bca(values_MR[regular_M], seeds, confidence)
         for values_R, (low, high) in zip(values_MR, ends_M2, strict=True):
             given = math.isnan(low) or math.isnan(high)
