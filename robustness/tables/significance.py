@@ -63,7 +63,7 @@ def paired_test(
         for pair in pairs:
             if pair.metric in comparable and not pair.at:
                 asked.setdefault((pair.best, pair.other, pair.init is not None), {})[pair.metric] = None
-        found = {
+        found: dict[tuple[str, str, str | None, str | None, str], Compared] = {
             (best, other, c.task, c.init, c.metric): c
             for (best, other, each), metrics in asked.items()
             for c in compare(best, other, list(metrics), each)
