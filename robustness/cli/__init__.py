@@ -7,8 +7,10 @@ import sys
 import typer
 
 from robustness.bench.commands import bench
+from robustness.cli.comparing import compare
 from robustness.cli.importing import import_
 from robustness.cli.measuring import metrics
+from robustness.cli.planning import plan
 from robustness.cli.reading import export, list_studies, report, show
 from robustness.cli.running import get_data, run
 from robustness.cli.specs import catalog, schema
@@ -25,9 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which `--help` shows them.
+app.command()(plan)
 app.command()(run)
 app.command("list")(list_studies)
-for command in (show, metrics, table, report, export):
+for command in (show, metrics, compare, table, report, export):
     app.command()(command)
 app.command("import")(import_)
 app.command()(schema)

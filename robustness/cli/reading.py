@@ -50,7 +50,7 @@ def list_studies(store: StoreUrl = DEFAULT_STORE) -> None:
 
 def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
     """Show a study: its state, an answer for each optimizer, its table."""
-    from robustness.report import answer, summary_rng
+    from robustness.report import answer
     from robustness.summary import cell_table, load_study, row_table
     from robustness.tables import tuned_table, write_markdown
 
@@ -61,7 +61,7 @@ def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
     print(f"{len(found.trials):,} trials: {counts or 'none'}\n")
     print("\n".join(answer(found)), end="\n\n")
     cells = cell_table(found.trials, found.complete)
-    print(write_markdown(tuned_table(found, row_table(found.complete, cells, summary_rng()))), end="")
+    print(write_markdown(tuned_table(found, row_table(found.complete, cells))), end="")
 
 
 def report(

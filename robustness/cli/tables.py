@@ -124,13 +124,12 @@ def _measured(
 
 def _tuned(study: Study, format_: TableFormat) -> str:
     from robustness import tables
-    from robustness.report import summary_rng
     from robustness.summary import cell_table, row_table
 
     cells = cell_table(study.trials, study.complete)
     if format_ is TableFormat.CSV:
         return tables.write_csv(cells)
-    layout = tables.tuned_table(study, row_table(study.complete, cells, summary_rng()))
+    layout = tables.tuned_table(study, row_table(study.complete, cells))
     return _written(layout, format_)
 
 
