@@ -13,6 +13,7 @@ from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName
 if TYPE_CHECKING:
     from robustness.summary import Delta, Study
     from robustness.tables import Measurement, TableLayout
+    from robustness.tables.ranking import Test
 
 __all__ = ["table"]
 
@@ -104,6 +105,7 @@ def table(
         delta=str(width),
         notes=notes,
         warnings=study_warnings(found, samples, width),
+        test=_test(found, width),
     )
     print(_written(layout, format_), end="")
 
@@ -120,6 +122,19 @@ def _measured(
     if resampled:
         found += measurements(measure(study, metrics=resampled, delta=delta), scores)
     return sorted(found, key=lambda m: names.index(m.metric))
+
+
+def _test(study: Study, delta: Delta) -> Test:
+    """The paired tests of `robustness compare`."""
+    from robustness.spec import COMPARABLE
+    from robustness.summary.comparison import Comparison, compare_all
+    from robustness.summary.paired import holm
+    from robustness.tables.significance import paired_test
+
+    def compared(best: str, other: str, metrics: list[str], each_init: bool) -> list[Comparison]:
+        return compare_all(study, best, other, metrics, delta=delta, each_init=each_init)
+
+    return paired_test(compared, holm, COMPARABLE)
 
 
 def _tuned(study: Study, format_: TableFormat) -> str:
