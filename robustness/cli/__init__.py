@@ -8,6 +8,7 @@ import typer
 
 from robustness.bench.commands import bench
 from robustness.cli.comparing import compare
+from robustness.cli.drawing import figures
 from robustness.cli.importing import import_
 from robustness.cli.measuring import metrics
 from robustness.cli.planning import plan
@@ -30,7 +31,7 @@ app = typer.Typer(
 app.command()(plan)
 app.command()(run)
 app.command("list")(list_studies)
-for command in (show, metrics, compare, table, report, export):
+for command in (show, metrics, compare, table, report, figures, export):
     app.command()(command)
 app.command("import")(import_)
 app.command()(schema)

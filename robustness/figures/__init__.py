@@ -1,6 +1,7 @@
-"""Figures: numbers first (an Info), then a function that draws it. Torch-free."""
+"""Figures: numbers first (an Info), then a function that draws it; `FIGURES` has all of them by name. Torch-free."""
 
-from robustness.figures.curves import CurvesInfo, curves_info, draw_curves
-from robustness.figures.heatmap import HeatmapInfo, draw_heatmap, heatmap_info
+from robustness.figures.gallery import FIGURES, Request, applicable, draw
+from robustness.figures.learning import Cell
+from robustness.figures.style import COLUMN, CONFIG, PAGE
 
-__all__ = ["CurvesInfo", "HeatmapInfo", "curves_info", "draw_curves", "draw_heatmap", "heatmap_info"]
+__all__ = ["COLUMN", "CONFIG", "FIGURES", "PAGE", "Cell", "Request", "applicable", "draw"]

@@ -1,21 +1,32 @@
-"""Accuracy against learning rate, one panel an initialization, one line an optimizer."""
+"""Score against learning rate, one panel an initialization, one line an optimizer."""
+
+# R resamples, S seeds, L learning rates
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from robustness.figures import style
+from robustness.figures.lines import Line, Panels, add_line, panels
+from robustness.figures.style import Size
 from robustness.summary import Study
+from robustness.summary.cubes import Cube
+from robustness.summary.resampling import Resamples, estimates, quantile
 
-__all__ = ["Curve", "CurvesInfo", "curves_info", "draw_curves"]
+__all__ = ["Band", "Curve", "CurvesInfo", "curves_info", "draw_curves", "score_axis"]
 
 Floats = npt.NDArray[np.float64]
+Band = Literal["range", "interval"]
+
+SEEDS_FOR_INTERVAL = 10
+"""Below, an interval of a median covers less than it states: the range says what was seen."""
+DRAWS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +35,16 @@ class Curve:
 
     Attributes:
         optimizer: its label.
+        index: its place among the task's optimizers.
         lrs_L: learning rates with at least one complete trial.
         median_L: median score.
-        low_L: lowest score of a seed.
-        high_L: highest score of a seed.
+        low_L: lower edge of the band.
+        high_L: upper edge.
         mostly_diverged_L: whether more than half of the seeds diverged.
     """
 
     optimizer: str
+    index: int
     lrs_L: Floats
     median_L: Floats
     low_L: Floats
@@ -41,149 +54,159 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class CurvesInfo:
-    """The numbers of one task's curves: for each initialization its curves."""
+    """The numbers of one task's curves: for each initialization its curves.
+
+    Attributes:
+        title: what is shown.
+        subtitle: the rule and n.
+        panels: of each initialization, its curves.
+        chance: score of the best constant predictor.
+        score_name: as the task's score is called.
+        band: what the bands are.
+        notes: what the marks mean.
+    """
 
     title: str
+    subtitle: str
     panels: tuple[tuple[str, tuple[Curve, ...]], ...]
     chance: float
+    score_name: str
+    band: Band
     notes: tuple[str, ...]
 
 
-def curves_info(study: Study, task: str) -> CurvesInfo:
-    """The curves of one task, from its complete trials."""
-    own = study.complete[study.complete["task"] == task]
-    inits = list(dict.fromkeys(study.trials.loc[study.trials["task"] == task, "init"]))
-    optimizers = list(dict.fromkeys(study.trials.loc[study.trials["task"] == task, "optimizer"]))
-    by_row = {key: part for key, part in own.groupby(["optimizer", "init"], sort=False)}
-    panels = tuple(
-        (
-            init,
-            tuple(_curve(name, by_row[name, init]) for name in optimizers if (name, init) in by_row),
-        )
-        for init in inits
+def curves_info(
+    study: Study,
+    cubes: Sequence[Cube],
+    task: str,
+    *,
+    rng: np.random.Generator,
+    band: Band | None = None,
+) -> CurvesInfo:
+    """The curves of one task, from its complete trials.
+
+    Args:
+        study: for the labels and the rule.
+        cubes: of `summary.cubes`.
+        task: its label.
+        rng: for the intervals.
+        band: the range over seeds, or the 95 % interval of the median by resampling whole seeds; by default the
+            interval from ten seeds on.
+    """
+    trials = study.trials[study.trials["task"] == task]
+    inits = list(dict.fromkeys(trials["init"]))
+    names = list(dict.fromkeys(trials["optimizer"]))
+    own = [cube for cube in cubes if cube.task == task]
+    seeds = max((cube.shape[0] for cube in own), default=0)
+    band = band or ("interval" if seeds >= SEEDS_FOR_INTERVAL else "range")
+    curves = [(cube, _curves(cube, names.index(cube.optimizer), band, rng)) for cube in own]
+    facts = study.facts[task]
+    binned = any(cube.binned for cube in own)
+    n = (
+        f"n = {seeds} {'trials' if binned else 'seed' if seeds == 1 else 'seeds'}"
+        if own
+        else "Nothing complete"
     )
-    seeds = own["seed_index"].nunique()
+    ends = "range over seeds" if band == "range" else "95 % interval of the median, whole seeds resampled"
     return CurvesInfo(
-        title=f"Test accuracy over learning rates: {task}",
-        panels=panels,
-        chance=study.facts[task].chance,
+        title=f"{facts.score_name.capitalize()} over learning rates: {task}",
+        subtitle=f"Median and {ends}. {n}{', in bins of a quarter decade' if binned else ''}. "
+        f"A trial that did not train (skill ≤ {study.thresholds.skill_floor:g}) counts at chance.",
+        panels=tuple(
+            (init, tuple(part[init] for _, part in curves if init in part and len(part[init].lrs_L)))
+            for init in inits
+        ),
+        chance=facts.chance,
+        score_name=facts.score_name,
+        band=band,
         notes=(
-            f"Median and range over {seeds} seeds; a trial that did not train counts at chance (dotted line).",
-            f"Open marks: more than half of the seeds diverged. {style.rule_text(study.thresholds)}",
+            f"Dotted line: chance. Open marks: more than half of the seeds diverged. "
+            f"{style.rule_text(study.thresholds)}",
         ),
     )
 
 
-def _curve(optimizer: str, part: pd.DataFrame) -> Curve:
-    grouped = part.groupby("lr")
-    score = grouped["score"].agg(["median", "min", "max"])
-    diverged = (part["side"] == "diverged").groupby(part["lr"]).mean()
-    return Curve(
-        optimizer=optimizer,
-        lrs_L=score.index.to_numpy(dtype=float),
-        median_L=score["median"].to_numpy(),
-        low_L=score["min"].to_numpy(),
-        high_L=score["max"].to_numpy(),
-        mostly_diverged_L=(diverged > 0.5).to_numpy(),
-    )
+def _curves(cube: Cube, index: int, band: Band, rng: np.random.Generator) -> dict[str, Curve]:
+    seeds, inits, lrs = cube.shape
+    flat_SC = cube.score_SIL.reshape(seeds, inits * lrs)
+    if band == "interval":
+        drawn_RC = quantile(flat_SC, Resamples.of(seeds, rng, draws=DRAWS))
+        found = estimates(list(drawn_RC.T), seeds)
+        low, high = ([getattr(e, end) for e in found] for end in ("low", "high"))
+    else:
+        none = Resamples.of(seeds, rng, draws=0)
+        low, high = quantile(flat_SC, none, 0.0)[0].tolist(), quantile(flat_SC, none, 1.0)[0].tolist()
+    median_IL = quantile(flat_SC, Resamples.of(seeds, rng, draws=0))[0].reshape(inits, lrs)
+    low_IL, high_IL = (np.array(part, dtype=float).reshape(inits, lrs) for part in (low, high))
+    n_IL = np.maximum((~np.isnan(cube.diverged_SIL)).sum(axis=0), 1)
+    gone_IL = np.nansum(cube.diverged_SIL, axis=0) / n_IL > 0.5
+    present_IL = ~np.isnan(median_IL)
+    return {
+        init: Curve(
+            optimizer=cube.optimizer,
+            index=index,
+            lrs_L=cube.lrs_L[present_IL[i]],
+            median_L=median_IL[i, present_IL[i]],
+            low_L=low_IL[i, present_IL[i]],
+            high_L=high_IL[i, present_IL[i]],
+            mostly_diverged_L=gone_IL[i, present_IL[i]],
+        )
+        for i, init in enumerate(cube.inits)
+    }
 
 
-def draw_curves(info: CurvesInfo) -> go.Figure:
+def score_axis(on: Panels, score_name: str, size: Size) -> None:
+    """The y axes: 0 to 1 for an accuracy, what occurs for a loss."""
+    if score_name == "test accuracy":
+        on.figure.update_yaxes(range=[0, 1.02])
+    style.y_title(on.figure, score_name, size, left=on.left, axes=on.first_axes())
+
+
+def draw_curves(info: CurvesInfo, size: Size = style.PAGE) -> go.Figure:
     """Draw them, two panels a line."""
-    columns = min(len(info.panels), 2)
-    lines = -(-len(info.panels) // columns)
-    bottom = 112
-    height = 250 * lines + 92 + bottom
-    figure = make_subplots(
-        rows=lines,
-        cols=columns,
-        shared_yaxes=True,
-        subplot_titles=[style.escaped(init) for init, _ in info.panels],
-        horizontal_spacing=0.04,
-        vertical_spacing=70 / (250 * lines) if lines > 1 else 0,
-    )
-    names = list(dict.fromkeys(curve.optimizer for _, curves in info.panels for curve in curves))
-    in_legend: set[str] = set()
+    on = panels([init for init, _ in info.panels], size)
+    shown: set[str] = set()
     for p, (_, curves) in enumerate(info.panels):
-        row, column = p // columns + 1, p % columns + 1
         for curve in curves:
-            _draw_curve(
-                figure,
-                curve,
-                names.index(curve.optimizer),
-                row,
-                column,
-                legend=curve.optimizer not in in_legend,
+            line = Line(
+                name=curve.optimizer,
+                index=curve.index,
+                x=np.log10(curve.lrs_L),
+                y=curve.median_L,
+                low=curve.low_L,
+                high=curve.high_L,
+                hover=_hover(curve),
+                open_=curve.mostly_diverged_L,
             )
-            in_legend.add(curve.optimizer)
-        figure.add_hline(
-            y=info.chance, line={"color": style.MUTED, "width": 1, "dash": "dot"}, row=row, col=column
+            add_line(on, p, line, size, legend=curve.optimizer not in shown, crowd=len(curves))
+            shown.add(curve.optimizer)
+        on.figure.add_hline(
+            y=info.chance, line={"color": style.MUTED, "width": 1, "dash": "dot"}, **on.place(p)
         )
     lrs = [lr for _, curves in info.panels for curve in curves for lr in curve.lrs_L]
-    positions, labels = style.decade_ticks(lrs or [1.0])
-    axis = {
-        "ticks": "outside",
-        "showline": True,
-        "linecolor": style.INK,
-        "gridcolor": "#eceff3",
-        "zeroline": False,
-    }
-    figure.update_xaxes(tickvals=positions, ticktext=labels, **axis)
-    for p in range(max(len(info.panels) - columns, 0), len(info.panels)):
-        row, column = p // columns + 1, p % columns + 1
-        figure.update_xaxes(title="learning rate", title_standoff=4, row=row, col=column)
-    figure.update_yaxes(range=[0, 1.02], **axis)
-    figure.update_yaxes(title="test accuracy", col=1)
-    style.apply(figure, title=info.title, width=900, height=height, left=64, bottom=bottom)
-    figure.update_layout(
-        margin_t=92,
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1 + 24 / (250 * lines),
-            "yanchor": "bottom",
-        },
+    positions, labels = on.decades(lrs or [1.0], size)
+    logs = np.log10(lrs or [1.0])
+    on.figure.update_xaxes(tickvals=positions, ticktext=labels, range=[logs.min() - 0.15, logs.max() + 0.15])
+    for place in on.lowest():
+        on.figure.update_xaxes(title="learning rate", title_standoff=4, **place)
+    score_axis(on, info.score_name, size)
+    style.finish(
+        on.figure,
+        size=size,
+        title=info.title,
+        subtitle=info.subtitle,
+        notes=info.notes,
+        inner=on.inner,
+        left=on.left,
+        heading=size.font * 1.8,
+        legend=list(dict.fromkeys(c.optimizer for _, curves in info.panels for c in curves)),
     )
-    style.caption(figure, info.notes, bottom=bottom)
-    return figure
+    return on.figure
 
 
-def _draw_curve(figure: go.Figure, curve: Curve, index: int, row: int, column: int, *, legend: bool) -> None:
-    color = style.OPTIMIZER_COLORS[index % len(style.OPTIMIZER_COLORS)]
-    x = np.log10(curve.lrs_L)
-    figure.add_trace(
-        go.Scatter(
-            x=np.concatenate([x, x[::-1]]),
-            y=np.concatenate([curve.high_L, curve.low_L[::-1]]),
-            fill="toself",
-            fillcolor=color,
-            opacity=0.13,
-            line_width=0,
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-        ),
-        row=row,
-        col=column,
-    )
-    symbol = style.SYMBOLS[index % len(style.SYMBOLS)]
-    figure.add_trace(
-        go.Scatter(
-            x=x,
-            y=curve.median_L,
-            name=style.escaped(curve.optimizer),
-            legendgroup=curve.optimizer,
-            showlegend=legend,
-            mode="lines+markers",
-            line={"color": color, "width": 2, "dash": style.DASHES[index % len(style.DASHES)]},
-            marker={
-                "size": 7,
-                "symbol": [f"{symbol}-open" if gone else symbol for gone in curve.mostly_diverged_L],
-            },
-            customdata=curve.lrs_L,
-            hovertemplate="%{customdata:.4g}: %{y:.3f}",
-        ),
-        row=row,
-        col=column,
-    )
+def _hover(curve: Curve) -> list[str]:
+    name = style.fitted(curve.optimizer, 500, 13)
+    return [
+        f"{name}<br>learning rate {lr:.4g}<br>median {median:.3f} [{low:.3f}, {high:.3f}]"
+        for lr, median, low, high in zip(curve.lrs_L, curve.median_L, curve.low_L, curve.high_L, strict=True)
+    ]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 
 from robustness.summary.frame import Study
 
-__all__ = ["BINS_PER_DECADE", "Cube", "cubes", "lr_bins"]
+__all__ = ["BINS_PER_DECADE", "Cube", "cube_of", "cubes", "drawn_at_random", "lr_bins"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -75,6 +75,11 @@ def cubes(study: Study) -> list[Cube]:
     return list(_cubes(study))
 
 
+def cube_of(found: Sequence[Cube], task: str, optimizer: str) -> Cube | None:
+    """The one of this optimizer on this task; None where nothing of it is complete."""
+    return next((cube for cube in found if (cube.task, cube.optimizer) == (task, optimizer)), None)
+
+
 def _cubes(study: Study) -> Iterator[Cube]:
     by_pair = dict(iter(study.complete.groupby(["task", "optimizer"], sort=False)))
     for (task, optimizer), part in study.trials.groupby(["task", "optimizer"], sort=False)["init"]:
@@ -84,7 +89,7 @@ def _cubes(study: Study) -> Iterator[Cube]:
 
 def _cube(study: Study, task: str, optimizer: str, inits: list[str], part: pd.DataFrame) -> Cube:
     constants = study.facts[task]
-    binned = _drawn(part)
+    binned = drawn_at_random(part)
     lr = lr_bins(part["lr"].to_numpy()) if binned else part["lr"].to_numpy()
     lrs_L, l_T = np.unique(lr, return_inverse=True)
     seeds_S, s_T = np.unique(np.arange(len(part)) if binned else part["seed_index"], return_inverse=True)
@@ -123,7 +128,8 @@ def _capped_loss(part: pd.DataFrame, constant_loss: float) -> Floats:
     return np.where(dead & ~unknown, constant_loss, np.fmin(loss, constant_loss))
 
 
-def _drawn(part: pd.DataFrame) -> bool:
+def drawn_at_random(part: pd.DataFrame) -> bool:
+    """Whether the learning rates of these trials of one optimizer were drawn: many, most of a single trial."""
     sizes = part["lr"].value_counts()
     return len(sizes) > _DRAWN_ABOVE and bool((sizes == 1).mean() > 0.5)
 

@@ -1,4 +1,4 @@
-"""Figures: the numbers they show, and that they can be drawn whatever happened."""
+"""Heatmaps and curves: the numbers they show, and that they can be drawn whatever happened."""
 
 from __future__ import annotations
 
@@ -8,47 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robustness.figures import curves_info, draw_curves, draw_heatmap, heatmap_info
-from robustness.store import open_store
-from robustness.summary import Study, cell_table, load_study, row_table
-from tests.builders import dead_epoch, epoch, record, save, trials
-
-SPEC: dict[str, Any] = {
-    "optimizers": [{"name": "sgd"}, {"name": "adam", "label": "<b>adam</b>"}],
-    "search": {"lr": [0.01, 0.1, 1.0], "init": ["default", "orthogonal"], "seeds": 3},
-}
-
-
-def study(tmp_path: Path, complete: Any, **changes: Any) -> Study:
-    """A study whose trials get the epochs that `complete(trial)` says; None leaves them waiting."""
-    changes = {**SPEC, **changes}
-    with open_store(str(tmp_path / "s.db"), create=True) as store:
-        held = store.acquire(save(store, **changes))
-        records = []
-        for trial in trials(**changes):
-            epochs = complete(trial)
-            if epochs is not None:
-                dead = any(np.isnan(row.test_accuracy) for row in epochs)
-                records.append(record(trial, *epochs, step=1 if dead else None))
-        store.finish(held, records)
-        return load_study(store, "small")
-
-
-def diverges_above(lr: float) -> Any:
-    return lambda trial: [dead_epoch(1)] if trial.cell.lr > lr else [epoch(1), epoch(2)]
+from robustness.figures.curves import CurvesInfo, curves_info, draw_curves
+from robustness.figures.heatmap import heatmap_info
+from robustness.figures.heatmap_drawing import draw_heatmap
+from robustness.summary import Study
+from robustness.summary.cubes import cubes
+from tests.builders import dead_epoch, epoch
+from tests.figures.studies import diverges_above, study, texts
 
 
 def info_of(found: Study, shade: Any = "diverged") -> Any:
-    cells = cell_table(found.trials, found.complete)
-    rows = row_table(found.complete, cells, np.random.default_rng(0))
     [task] = found.tasks
-    return heatmap_info(found, cells, rows, task, shade)
+    return heatmap_info(found, task, shade)
 
 
-def texts(figure: Any) -> list[str]:
-    return [a.text for a in figure.layout.annotations] + [
-        t for d in figure.data for t in d.text if d.type == "scatter" and d.text
-    ]
+def curves_of(found: Study, band: Any = None) -> CurvesInfo:
+    [task] = found.tasks
+    return curves_info(found, cubes(found), task, rng=np.random.default_rng(0), band=band)
 
 
 def test_a_heatmap_counts_the_diverged_of_each_square(tmp_path: Path) -> None:
@@ -73,7 +49,7 @@ def test_every_square_shows_k_of_n_and_the_intervals_stand_below(tmp_path: Path)
 
 def test_missing_squares_are_grey_and_have_no_number(tmp_path: Path) -> None:
     figure = draw_heatmap(info_of(study(tmp_path, lambda t: None if t.cell.lr == 0.1 else [epoch(1)])))
-    assert sum(shape.fillcolor == "#ececec" for shape in figure.layout.shapes) == 4
+    assert sum(shape.fillcolor == "#e4e4e4" for shape in figure.layout.shapes) == 4
     assert texts(figure).count("0/3") == 8
 
 
@@ -101,15 +77,13 @@ def test_a_heatmap_is_drawn_whatever_happened(complete: Any, shade: str, tmp_pat
 )
 def test_curves_are_drawn_whatever_happened(complete: Any, tmp_path: Path) -> None:
     found = study(tmp_path, complete)
-    [task] = found.tasks
-    assert draw_curves(curves_info(found, task)).layout.title.text
+    assert any("over learning rates" in text for text in texts(draw_curves(curves_of(found))))
 
 
 def test_curves_show_median_and_range_over_seeds(tmp_path: Path) -> None:
     scores = {0: 0.5, 1: 0.7, 2: 0.9}
     found = study(tmp_path, lambda t: [epoch(1, test_accuracy=scores[t.seed_index])])
-    [task] = found.tasks
-    (_, (sgd, _)), _ = curves_info(found, task).panels
+    (_, (sgd, _)), _ = curves_of(found).panels
     assert (sgd.median_L.tolist(), sgd.low_L.tolist(), sgd.high_L.tolist()) == (
         [0.7] * 3,
         [0.5] * 3,
@@ -119,19 +93,58 @@ def test_curves_show_median_and_range_over_seeds(tmp_path: Path) -> None:
 
 def test_a_users_label_is_escaped(tmp_path: Path) -> None:
     found = study(tmp_path, lambda t: [epoch(1)])
-    [task] = found.tasks
     assert "<b>&lt;b&gt;adam&lt;/b&gt;</b>" in texts(draw_heatmap(info_of(found)))
-    names = [trace.name for trace in draw_curves(curves_info(found, task)).data if trace.name]
+    names = [trace.name for trace in draw_curves(curves_of(found)).data if trace.name]
     assert "&lt;b&gt;adam&lt;/b&gt;" in names
 
 
-@pytest.mark.browser
-def test_a_heatmap_becomes_a_picture(tmp_path: Path) -> None:
-    from tests.browser import require_chromium
+def test_the_band_is_an_interval_from_ten_seeds_on_and_says_so(tmp_path: Path) -> None:
+    found = study(
+        tmp_path,
+        lambda t: [epoch(1, test_accuracy=0.5 + 0.03 * t.seed_index)],
+        search={"lr": [0.1], "seeds": 12},
+    )
+    info = curves_of(found)
+    (_, (sgd, _)) = info.panels[0]
+    assert info.band == "interval"
+    assert "95 % interval of the median" in info.subtitle
+    assert 0.5 < sgd.low_L[0] < sgd.median_L[0] < sgd.high_L[0] < 0.83
+    assert "range over seeds" in curves_of(found, "range").subtitle
 
-    require_chromium()
-    figure = draw_heatmap(info_of(study(tmp_path, diverges_above(0.5))))
-    figure.write_image(tmp_path / "h.png")
-    header = (tmp_path / "h.png").read_bytes()[:24]
-    assert header[:8] == b"\x89PNG\r\n\x1a\n"
-    assert int.from_bytes(header[16:20]) == figure.layout.width
+
+@pytest.mark.parametrize(("shade", "count"), [("nonfinite", 3), ("diverged", 3), ("not-trained", 3)])
+def test_each_rule_counts_its_own_trials_and_the_title_says_rule_and_n(
+    shade: str, count: int, tmp_path: Path
+) -> None:
+    info = info_of(study(tmp_path, diverges_above(0.5)), shade)
+    assert info.panels[0].counts_IL(shade).tolist() == [[0, 0, count]] * 2  # type: ignore[arg-type]
+    assert "n = 3 seeds a square" in info.subtitle
+    assert info.subtitle.startswith(
+        {"nonfinite": "Not finite", "diverged": "Diverged"}.get(shade, "Not trained")
+    )
+
+
+def test_untrained_trials_are_not_trained_but_finite(tmp_path: Path) -> None:
+    found = study(tmp_path, lambda t: [epoch(1, test_accuracy=0.1, validation_accuracy=0.1, train_loss=2.3)])
+    panel = info_of(found).panels[0]
+    assert panel.not_trained_IL.sum() == panel.n_IL.sum() == 18
+    assert panel.nonfinite_IL.sum() == 0
+    assert panel.tuned_I == (-1, -1)
+
+
+def test_many_learning_rates_drawn_at_random_stand_in_bins_of_a_quarter_decade(tmp_path: Path) -> None:
+    lrs = np.geomspace(1e-4, 1, 60).tolist()
+    found = study(tmp_path, diverges_above(0.1), search={"lr": lrs, "seeds": 1})
+    panel = info_of(found).panels[0]
+    assert panel.binned
+    assert len(panel.lrs) <= 17
+    assert panel.n_IL.sum() == 60
+    assert any("drawn at random" in text for text in texts(draw_heatmap(info_of(found))))
+
+
+def test_numbers_that_do_not_fit_their_squares_are_left_to_the_hover(tmp_path: Path) -> None:
+    lrs = np.geomspace(1e-4, 1, 120).tolist()
+    found = study(tmp_path, diverges_above(0.1), search={"lr": lrs, "seeds": 2})
+    figure = draw_heatmap(info_of(found))
+    assert {trace.type for trace in figure.data} == {"heatmap"}
+    assert any("on hover" in text for text in texts(figure))

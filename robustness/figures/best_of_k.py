@@ -1,0 +1,164 @@
+"""What k trials of tuning give: the expected test score of the best of k learning rates drawn at random."""
+
+# R resamples, S seeds, L learning rates, K numbers of trials
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from robustness.figures import style
+from robustness.figures.curves import score_axis
+from robustness.figures.lines import Line, add_line, panels
+from robustness.figures.style import Size
+from robustness.summary import Study
+from robustness.summary.cubes import Cube
+from robustness.summary.metrics import expected_best_of_k
+from robustness.summary.resampling import Resamples
+
+__all__ = ["BestOfK", "BestOfKInfo", "best_of_k_info", "draw_best_of_k", "refused"]
+
+Floats = npt.NDArray[np.float64]
+DRAWS = 300
+MOST = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestOfK:
+    """One optimizer's line on one initialization.
+
+    Attributes:
+        optimizer: its label.
+        index: its place among the task's optimizers.
+        ks_K: numbers of trials.
+        score_K: expected score.
+        low_K: 2.5 % point over draws of whole seeds; NaN with one seed.
+        high_K: 97.5 % point.
+    """
+
+    optimizer: str
+    index: int
+    ks_K: npt.NDArray[np.int64]
+    score_K: Floats
+    low_K: Floats
+    high_K: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestOfKInfo:
+    """The numbers of one task: for each initialization its lines."""
+
+    title: str
+    subtitle: str
+    panels: tuple[tuple[str, tuple[BestOfK, ...]], ...]
+    score_name: str
+    notes: tuple[str, ...]
+
+
+def refused(study: Study) -> str:
+    """Why this study has no such curve; empty where it has."""
+    sampler = study.spec.get("search", {}).get("sampler", "")
+    if sampler in ("tpe", "edge"):
+        return f"the sampler {sampler} looks at earlier trials: its trials are not an independent sample"
+    return ""
+
+
+def best_of_k_info(
+    study: Study, cubes: Sequence[Cube], task: str, *, rng: np.random.Generator
+) -> BestOfKInfo:
+    """The curves of one task; k up to the number of learning rates: beyond, a grid has nothing new.
+
+    Args:
+        study: for the labels.
+        cubes: of `summary.cubes`.
+        task: its label.
+        rng: for the bands.
+    """
+    trials = study.trials[study.trials["task"] == task]
+    names = list(dict.fromkeys(trials["optimizer"]))
+    found: dict[str, list[BestOfK]] = {init: [] for init in dict.fromkeys(trials["init"])}
+    own = [cube for cube in cubes if cube.task == task]
+    for cube in own:
+        resamples = Resamples.of(cube.shape[0], rng, draws=DRAWS)
+        for i, init in enumerate(cube.inits):
+            if not np.isnan(cube.score_SIL[:, i]).all():
+                found[init].append(_line(cube, i, names.index(cube.optimizer), resamples))
+    facts = study.facts[task]
+    seeds = max((cube.shape[0] for cube in own), default=0)
+    what = "trials" if any(cube.binned for cube in own) else "seed" if seeds == 1 else "seeds"
+    return BestOfKInfo(
+        title=f"Expected {facts.score_name} of the best of k trials: {task}",
+        subtitle=f"k learning rates drawn at random from the row's without replacement; the best on "
+        f"{facts.selection} data, valued by {facts.score_name} of the final epoch. "
+        + (f"n = {seeds} {what}." if own else "Nothing is complete yet."),
+        panels=tuple((init, tuple(lines)) for init, lines in found.items()),
+        score_name=facts.score_name,
+        notes=(
+            "Bands: 95 %, whole seeds resampled; none with one seed. A trial that did not train counts at chance.",
+        ),
+    )
+
+
+def _line(cube: Cube, i: int, index: int, resamples: Resamples) -> BestOfK:
+    present = int((~np.isnan(cube.score_SIL[:, i])).any(axis=0).sum())
+    limit = cube.shape[0] if cube.binned else present
+    ks = np.arange(1, min(limit, MOST) + 1)
+    score_RK = expected_best_of_k(cube.selection_SIL[:, i], cube.score_SIL[:, i], ks.tolist(), resamples)
+    ends = np.full((2, len(ks)), np.nan)
+    draws = score_RK[1 + resamples.seeds :]
+    defined = ~np.isnan(draws).any(axis=0)
+    if resamples.seeds > 1 and defined.any():
+        ends[:, defined] = np.quantile(draws[:, defined], [0.025, 0.975], axis=0)
+    return BestOfK(
+        optimizer=cube.optimizer, index=index, ks_K=ks, score_K=score_RK[0], low_K=ends[0], high_K=ends[1]
+    )
+
+
+def draw_best_of_k(info: BestOfKInfo, size: Size = style.PAGE) -> go.Figure:
+    """Draw them, two panels a line."""
+    on = panels([init for init, _ in info.panels], size)
+    shown: set[str] = set()
+    for p, (_, lines) in enumerate(info.panels):
+        for part in lines:
+            line = Line(
+                name=part.optimizer,
+                index=part.index,
+                x=np.log2(part.ks_K),
+                y=part.score_K,
+                low=part.low_K,
+                high=part.high_K,
+                hover=[
+                    f"{style.fitted(part.optimizer, 500, 13)}<br>best of {k}: {score:.3f} [{low:.3f}, {high:.3f}]"
+                    for k, score, low, high in zip(
+                        part.ks_K, part.score_K, part.low_K, part.high_K, strict=True
+                    )
+                ],
+            )
+            add_line(on, p, line, size, legend=part.optimizer not in shown, crowd=len(lines))
+            shown.add(part.optimizer)
+    most = max((int(part.ks_K[-1]) for _, lines in info.panels for part in lines), default=1)
+    ticks = [k for k in (1, 2, 4, 8, 16, 32, 64) if k <= most]
+    on.figure.update_xaxes(
+        tickvals=np.log2(ticks).tolist(),
+        ticktext=[str(k) for k in ticks],
+        range=[-0.15, float(np.log2(most)) + 0.15],
+    )
+    for place in on.lowest():
+        on.figure.update_xaxes(title="trials of tuning, k", title_standoff=4, **place)
+    score_axis(on, info.score_name, size)
+    style.finish(
+        on.figure,
+        size=size,
+        title=info.title,
+        subtitle=info.subtitle,
+        notes=info.notes,
+        inner=on.inner,
+        left=on.left,
+        heading=size.font * 1.8,
+        legend=list(dict.fromkeys(part.optimizer for _, lines in info.panels for part in lines)),
+    )
+    return on.figure

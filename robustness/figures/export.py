@@ -1,0 +1,131 @@
+"""Figures to files: SVG, PDF and PNG by a browser, HTML without one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import plotly.graph_objects as go
+
+from robustness.errors import RobustnessError, SpecError
+from robustness.figures.style import CONFIG, SIZES
+
+__all__ = ["FORMATS", "IMAGES", "browser_path", "write_all"]
+
+IMAGES = ("svg", "pdf", "png")
+FORMATS = (*IMAGES, "html")
+_AHEAD = 3
+"""Figures drawn while the browser is busy: more would only fill memory."""
+
+
+def browser_path(option: str) -> str:
+    """The Chromium that draws pictures, before any work.
+
+    Args:
+        option: of the command line that needs it.
+
+    Raises:
+        SpecError: there is none.
+    """
+    from choreographer.browsers.chromium import Chromium
+
+    named = os.environ.get("BROWSER_PATH")
+    found = named if named and os.access(named, os.X_OK) else None
+    found = Chromium.find_browser(skip_local=False) if named is None else found
+    if not found:
+        raise SpecError.of(
+            option,
+            "needs a Chromium for svg, pdf and png, and there is none on this machine: install one (apt-get install "
+            "chromium, or kaleido_get_chrome), name it in BROWSER_PATH, or ask for html",
+        )
+    return str(found)
+
+
+def write_all(jobs: Iterable[tuple[go.Figure, Path]]) -> Iterator[Path]:
+    """Write each figure to its file, in the format that the file's name ends with; yields what is written.
+
+    One browser serves all of them, as starting it takes longer than a figure; and it works on one while the next is
+    drawn.
+
+    Raises:
+        SpecError: no Chromium, and a file needs it.
+        RobustnessError: a figure could not be drawn.
+    """
+    with _Browser() as browser:
+        waiting: list[tuple[Path, Future[bytes]]] = []
+        for figure, path in jobs:
+            if path.suffix == ".html":
+                figure.write_html(path, include_plotlyjs=True, full_html=True, config=CONFIG)
+                yield path
+                continue
+            waiting.append((path, browser.image(figure, path.suffix[1:])))
+            if len(waiting) > _AHEAD:
+                yield _written(*waiting.pop(0))
+        for path, image in waiting:
+            yield _written(path, image)
+
+
+def _written(path: Path, image: Future[bytes]) -> Path:
+    try:
+        found = image.result()
+    except Exception as error:
+        raise RobustnessError(f"{path}: the browser could not draw it: {error}") from error
+    path.write_bytes(found)
+    return path
+
+
+class _Browser:
+    """Kaleido in a thread of its own, started when the first image is asked for."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._kaleido: Any = None
+        self._thread = Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> _Browser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._kaleido.close(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def image(self, figure: go.Figure, format_: str) -> Future[bytes]:
+        """The picture's bytes, some time."""
+        if self._loop is None:
+            self._start()
+        assert self._loop is not None
+        width, height = figure.layout.width, figure.layout.height
+        scale = next((size.scale for size in SIZES.values() if size.width == width), 2.0)
+        options = {"format": format_, "width": width, "height": height}
+        options["scale"] = scale if format_ == "png" else 1
+        return asyncio.run_coroutine_threadsafe(self._calculated(figure.to_dict(), options), self._loop)
+
+    async def _calculated(self, plain: dict[str, Any], options: dict[str, Any]) -> bytes:
+        found: bytes = await self._kaleido.calc_fig(plain, opts=options)
+        return found
+
+    def _start(self) -> None:
+        browser_path("--formats")
+        from kaleido import Kaleido, PageGenerator
+
+        # MathJax is fetched from the network, and would read a user's dollars as mathematics.
+        page = PageGenerator(mathjax=False)
+        # Kaleido asks for margins of a tenth of an inch, which cuts that much off the right and the bottom of a PDF.
+        page.header += "<style>@page { margin: 0 }</style>"
+        self._kaleido = Kaleido(n=1, page_generator=page)
+        self._loop = asyncio.new_event_loop()
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._kaleido.open(), self._loop).result()
+
+    def _serve(self) -> None:
+        assert self._loop is not None
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()

@@ -1,0 +1,252 @@
+"""The registry of figures: what the report, the command line and the web service draw, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import plotly.graph_objects as go
+
+from robustness.errors import SpecError, nearest
+from robustness.figures import style
+from robustness.figures.best_of_k import best_of_k_info, draw_best_of_k, refused
+from robustness.figures.critical import critical_info, draw_critical
+from robustness.figures.curves import curves_info, draw_curves
+from robustness.figures.difference import difference_info, draw_difference
+from robustness.figures.heatmap import Shade, heatmap_info
+from robustness.figures.heatmap_drawing import draw_heatmap
+from robustness.figures.learning import Cell, draw_learning, learning_info, telling_cell
+from robustness.figures.profile import draw_profile, profile_info
+from robustness.figures.shift import draw_shift
+from robustness.figures.spread import draw_spread, spread_info
+from robustness.store import Store
+from robustness.summary import Study
+from robustness.summary.cubes import Cube, cubes
+from robustness.summary.epochs import cell_epochs
+from robustness.summary.shift import shift_info
+
+__all__ = ["FIGURES", "Drawing", "Request", "applicable", "draw", "parse_cell", "task_labels"]
+
+Kind = Literal["task", "pair", "cell"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be drawn, of which task.
+
+    Attributes:
+        study: complete or not.
+        task: its label.
+        given: of `summary.cubes`, where the caller has them; computed once where not.
+        a: an optimizer's label, for figures of a pair; the first with something complete by default.
+        b: another's; the second by default.
+        cell: for figures of a cell; the most telling one by default.
+        store: for figures that need epochs.
+        size: where the figure goes.
+    """
+
+    study: Study
+    task: str
+    given: Sequence[Cube] | None = None
+    a: str | None = None
+    b: str | None = None
+    cell: Cell | None = None
+    store: Store | None = None
+    size: style.Size = field(default=style.PAGE)
+
+    @cached_property
+    def cubes(self) -> list[Cube]:
+        """Of the task."""
+        if self.given is not None:
+            return [cube for cube in self.given if cube.task == self.task]
+        own = (part[part["task"] == self.task] for part in (self.study.trials, self.study.complete))
+        trials, complete = own
+        return cubes(replace(self.study, trials=trials, complete=complete))
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The two optimizers; None where there are not two with something complete."""
+        names = [cube.optimizer for cube in self.cubes]
+        for name in (self.a, self.b):
+            if name is not None and name not in names:
+                raise SpecError.of(
+                    "optimizer",
+                    f"there is no {name!r:.80} with complete trials on {self.task!r:.80}; {nearest(name, names)}",
+                )
+        a = self.a if self.a is not None else next((name for name in names if name != self.b), None)
+        b = self.b if self.b is not None else next((name for name in names if name != a), None)
+        if a is None or b is None:
+            return None
+        if a == b:
+            raise SpecError.of("optimizer", f"a pair needs two optimizers, got {a!r:.80} twice")
+        return a, b
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """Fixed, so that the same store gives the same figure."""
+        return np.random.default_rng(20_260)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """One figure of the registry.
+
+    Attributes:
+        title: what it shows.
+        kind: what it is drawn of: a task, a pair of optimizers, a cell.
+        draw: from a request.
+        lacks: why a request cannot be drawn; empty where it can.
+    """
+
+    title: str
+    draw: Callable[[Request], go.Figure]
+    kind: Kind = "task"
+    lacks: Callable[[Request], str] = lambda _: ""
+
+
+def _heatmap(shade: Shade) -> Callable[[Request], go.Figure]:
+    return lambda r: draw_heatmap(heatmap_info(r.study, r.task, shade), r.size)
+
+
+def _difference(r: Request) -> go.Figure:
+    a, b = r.pair or ("", "")
+    return draw_difference(difference_info(r.study, r.cubes, r.task, a, b), r.size)
+
+
+def _shift(r: Request) -> go.Figure:
+    a, b = r.pair or ("", "")
+    return draw_shift(shift_info(r.study, r.cubes, a, b, r.task, rng=r.rng), r.size)
+
+
+def _learning(r: Request) -> go.Figure:
+    cell = r.cell or telling_cell(r.study, r.task)
+    if cell is None or r.store is None:
+        raise SpecError.of("figure", "learning-curves needs a store and a cell")
+    epochs = cell_epochs(
+        r.store, r.study.name, task=cell.task, optimizer=cell.optimizer, lr=cell.lr, init=cell.init
+    )
+    return draw_learning(learning_info(r.study, epochs, cell), r.size)
+
+
+def _no_pair(r: Request) -> str:
+    return "" if r.pair else "it needs two optimizers with complete trials"
+
+
+def _no_cell(r: Request) -> str:
+    if r.store is None:
+        return "it needs the store, for the epochs"
+    return "" if (r.cell or telling_cell(r.study, r.task)) else "no trial is complete"
+
+
+def _drawn(r: Request) -> str:
+    own = r.cubes
+    return (
+        "learning rates were drawn at random: no seed has two" if own and all(c.binned for c in own) else ""
+    )
+
+
+FIGURES: dict[str, Drawing] = {
+    "heatmap-diverged": Drawing(title="Where training diverges", draw=_heatmap("diverged")),
+    "heatmap-score": Drawing(title="What is learned", draw=_heatmap("score")),
+    "heatmap-nonfinite": Drawing(title="Where training is not finite", draw=_heatmap("nonfinite")),
+    "heatmap-not-trained": Drawing(title="Where nothing is learned", draw=_heatmap("not-trained")),
+    "difference": Drawing(title="Where two optimizers differ", draw=_difference, kind="pair", lacks=_no_pair),
+    "curves": Drawing(
+        title="Score over learning rates",
+        draw=lambda r: draw_curves(curves_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
+    ),
+    "critical-lr": Drawing(
+        title="Critical learning rates",
+        draw=lambda r: draw_critical(critical_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
+        lacks=_drawn,
+    ),
+    "spread": Drawing(
+        title="Spread over seeds at the tuned learning rate",
+        draw=lambda r: draw_spread(spread_info(r.study, r.cubes, r.task), r.size),
+    ),
+    "profile": Drawing(
+        title="Performance profile",
+        draw=lambda r: draw_profile(profile_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
+    ),
+    "best-of-k": Drawing(
+        title="Expected score of the best of k trials",
+        draw=lambda r: draw_best_of_k(best_of_k_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
+        lacks=lambda r: refused(r.study),
+    ),
+    "shift": Drawing(title="Is it just a learning rate?", draw=_shift, kind="pair", lacks=_no_pair),
+    "learning-curves": Drawing(
+        title="Learning curves of a cell", draw=_learning, kind="cell", lacks=_no_cell
+    ),
+}
+
+
+def applicable(request: Request) -> list[str]:
+    """The names of the figures that can be drawn of this request."""
+    return [name for name, drawing in FIGURES.items() if not drawing.lacks(request)]
+
+
+def draw(name: str, request: Request) -> go.Figure:
+    """Draw a figure by its name.
+
+    Raises:
+        SpecError: there is no such figure, or this study has none.
+    """
+    if name not in FIGURES:
+        raise SpecError.of("figure", f"there is no figure {name!r:.80}; {nearest(name, FIGURES)}")
+    why = FIGURES[name].lacks(request)
+    if why:
+        raise SpecError.of("figure", f"{name} cannot be drawn of {request.task!r:.80}: {why}")
+    return FIGURES[name].draw(request)
+
+
+def task_labels(study: Study, chosen: Sequence[str] = ()) -> list[str]:
+    """The study's tasks, or those chosen.
+
+    Raises:
+        SpecError: the study has no such task.
+    """
+    for task in chosen:
+        if task not in study.tasks:
+            raise SpecError.of("task", f"there is no task {task!r:.80}; {nearest(task, study.tasks)}")
+    return list(dict.fromkeys(chosen)) or list(study.tasks)
+
+
+def parse_cell(study: Study, task: str, text: str) -> Cell:
+    """The cell that "optimizer,lr,init" names; labels may have commas, so the study's own are looked for.
+
+    Raises:
+        SpecError: it names none.
+    """
+    own = study.trials[study.trials["task"] == task]
+    optimizers, inits = (list(dict.fromkeys(own[column])) for column in ("optimizer", "init"))
+    for optimizer in sorted(optimizers, key=len, reverse=True):
+        for init in sorted(inits, key=len, reverse=True):
+            if text.startswith(f"{optimizer},") and text.endswith(f",{init}"):
+                number = text[len(optimizer) + 1 : len(text) - len(init) - 1]
+                return _cell_at(study, Cell(task=task, optimizer=optimizer, lr=_number(number), init=init))
+    optimizer, _, rest = text.partition(",")
+    init = rest.rpartition(",")[2]
+    hint = nearest(optimizer, optimizers) if optimizer not in optimizers else nearest(init, inits)
+    raise SpecError.of("cell", f"must be optimizer,lr,init of {task!r:.80}, got {text!r:.80}; {hint}")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SpecError.of("cell", f"the learning rate must be a number, got {text!r:.80}") from None
+
+
+def _cell_at(study: Study, cell: Cell) -> Cell:
+    """The same with the study's own learning rate, which the text names to three digits."""
+    own = study.trials
+    row = own[(own["task"] == cell.task) & (own["optimizer"] == cell.optimizer) & (own["init"] == cell.init)]
+    lrs = np.unique(row["lr"].to_numpy(dtype=float))
+    close = lrs[np.isclose(lrs, cell.lr, rtol=5e-3, atol=0)]
+    if not len(close):
+        shown = ", ".join(f"{lr:.4g}" for lr in lrs[:40])
+        raise SpecError.of("cell", f"there is no learning rate {cell.lr:.4g} in this row (it has {shown})")
+    return replace(cell, lr=float(close[np.abs(close - cell.lr).argmin()]))

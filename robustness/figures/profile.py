@@ -1,0 +1,145 @@
+"""Performance profiles: the share of runs whose skill exceeds a threshold, one line an optimizer.
+
+Source: Agarwal et al. 2021 (arXiv 2108.13264), on skill at each row's tuned learning rate.
+"""
+
+# R resamples, S seeds, I initializations, P thresholds
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from robustness.figures import style
+from robustness.figures.lines import Line, add_line, panels
+from robustness.figures.style import Size
+from robustness.figures.tuned import at_tuned
+from robustness.summary import Study
+from robustness.summary.cubes import Cube
+from robustness.summary.metrics import performance_profile
+from robustness.summary.resampling import Resamples
+
+__all__ = ["Profile", "ProfileInfo", "draw_profile", "profile_info"]
+
+Floats = npt.NDArray[np.float64]
+DRAWS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One optimizer's line.
+
+    Attributes:
+        optimizer: its label.
+        index: its place among the task's optimizers.
+        runs: behind it: seeds times initializations, less the missing.
+        share_P: of runs above each threshold.
+        low_P: 2.5 % point over draws of whole seeds; NaN with one seed.
+        high_P: 97.5 % point.
+    """
+
+    optimizer: str
+    index: int
+    runs: int
+    share_P: Floats
+    low_P: Floats
+    high_P: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileInfo:
+    """The numbers of one task's profile: thresholds of skill (P) and the lines."""
+
+    title: str
+    subtitle: str
+    taus_P: Floats
+    profiles: tuple[Profile, ...]
+    notes: tuple[str, ...]
+
+
+def profile_info(study: Study, cubes: Sequence[Cube], task: str, *, rng: np.random.Generator) -> ProfileInfo:
+    """The profile of one task.
+
+    Args:
+        study: for the labels.
+        cubes: of `summary.cubes`.
+        task: its label.
+        rng: for the bands.
+    """
+    names = list(dict.fromkeys(study.trials.loc[study.trials["task"] == task, "optimizer"]))
+    own = [(cube, at_tuned(cube, cube.skill_SIL)) for cube in cubes if cube.task == task]
+    # A reference score can be beaten: the axis reaches to the best run.
+    best = max((float(np.nanmax(skill_SI, initial=1.0)) for _, skill_SI in own), default=1.0)
+    taus_P = np.linspace(0.0, max(1.0, best), 201)
+    profiles = []
+    for cube, skill_SI in own:
+        resamples = Resamples.of(cube.shape[0], rng, draws=DRAWS)
+        share_RP = performance_profile(skill_SI, taus_P, resamples)
+        draws = share_RP[1 + cube.shape[0] :]
+        ends = (
+            np.nanquantile(draws, [0.025, 0.975], axis=0) if len(draws) else np.full((2, len(taus_P)), np.nan)
+        )
+        if cube.shape[0] == 1:
+            ends = np.full_like(ends, np.nan)
+        profiles.append(
+            Profile(
+                optimizer=cube.optimizer,
+                index=names.index(cube.optimizer),
+                runs=int((~np.isnan(skill_SI)).sum()),
+                share_P=share_RP[0],
+                low_P=ends[0],
+                high_P=ends[1],
+            )
+        )
+    runs = sorted({profile.runs for profile in profiles})
+    n = "Nothing is complete yet." if not runs else f"n = {runs[0]}" + (f" to {runs[-1]}" if runs[1:] else "")
+    return ProfileInfo(
+        title=f"Performance profile: {task}",
+        subtitle="Share of runs with more skill than τ, at each initialization's tuned learning rate. "
+        + (f"{n} runs an optimizer (seeds × initializations)." if runs else n),
+        taus_P=taus_P,
+        profiles=tuple(profiles),
+        notes=(
+            "Skill: 0 the best constant predictor, 1 the task's reference score; a run that did not train has 0. "
+            "Bands: 95 %, whole seeds resampled; none with one seed.",
+        ),
+    )
+
+
+def draw_profile(info: ProfileInfo, size: Size = style.PAGE) -> go.Figure:
+    """Draw it."""
+    on = panels([""], size, height=size.panel * 1.5)
+    for profile in info.profiles:
+        line = Line(
+            name=profile.optimizer,
+            index=profile.index,
+            x=info.taus_P,
+            y=profile.share_P,
+            low=profile.low_P,
+            high=profile.high_P,
+            hover=[
+                f"{style.fitted(profile.optimizer, 500, 13)}<br>skill > {tau:.3f}: {100 * share:.0f} %"
+                for tau, share in zip(info.taus_P, profile.share_P, strict=True)
+            ],
+            marks=False,
+            step=True,
+        )
+        add_line(on, 0, line, size, legend=True, crowd=len(info.profiles))
+    on.figure.update_xaxes(title="skill τ", title_standoff=4, range=[0, float(info.taus_P[-1]) * 1.01])
+    on.figure.update_yaxes(tickformat=".0%", range=[0, 1.03])
+    style.y_title(on.figure, "share of runs above τ", size, left=on.left)
+    style.finish(
+        on.figure,
+        size=size,
+        title=info.title,
+        subtitle=info.subtitle,
+        notes=info.notes,
+        inner=on.inner,
+        left=on.left,
+        legend=[profile.optimizer for profile in info.profiles],
+    )
+    return on.figure
