@@ -35,7 +35,7 @@ __all__ = ["ROW_METRICS", "rate"]
 
 Floats = npt.NDArray[np.float64]
 
-BEST_OF_K_DRAWS = 300
+BEST_OF_K_SHARE = 20  # of the draws: enough for a band
 _SPREADS: tuple[Spread, ...] = ("sd", "iqr", "p05", "worst")
 NOTHING_TRAINS = "no learning rate trains"
 
@@ -354,7 +354,7 @@ def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
 
 
 def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    cube, fewer = sample.cube, sample.resamples.fewer(BEST_OF_K_DRAWS)
+    cube, fewer = sample.cube, sample.resamples.fewer(sample.draws // BEST_OF_K_SHARE)
     for i, init in enumerate(cube.inits):
         size = int((~np.isnan(cube.score_SIL[:, i])).sum())
         ks = [2**power for power in range(11) if 2**power <= size]
