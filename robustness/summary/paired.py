@@ -127,6 +127,7 @@ def paired_t(differences_S: Floats) -> float:
         return 1.0 if abs(given[0]) <= _tolerance(given) else least_p(len(given))
     from scipy import special  # scipy.stats takes a second more: a table of tests must not wait for it
 
+    given = given / np.abs(given).max()  # squares of differences near 1e-200 would be zero
     t = given.mean() / (given.std(ddof=1) / math.sqrt(len(given)))
     return float(2 * special.stdtr(len(given) - 1, -abs(t)))
 
