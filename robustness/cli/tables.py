@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,8 @@ from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName
 if TYPE_CHECKING:
     from robustness.summary import Delta, Study
     from robustness.tables import Measurement, TableLayout
+    from robustness.tables.measured import Once
+    from robustness.tables.ranking import Test
 
 __all__ = ["table"]
 
@@ -104,6 +107,7 @@ def table(
         delta=str(width),
         notes=notes,
         warnings=study_warnings(found, samples, width),
+        test=_test(found, samples, width),
     )
     print(_written(layout, format_), end="")
 
@@ -120,6 +124,26 @@ def _measured(
     if resampled:
         found += measurements(measure(study, metrics=resampled, delta=delta), scores)
     return sorted(found, key=lambda m: names.index(m.metric))
+
+
+def _test(study: Study, samples: Sequence[Once], delta: Delta) -> Test:
+    """The paired tests of `robustness compare`."""
+    from robustness.spec import COMPARABLE
+    from robustness.summary.comparison import compare_all
+    from robustness.summary.paired import holm
+    from robustness.tables.significance import NEED_DRAWS, Compared, over_seeds, paired_test
+
+    def compared(best: str, other: str, metrics: list[str], each_init: bool) -> list[Compared]:
+        drawn = [metric for metric in metrics if metric in NEED_DRAWS]
+        quick = [metric for metric in metrics if metric not in NEED_DRAWS]
+        found: list[Compared] = list(
+            over_seeds(samples, best, other, quick, delta=delta, each_init=each_init)
+        )
+        if drawn:
+            found += compare_all(study, best, other, drawn, delta=delta, each_init=each_init)
+        return found
+
+    return paired_test(compared, holm, COMPARABLE)
 
 
 def _tuned(study: Study, format_: TableFormat) -> str:

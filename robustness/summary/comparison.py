@@ -30,7 +30,16 @@ from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import estimates
 from robustness.summary.rows import DEFAULT_DELTA, Delta
 
-__all__ = ["Comparison", "Nominal", "checked_names", "compare", "compare_all", "compare_cell", "corrected"]
+__all__ = [
+    "Comparison",
+    "Nominal",
+    "checked_names",
+    "compare",
+    "compare_all",
+    "compare_cell",
+    "corrected",
+    "less",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -207,7 +216,7 @@ def _compared(sides: tuple[Resampled | None, Resampled | None], asked: _Asked, d
 
 def _tested(contrast: Contrast, seeds: int) -> dict[str, Any]:
     """Difference, interval, test and spread of a contrast."""
-    difference_R = _less(contrast.a_R, contrast.b_R)
+    difference_R = less(contrast.a_R, contrast.b_R)
     [estimate] = estimates([difference_R], seeds)
     low, high, note = estimate.low, estimate.high, estimate.note
     if contrast.seeds_S is None:
@@ -216,7 +225,7 @@ def _tested(contrast: Contrast, seeds: int) -> dict[str, Any]:
         # An interval's width as a standard deviation between seeds.
         sd = float(np.nanstd(draws_D) * math.sqrt(seeds * seeds / (seeds - 1))) if seeds > 1 else math.nan
     else:
-        differences_S = _less(*contrast.seeds_S)
+        differences_S = less(*contrast.seeds_S)
         given_S = differences_S[~np.isnan(differences_S)]
         n, (test, p) = len(given_S), seed_test(differences_S)
         sd = float(np.std(given_S, ddof=1)) if n > 1 else math.nan
@@ -242,7 +251,7 @@ def _tested(contrast: Contrast, seeds: int) -> dict[str, Any]:
     }
 
 
-def _less(a_R: Floats, b_R: Floats) -> Floats:
+def less(a_R: Floats, b_R: Floats) -> Floats:
     """A less b, 0 where rounding alone keeps them apart: its sign must not count in a test."""
     difference_R = a_R - b_R
     return np.where(np.abs(difference_R) <= 1e-9 * np.maximum(np.abs(a_R), np.abs(b_R)), 0.0, difference_R)

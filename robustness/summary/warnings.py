@@ -145,7 +145,8 @@ def _labels(study: Study) -> Iterator[str]:
             f"{chaotic:,} trials are chaotic: their loss was once beyond {study.thresholds.chaos:g} times where it "
             "began, so rounding (another machine, or --pack 1) can decide how they end."
         )
-    low, high = (floor_rates(study)[floor] for floor in FLOORS)
+    rates = floor_rates(study)
+    low, high = (rates[floor] for floor in FLOORS)
     if abs(high - low) >= 0.005:
         yield (
             f"With a skill floor of {FLOORS[0]:g} instead of {FLOORS[1]:g}, {100 * low:.1f} instead of "

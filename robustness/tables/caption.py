@@ -156,7 +156,7 @@ def table_notes(
     if ranking.differs:
         yield "†", f"Worse than the best by the paired test over seeds, {over}."
     elif ranking.tested:
-        yield "", f"No optimizer is worse than the best by the paired test over seeds, {over}."
+        yield "", f"No difference from the best is significant by the paired test over seeds, {over}."
     for note in (*arrangement.notes, *notes):
         yield "", note
     seeds = int(study.complete["seed_index"].nunique())

@@ -11,6 +11,7 @@ import numpy as np
 
 from robustness.summary import MetricRow, Study
 from robustness.summary.cubes import cubes
+from robustness.summary.measure import default_lr
 from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import Resamples
 from robustness.summary.rows import METRICS
@@ -117,7 +118,10 @@ class Once(Resampled):
 
 def sampled_once(study: Study) -> list[Once]:
     """Every optimizer on every task of a study."""
-    return [Once(cube=cube, constants=study.facts[cube.task]) for cube in cubes(study)]
+    return [
+        Once(cube=cube, constants=study.facts[cube.task], default_lr=default_lr(study, cube.optimizer))
+        for cube in cubes(study)
+    ]
 
 
 def tuned_scores(samples: Iterable[Once]) -> list[Measurement]:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from robustness.summary.rows import METRICS
+from robustness.summary.comparison import less
+from robustness.summary.contrasts import CONTRASTS
+from robustness.summary.paired import seed_test
+from robustness.summary.pairing import paired
+from robustness.summary.rows import METRICS, Delta
+from robustness.tables.measured import Once
 from robustness.tables.ranking import Pair, Test
 
-__all__ = ["Compared", "paired_test"]
+__all__ = ["NEED_DRAWS", "Compared", "Tested", "over_seeds", "paired_test"]
+
+NEED_DRAWS = ("tolerance_window",)
+"""Belongs to no single seed: its p inverts the bootstrap."""
 
 
 class Compared(Protocol):
@@ -81,3 +90,47 @@ def paired_test(
 
 def _favours(c: Compared) -> bool:
     return c.difference < 0 if METRICS[c.metric].better == "lower" else c.difference > 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tested:
+    """A comparison of two optimizers without its interval."""
+
+    task: str
+    init: str | None
+    metric: str
+    difference: float
+    p: float
+
+
+def over_seeds(
+    samples: Sequence[Once], a: str, b: str, metrics: Sequence[str], *, delta: Delta, each_init: bool
+) -> Iterator[Tested]:
+    """The tests of `summary.comparison.compare_all` on the sample itself: a mark needs no interval.
+
+    Args:
+        samples: every optimizer on every task.
+        a: label of an optimizer.
+        b: label of another.
+        metrics: of comparisons, but for `NEED_DRAWS`.
+        delta: of the windows by which learning rates are paired.
+        each_init: one test an initialization instead of one pooled.
+    """
+    sides = {(sample.cube.task, sample.cube.optimizer): sample for sample in samples}
+    for (task, optimizer), own in sides.items():
+        if optimizer != a or (task, b) not in sides:
+            continue
+        for init in own.cube.inits if each_init else (None,):
+            pair = paired(own, sides[task, b], delta, init)
+            if isinstance(pair, str):
+                continue
+            for metric in metrics:
+                contrast, _ = CONTRASTS[metric](pair)
+                if contrast.seeds_S is not None:
+                    yield Tested(
+                        task=task,
+                        init=init,
+                        metric=metric,
+                        difference=float(less(contrast.a_R, contrast.b_R)[0]),
+                        p=seed_test(less(*contrast.seeds_S))[1],
+                    )
