@@ -201,7 +201,7 @@ def draw_learning(info: LearningInfo, size: Size = style.PAGE) -> go.Figure:
             **on.place(0),
         )
     last = max((float(run.epochs_E[-1]) for run in info.runs), default=1.0)
-    figure.update_xaxes(range=[-0.02 * last, 1.03 * last])
+    figure.update_xaxes(range=[-0.02 * last, 1.03 * last], dtick=max(math.ceil(last / 8), 1))
     figure.update_yaxes(showticklabels=True, matches=None)
     if info.score_name == "test accuracy":
         figure.update_yaxes(range=[0, 1.02], **on.place(1))
