@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from robustness.bench.coverage import DATA, SEEDS, STATISTICS, coverage, table, truth
 from robustness.bench.packs import TRIALS, plan_tasks
 from robustness.bench.plain import WAYS, WORKLOADS, study
 from robustness.spec import expand, parse
@@ -32,3 +34,27 @@ def test_the_rows_of_the_plan_are_valid_tasks() -> None:
     for task in plan_tasks().values():
         spec = {"name": "plan", "tasks": [task], "optimizers": [{"name": "sgd"}], "search": {"lr": 0.1}}
         assert expand(parse(spec)).trial_count == 5
+
+
+def test_intervals_of_a_mean_over_twenty_seeds_hold_it_nearly_as_often_as_they_say() -> None:
+    found = coverage("normal", "mean", 20, samples=600, rng=np.random.default_rng(0), draws=1_000)
+    assert abs(found.share - 0.95) <= 0.03
+
+
+def test_few_seeds_are_promised_more_than_they_hold() -> None:
+    few = coverage("lognormal", "sd", 3, samples=300, rng=np.random.default_rng(0), draws=500)
+    assert few.share < 0.4
+    assert few.error == pytest.approx((few.share * (1 - few.share) / 300) ** 0.5)
+
+
+def test_the_table_of_coverage_has_every_row() -> None:
+    done: list[int] = []
+    rows = list(table(2, np.random.default_rng(0), lambda: done.append(1)))
+    assert len(rows) == len(done) == len(DATA) * len(STATISTICS) * len(SEEDS)
+    assert {row.statistic for row in rows} == set(STATISTICS)
+
+
+def test_the_truth_is_that_of_large_samples() -> None:
+    values = np.random.default_rng(0).lognormal(size=400_000)
+    for name, expected in (("mean", values.mean()), ("median", np.median(values)), ("sd", values.std())):
+        assert truth("lognormal", name) == pytest.approx(expected, rel=0.02)

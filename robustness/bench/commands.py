@@ -85,6 +85,30 @@ def bench_packs(
         print(f"{rate.workload:14} {rate.way:11} {figures} {rate.packs_ratio:8.1f} x")
 
 
+@bench.command("coverage")
+def bench_coverage(
+    samples: Annotated[int, typer.Option(min=1, help="Simulated for each figure.")] = 4_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulation.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate how often nominal 95 % intervals by whole seeds hold the truth, in percent."""
+    import numpy as np
+
+    from robustness.bench.coverage import DATA, SEEDS, STATISTICS, table
+
+    cells = len(DATA) * len(STATISTICS) * len(SEEDS)
+    with _progress("simulations", cells) as advance:
+        found = list(table(samples, np.random.default_rng(seed), advance))
+    if as_json:
+        print(json.dumps([asdict(cell) for cell in found]))
+        return
+    print(f"{'data':10} {'statistic':10}" + "".join(f"{f'n = {n}':>8}" for n in SEEDS))
+    for first in range(0, cells, len(SEEDS)):
+        row = found[first : first + len(SEEDS)]
+        shares = "".join(f"{100 * cell.share:8.1f}" for cell in row)
+        print(f"{row[0].data:10} {row[0].statistic:10}{shares}")
+
+
 def _plan(rounds: int, as_json: bool) -> None:
     from robustness.bench.packs import plan, plan_tasks
 

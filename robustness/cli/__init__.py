@@ -7,11 +7,15 @@ import sys
 import typer
 
 from robustness.bench.commands import bench
+from robustness.cli.comparing import compare
 from robustness.cli.drawing import figures
+from robustness.cli.importing import import_
 from robustness.cli.measuring import metrics
-from robustness.cli.reading import export, list_studies, report, show, table
+from robustness.cli.planning import plan
+from robustness.cli.reading import export, list_studies, report, show
 from robustness.cli.running import get_data, run
 from robustness.cli.specs import catalog, schema
+from robustness.cli.tables import table
 from robustness.errors import RobustnessError
 
 __all__ = ["app", "main"]
@@ -24,10 +28,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which `--help` shows them.
+app.command()(plan)
 app.command()(run)
 app.command("list")(list_studies)
-for command in (show, metrics, table, report, figures, export, schema, catalog):
+for command in (show, metrics, compare, table, report, figures, export):
     app.command()(command)
+app.command("import")(import_)
+app.command()(schema)
+app.command()(catalog)
 app.command("data")(get_data)
 app.add_typer(bench, name="bench")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,25 +106,26 @@ def _thresholds(changes: list[str]) -> Thresholds:
 
 
 def _print_table(rows: list[MetricRow]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """A block a metric; columns in which all rows are alike are left out, nothing is cut."""
+    from robustness.summary import METRICS
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for header in ("metric", "task", "optimizer", "init", "at"):
-        table.add_column(header)
-    for header in ("value", "95 % interval", "n"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("unit, note")
-    for row in rows:
-        texts = [row.metric, row.task or "all", row.optimizer, row.init or "all", row.at]
-        texts += [_shown(row.value), f"{_shown(row.low)} to {_shown(row.high)}", str(row.n)]
-        if row.low != row.low:
-            texts[6] = ""
-        table.add_row(*(Text(text) for text in (*texts, f"{row.unit} {row.note}".strip())))
-    Console().print(table)
+    plain = {row: _texts(row) for row in rows}
+    shown = [c for c in range(4) if len({texts[c] for texts in plain.values()}) > 1] + [4, 5, 6]
+    widths = [max((len(texts[c]) for texts in plain.values()), default=0) for c in range(7)]
+    before = ""
+    for row, texts in plain.items():
+        if row.metric != before:
+            before = row.metric
+            print(f"\n{row.metric}, {row.unit or '1'}: {METRICS[row.metric].doc}")
+        cells = [texts[c].rjust(widths[c]) if c in (4, 6) else texts[c].ljust(widths[c]) for c in shown]
+        print("  ".join(["", *cells, row.note]).rstrip())
+
+
+def _texts(row: MetricRow) -> list[str]:
+    interval = "" if math.isnan(row.low) else f"[{_shown(row.low)}, {_shown(row.high)}]"
+    labels = [row.task or "all tasks", row.optimizer, row.init or "all", row.at]
+    return [*labels, _shown(row.value), interval, f"n = {row.n}"]
 
 
 def _shown(value: float) -> str:
-    return f"{value:.4g}" if abs(value) < float("inf") else "–"
+    return f"{value:.4g}" if math.isfinite(value) else "–"

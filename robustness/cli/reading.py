@@ -1,4 +1,4 @@
-"""Commands of the read side: list, show, table, report, export. Torch-free."""
+"""Commands of the read side: list, show, report, export. Torch-free."""
 
 from __future__ import annotations
 
@@ -10,16 +10,7 @@ import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, writable, write_report_of
 
-__all__ = ["export", "list_studies", "report", "show", "table"]
-
-
-class TableFormat(StrEnum):
-    """Formats of `robustness table`."""
-
-    LATEX = "latex"
-    MARKDOWN = "markdown"
-    CSV = "csv"
-    HTML = "html"
+__all__ = ["export", "list_studies", "report", "show"]
 
 
 class ExportFormat(StrEnum):
@@ -59,7 +50,7 @@ def list_studies(store: StoreUrl = DEFAULT_STORE) -> None:
 
 def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
     """Show a study: its state, an answer for each optimizer, its table."""
-    from robustness.report import answer, summary_rng
+    from robustness.report import answer
     from robustness.summary import cell_table, load_study, row_table
     from robustness.tables import tuned_table, write_markdown
 
@@ -70,34 +61,7 @@ def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
     print(f"{len(found.trials):,} trials: {counts or 'none'}\n")
     print("\n".join(answer(found)), end="\n\n")
     cells = cell_table(found.trials, found.complete)
-    print(write_markdown(tuned_table(found, row_table(found.complete, cells, summary_rng()))), end="")
-
-
-def table(
-    study: StudyName,
-    store: StoreUrl = DEFAULT_STORE,
-    format_: Annotated[
-        TableFormat, typer.Option("--format", help="csv has a row for each cell.")
-    ] = TableFormat.MARKDOWN,
-) -> None:
-    """Print a study's table."""
-    from robustness import tables
-    from robustness.report import summary_rng
-    from robustness.summary import cell_table, load_study, row_table
-
-    with open_(store) as opened:
-        found = load_study(opened, study)
-    cells = cell_table(found.trials, found.complete)
-    if format_ is TableFormat.CSV:
-        print(tables.write_csv(cells), end="")
-        return
-    layout = tables.tuned_table(found, row_table(found.complete, cells, summary_rng()))
-    writers = {
-        TableFormat.LATEX: tables.write_latex,
-        TableFormat.MARKDOWN: tables.write_markdown,
-        TableFormat.HTML: tables.write_html,
-    }
-    print(writers[format_](layout), end="")
+    print(write_markdown(tuned_table(found, row_table(found.complete, cells))), end="")
 
 
 def report(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robustness.catalog import DATASETS, INITS, MODELS
-from robustness.errors import Problem, SpecError
+from robustness.errors import Problem, SpecError, nearest
 from robustness.spec.models import LrRange, StudySpec, parse_lr
 from robustness.spec.variants import Labelled, init_tables, labelled, optimizer_tables, task_tables
 from robustness.trial import Cell, Named, TaskConfig, Trial, round_lr
@@ -112,7 +112,7 @@ def expand(spec: StudySpec, *, max_cells: int | None = None) -> Grid:
         root_seed=spec.search.seed,
         seeds=spec.search.seeds,
     )
-    misfits = _misfits(grid)
+    misfits = [*_misfits(grid), *_unknown_in_claim(spec, grid)]
     if misfits:
         raise SpecError(misfits)
     return grid
@@ -164,6 +164,17 @@ def _points(lr: Any, path: str, problems: list[Problem]) -> tuple[float, ...]:
         if count > 1
     ]
     return tuple(sorted(values))
+
+
+def _unknown_in_claim(spec: StudySpec, grid: Grid) -> list[Problem]:
+    if spec.claim is None:
+        return []
+    labels = [optimizer.label for optimizer, _ in grid.optimizers]
+    return [
+        Problem(f"claim.{side}", f"there is no optimizer {label!r:.80}; {nearest(label, labels)}")
+        for side, label in (("a", spec.claim.a), ("b", spec.claim.b))
+        if label not in labels
+    ]
 
 
 # -- what does not fit -----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from pydantic import (
@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails
 from robustness.errors import Problem, SpecError, nearest
 from robustness.trial import round_lr
 
-__all__ = ["LrRange", "Resources", "Search", "StudySpec", "parse"]
+__all__ = ["COMPARABLE", "Claim", "LrRange", "Resources", "Search", "StudySpec", "parse"]
 
 ID = r"^[A-Za-z0-9._-]{1,64}$"
 # Control and formatting characters and marks that reorder text have no business in a title or a label.
@@ -35,6 +35,20 @@ _FORBIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 MAX_PACK = 4_096
+
+ComparableMetric = Literal[
+    "divergence_rate",
+    "nonfinite_rate",
+    "not_trained_rate",
+    "score",
+    "skill",
+    "tolerance_window",
+    "critical_lr",
+    "lr_sensitivity",
+    "expected_score",
+]
+COMPARABLE: tuple[str, ...] = get_args(ComparableMetric)
+"""Metrics of which two optimizers can be compared."""
 
 
 class _Strict(BaseModel):
@@ -128,6 +142,28 @@ class Resources(_Strict):
         return gpus
 
 
+class Claim(_Strict):
+    """The comparison that a study is made for, named before it runs: a metric, and labels of two optimizers."""
+
+    metric: ComparableMetric
+    a: str
+    b: str
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _known(cls, metric: Any) -> Any:
+        if metric not in COMPARABLE:
+            raise ValueError(f"must be a metric of comparisons; {nearest(str(metric), COMPARABLE)}")
+        return metric
+
+    @field_validator("b")
+    @classmethod
+    def _another(cls, b: str, info: ValidationInfo) -> str:
+        if info.data.get("a") == b:
+            raise ValueError(f"must be another optimizer than a, got {b!r:.80}")
+        return b
+
+
 class StudySpec(_Strict):
     """One study file: tasks x optimizers x learning rates x initializations x seeds."""
 
@@ -138,6 +174,7 @@ class StudySpec(_Strict):
     optimizers: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000)]
     search: Search = Search()
     resources: Resources = Resources()
+    claim: Claim | None = None
 
 
 def parse(plain: dict[str, Any]) -> StudySpec:
@@ -188,6 +225,11 @@ def _problem(detail: ErrorDetails) -> Problem:
 
 
 def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
-    tables: dict[str, type[BaseModel]] = {"search": Search, "resources": Resources, "lr": LrRange}
+    tables: dict[str, type[BaseModel]] = {
+        "search": Search,
+        "resources": Resources,
+        "claim": Claim,
+        "lr": LrRange,
+    }
     owners = [tables[step] for step in location[:-1] if isinstance(step, str) and step in tables]
     return list((owners[-1] if owners else StudySpec).model_fields)

@@ -58,6 +58,7 @@ study = Table(
     Column("spec", Text, nullable=False),  # JSON of what the user wrote
     Column("tasks", Text, nullable=False),  # JSON: task label -> the task's fields, all filled in
     Column("source", Text),  # JSON: where an imported study came from; NULL where it was run
+    Column("environment", Text),  # JSON: versions and machine of the last run
     Column("created_at", Text, nullable=False),  # UTC, ISO 8601
     Column("updated_at", Text, nullable=False),
 )

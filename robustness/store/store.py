@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 
+from robustness.environment import environment
 from robustness.errors import SpecError, StoreMissing, nearest
 from robustness.store import lease as leases
 from robustness.store.engine import open_engine, shown, translated
@@ -134,6 +135,7 @@ class Store:
             "question": question,
             "spec": json.dumps(spec),
             "tasks": json.dumps(tasks),
+            "environment": json.dumps(environment()),
             "updated_at": now(),
         }
         with self._writing() as connection:

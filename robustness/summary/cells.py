@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from robustness.summary.intervals import seed_block_rate, wilson
+from robustness.summary.intervals import seed_block_rates, wilson
 from robustness.summary.outcome import ROW
 
 __all__ = ["CELL_COLUMNS", "cell_table", "row_table"]
@@ -62,46 +60,52 @@ def cell_table(trials: pd.DataFrame, complete: pd.DataFrame) -> pd.DataFrame:
     return found[[*CELL_COLUMNS, "stalled", "validation_median"]]
 
 
-def row_table(complete: pd.DataFrame, cells: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def row_table(complete: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """One row a (task, optimizer, init): rates over all its learning rates, scores at the tuned one.
 
-    The tuned learning rate maximizes the median validation accuracy over seeds (ties: the smaller) and
+    The tuned learning rate maximizes the median selection score over seeds (ties: the smaller) and
     is reported by test scores of the final epoch.
 
     Args:
         complete: the complete trials, classified.
         cells: of `cell_table`.
-        rng: for the seed-block intervals.
 
     Returns:
         task, optimizer, init, n (trials), seeds, diverged, divergence_rate, low, high, not_trained,
         tuned_lr (NaN where no learning rate trains), tuned_n, score_mean, score_sd, score_median.
     """
-    found: list[dict[str, Any]] = []
-    by_row = {key: group for key, group in complete.groupby(ROW, sort=False)}
-    for key, row_cells in cells.groupby(ROW, sort=False):
-        group = by_row.get(key, complete.iloc[:0])
-        flags = [(part["side"] == "diverged").to_numpy() for _, part in group.groupby("seed_index")]
-        rate = seed_block_rate(flags, rng)
-        alive = row_cells[row_cells["n"] > 0].sort_values("lr")
-        if not row_cells["trained"].any():
-            alive = alive.iloc[:0]
-        best = alive.iloc[int(alive["validation_median"].argmax())] if len(alive) else None
-        found.append(
-            {
-                **dict(zip(ROW, key, strict=True)),
-                "n": rate.n,
-                "seeds": len(flags),
-                "diverged": rate.k,
-                "divergence_rate": rate.value,
-                "low": rate.low,
-                "high": rate.high,
-                "not_trained": int((group["outcome"] != "trained").sum()),
-                "tuned_lr": np.nan if best is None else best["lr"],
-                "tuned_n": 0 if best is None else int(best["n"]),
-                **{
-                    c: np.nan if best is None else best[c] for c in ("score_mean", "score_sd", "score_median")
-                },
-            }
-        )
-    return pd.DataFrame(found)
+    order = cells[ROW].drop_duplicates()
+    diverged = (complete["side"] == "diverged").groupby(
+        [complete[k] for k in [*ROW, "seed_index"]], sort=False
+    )
+    by_seed = diverged.agg(["sum", "size"]).reset_index()
+    blocks = {
+        key: (part["sum"].to_numpy(), part["size"].to_numpy())
+        for key, part in by_seed.groupby(ROW, sort=False)
+    }
+    nothing = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+    keys = list(order.itertuples(index=False, name=None))
+    rates = seed_block_rates([blocks.get(key, nothing) for key in keys])
+    found = order.assign(
+        n=[rate.n for rate in rates],
+        seeds=[len(blocks.get(key, nothing)[0]) for key in keys],
+        diverged=[rate.k for rate in rates],
+        divergence_rate=[rate.value for rate in rates],
+        low=[rate.low for rate in rates],
+        high=[rate.high for rate in rates],
+    )
+    alive = cells[cells["n"] > 0]
+    alive = alive[alive.groupby(ROW)["trained"].transform("sum") > 0]
+    best = alive.sort_values("lr", kind="stable").sort_values(
+        "validation_median", ascending=False, kind="stable"
+    )
+    best = (
+        best.drop_duplicates(ROW).rename(columns={"lr": "tuned_lr"}).assign(tuned_n=lambda frame: frame["n"])
+    )
+    scores = ["score_mean", "score_sd", "score_median"]
+    dead = (complete["outcome"] != "trained").groupby([complete[k] for k in ROW]).sum().rename("not_trained")
+    found = found.merge(dead.astype(float), how="left", left_on=ROW, right_index=True)
+    found = found.merge(best[[*ROW, "tuned_lr", "tuned_n", *scores]], how="left", on=ROW)
+    counts = ["not_trained", "tuned_n"]
+    found[counts] = found[counts].fillna(0).astype(int)
+    return found.reset_index(drop=True)

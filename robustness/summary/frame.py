@@ -50,6 +50,7 @@ class Study:
         question: free text; escape where shown.
         spec: what the user wrote; empty where imported.
         source: where it was imported from; empty where it was run.
+        environment: versions and machine of its last run; empty where not known.
         tasks: the configuration of each task label.
         facts: the constants of each task label, stand-ins included.
         optimizers: name and arguments of each optimizer label, as recorded with its first trial.
@@ -64,6 +65,7 @@ class Study:
     question: str
     spec: dict[str, Any]
     source: dict[str, Any]
+    environment: dict[str, str]
     tasks: dict[str, TaskConfig | ImportedTask]
     facts: dict[str, TaskConstants]
     optimizers: dict[str, dict[str, Any]]
@@ -114,6 +116,7 @@ def load_study(
         question=row.question,
         spec=json.loads(row.spec),
         source=json.loads(row.source or "{}"),
+        environment=json.loads(row.environment or "{}"),
         tasks=tasks,
         facts=facts,
         optimizers=_optimizers(store, row.id),
@@ -212,6 +215,7 @@ def trial_frame(store: Store, study: Study) -> pd.DataFrame:
     with store.reading() as connection:
         rows = connection.execute(query).all()
     rest = pd.DataFrame.from_records(rows, columns=list(_RECORDED)).loc[study.trials.index]
+    rest = rest.astype(dict.fromkeys(_RECORDED[_RECORDED.index("first_nonfinite_step") :], float))
     labels = study.complete[["outcome", "side", "evidence", "skill", "score"]]
     own = study.trials[[name for name in COLUMNS if name not in _RECORDED]]
     return pd.concat([own[list(_LABELS)], rest, own.drop(columns=list(_LABELS))], axis=1).join(labels)

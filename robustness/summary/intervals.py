@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Rate", "seed_block_rate", "wilson"]
+from robustness.summary.resampling import estimates, study_resamples
 
-DRAWS = 5_000
+__all__ = ["Rate", "seed_block_rates", "wilson"]
+
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,50 +51,43 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> Rate:
     return Rate(k, n, k / n, float(interval.low), float(interval.high))
 
 
-def seed_block_rate(
-    flags_S: list[npt.NDArray[np.bool_]], rng: np.random.Generator, confidence: float = 0.95
-) -> Rate:
-    """A rate pooled over cells, its interval by resampling whole seeds.
+def seed_block_rates(blocks: Sequence[tuple[Counts, Counts]], confidence: float = 0.95) -> list[Rate]:
+    """Rates pooled over cells, their intervals by resampling whole seeds.
 
     Seeds share weights and batches, so their cells are not independent: resampling single trials
     would give too narrow an interval.
 
     Args:
-        flags_S: for each seed index, one flag a trial.
-        rng: for the 5,000 draws.
-        confidence: of the interval.
+        blocks: of each rate, for each seed index the number of flagged trials and of trials, (S,) each.
+        confidence: of the intervals.
 
     Returns:
-        BCa by scipy.stats.bootstrap, percentiles where BCa is NaN. Where nothing or everything is
-        flagged, Wilson's interval over the seeds, the independent units: the bootstrap would state
-        certainty. Where all seeds have the same share in between, an interval of width zero (readers are
-        told that all seeds agree); with one seed, none.
+        Intervals of `resampling.estimates`, on the draws that all summaries share. Where nothing or everything is
+        flagged, Wilson's interval over the seeds, the independent units: the bootstrap would state certainty.
+        Where all seeds have the same share in between, an interval of width zero (readers are told that all
+        seeds agree); with one seed, none.
     """
-    hits_S = np.array([flags.sum() for flags in flags_S], dtype=float)
-    sizes_S = np.array([len(flags) for flags in flags_S], dtype=float)
-    k, n = int(hits_S.sum()), int(sizes_S.sum())
-    if n == 0:
-        return Rate(0, 0, math.nan, math.nan, math.nan)
-    if k in (0, n):
-        bounds = wilson(len(hits_S) if k else 0, len(hits_S), confidence)
-        return Rate(k, n, k / n, bounds.low, bounds.high)
-    if len(hits_S) == 1:
-        return Rate(k, n, k / n, math.nan, math.nan)
-    if np.ptp(hits_S / sizes_S) == 0:
-        return Rate(k, n, k / n, k / n, k / n)
-    from scipy import stats
-
-    result = stats.bootstrap(
-        (hits_S, sizes_S),
-        lambda hits, sizes, axis: hits.sum(axis) / sizes.sum(axis),
-        paired=True,
-        vectorized=True,
-        n_resamples=DRAWS,
-        confidence_level=confidence,
-        method="BCa",
-        rng=rng,
-    )
-    low, high = result.confidence_interval
-    if math.isnan(low) or math.isnan(high):
-        low, high = np.quantile(result.bootstrap_distribution, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Rate(k, n, k / n, float(min(low, k / n)), float(max(high, k / n)))
+    found: list[Rate | None] = []
+    open_: dict[int, list[int]] = {}
+    for place, (hits_S, sizes_S) in enumerate(blocks):
+        k, n, seeds = int(hits_S.sum()), int(sizes_S.sum()), len(hits_S)
+        if n == 0:
+            found.append(Rate(0, 0, math.nan, math.nan, math.nan))
+        elif k in (0, n):
+            bounds = wilson(seeds if k else 0, seeds, confidence)
+            found.append(Rate(k, n, k / n, bounds.low, bounds.high))
+        else:
+            found.append(None)
+            open_.setdefault(seeds, []).append(place)
+    for seeds, places in open_.items():
+        weights_RS = study_resamples(seeds).weights_RS
+        hits_RM, sizes_RM = (
+            weights_RS @ np.stack([blocks[place][part] for place in places], axis=1).astype(float)
+            for part in (0, 1)
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            statistics = list((hits_RM / sizes_RM).T)
+        for place, estimate in zip(places, estimates(statistics, seeds, confidence), strict=True):
+            k, n = (int(part.sum()) for part in blocks[place])
+            found[place] = Rate(k, n, k / n, estimate.low, estimate.high)
+    return [rate for rate in found if rate is not None]

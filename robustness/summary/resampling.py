@@ -159,7 +159,14 @@ def estimates(statistics_MR: Sequence[Floats], seeds: int, confidence: float = 0
 
     | data      | statistic | n = 3 | 5  | 10 | 20 |
     |-----------|-----------|-------|----|----|----|
-    COVERAGE
+    | normal    | mean      | 72    | 84 | 90 | 93 |
+    | normal    | median    | 75    | 94 | 94 | 94 |
+    | normal    | sd        | 43    | 66 | 83 | 90 |
+    | lognormal | mean      | 62    | 75 | 83 | 87 |
+    | lognormal | median    | 76    | 93 | 93 | 94 |
+    | lognormal | sd        | 19    | 28 | 46 | 58 |
+
+    `robustness bench coverage` measures it again.
 
     Args:
         statistics_MR: of each statistic, its value in every row of `Resamples`.

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from robustness.summary.cubes import BINS_PER_DECADE
 from robustness.summary.intervals import wilson
 from robustness.summary.metrics import (
     critical_lrs,
@@ -87,6 +88,28 @@ def _rates(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     for i, init in enumerate(cube.inits):
         yield rate(metric, flags_SIL[:, i], sample, init)
     yield rate(metric, flags_SIL.reshape(len(flags_SIL), -1), sample, None)
+    if cube.binned:
+        yield from _rates_by_bin(metric, flags_SIL, sample)
+
+
+def _rates_by_bin(metric: str, flags_SIL: Floats, sample: Resampled) -> Iterator[Raw]:
+    """Of learning rates that were drawn at random: each trial is a seed of its own, so Wilson's interval holds."""
+    half = 0.5 / BINS_PER_DECADE
+    for place, centre in enumerate(np.log10(sample.cube.lrs_L)):
+        flags = flags_SIL[:, :, place]
+        n = int((~np.isnan(flags)).sum())
+        found = wilson(int(np.nansum(flags)), n)
+        yield Raw(
+            metric=metric,
+            init=None,
+            values_R=np.array([found.value]),
+            seeds=n,
+            n=n,
+            unit="share",
+            note=f"{found.k}/{n}",
+            at=f"lr {10 ** (centre - half):.3g} to {10 ** (centre + half):.3g}",
+            fixed=(found.low, found.high),
+        )
 
 
 def _each_init(

@@ -153,8 +153,8 @@ METRICS: dict[str, MetricInfo] = {
     "probability_of_improvement": _info(
         "P(improvement)", "share", "higher", "chance that a run is better than another optimizer's"
     ),
-    "importance": _info("Importance", "share", "", "share of the variance that an axis explains"),
     "comparison": _info("Difference", "", "", "median less another optimizer's, the same seeds"),
+    "importance": _info("Importance", "share", "", "share of the variance that an axis explains"),
 }
 """Every metric, in the order of METRICS; a test holds that each is measured and documented."""
 

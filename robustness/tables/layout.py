@@ -1,15 +1,25 @@
-"""What a paper-style table says, before any format."""
+"""What a table says, before any format."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from robustness.summary import Study
 
-__all__ = ["TableLayout", "tuned_table"]
+__all__ = ["Spanner", "TableLayout", "rule_sentence", "title_sentence", "tuned_table"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spanner:
+    """A header over the columns `first` to `last`, both included."""
+
+    text: str
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +32,12 @@ class TableLayout:
         numeric: which columns hold figures, set flush right.
         rows: of as many texts as there are columns.
         bold: (row, column) of the best entries.
+        underlined: of the second best.
+        marks: of (row, column), what stands raised behind the entry.
+        asides: of (row, column), what follows the entry in smaller type: an interval, counts.
+        spanners: headers over the columns, the topmost level first.
+        labels: how many of the first columns name the row; a level that repeats may be left out in print.
+        notes: (mark, text) under the table; without a mark they hold for all of it.
     """
 
     caption: str
@@ -29,6 +45,12 @@ class TableLayout:
     numeric: tuple[bool, ...]
     rows: tuple[tuple[str, ...], ...]
     bold: frozenset[tuple[int, int]]
+    underlined: frozenset[tuple[int, int]] = frozenset()
+    marks: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    asides: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    spanners: tuple[tuple[Spanner, ...], ...] = ()
+    labels: int = 0
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 _COLUMNS = (
@@ -43,6 +65,20 @@ _COLUMNS = (
     "k/n",
 )
 _ACCURACY, _RATE = 4, 6
+
+
+def title_sentence(study: Study) -> str:
+    """The study's title, or its name, as a sentence."""
+    title = study.title or study.name
+    return title if title.endswith("?") else f"{title.rstrip('.')}."
+
+
+def rule_sentence(study: Study) -> str:
+    """The budget and the rule by which trials were judged."""
+    budgets = sorted({task.budget for task in study.tasks.values() if task.budget})
+    budget = f"Budget: {'; '.join(budgets)}. " if budgets else ""
+    rule = study.thresholds
+    return f"{budget}Rule version {rule.version}, skill floor {rule.skill_floor:g}."
 
 
 def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
@@ -68,15 +104,13 @@ def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
         ):
             # One optimizer alone is no best; NaN equals nothing.
             bold |= {(first + i, column) for i, v in enumerate(values) if v == best and len(part) > 1}
-    budgets = sorted({task.budget for task in study.tasks.values() if task.budget})
     seeds = int(study.trials["seed_index"].nunique()) if len(study.trials) else 0
     caption = (
-        f"{(study.title or study.name).rstrip('.')}{'' if study.title.endswith('?') else '.'} Test accuracy of the final epoch, mean ± standard deviation over n seeds, at the "
+        f"{title_sentence(study)} Test accuracy of the final epoch, mean ± standard deviation over n seeds, at the "
         "learning rate with the best median validation accuracy; a trial that did not train counts at chance. "
         f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds} whole seeds "
         "(Wilson's over the seeds where none or all diverged; of width zero where all seeds agree). "
-        f"Budget: {'; '.join(budgets)}. Rule version {study.thresholds.version}, "
-        f"skill floor {study.thresholds.skill_floor:g}. Best in bold."
+        f"{rule_sentence(study)} Best in bold."
     )
     numeric = (False, False, False, True, True, True, True, True, True)
     return TableLayout(

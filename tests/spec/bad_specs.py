@@ -16,6 +16,11 @@ def _optimizer(**arguments: Any) -> dict[str, Any]:
     return {"optimizers": [{"name": "sgd", **arguments}]}
 
 
+def _claim(**changes: Any) -> dict[str, Any]:
+    claim = {"metric": "score", "a": "sgd", "b": "adam", **changes}
+    return {"optimizers": [{"name": "sgd"}, {"name": "adam"}], "claim": claim}
+
+
 BAD: list[Bad] = [
     # wrong types
     ("seeds a string", {"search": {"seeds": "5"}}, "search.seeds", "valid integer"),
@@ -184,6 +189,15 @@ BAD: list[Bad] = [
         "tasks[0].classes",
         "examples",
     ),
+    # claims
+    ("a claim about nobody", _claim(a="sdg"), "claim.a", "did you mean 'sgd'?"),
+    ("a claim against nobody", _claim(b="adm"), "claim.b", "did you mean 'adam'?"),
+    ("a claim against itself", _claim(b="sgd"), "claim.b", "another optimizer than a"),
+    ("a claim of no metric", _claim(metric="divergence"), "claim.metric", "'divergence_rate'"),
+    ("a claim of many metrics", _claim(metric=["score"]), "claim.metric", "a metric of comparisons"),
+    ("a claim with more", _claim(task="digits mlp"), "claim.task", "unknown field"),
+    ("a claim without b", {"claim": {"metric": "score", "a": "sgd"}}, "claim.b", "is required"),
+    ("a claim that is text", {"claim": "insgd wins"}, "claim", "valid dictionary"),
     # too large
     (
         "a billion points",

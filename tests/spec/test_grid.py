@@ -47,6 +47,15 @@ def test_the_key_does_not_depend_on_names_and_resources() -> None:
     assert renamed == [trial.key for trial in trials()]
 
 
+def test_a_claim_is_no_part_of_a_trial() -> None:
+    two: dict[str, Any] = {"optimizers": [{"name": "sgd"}, {"name": "adam", "label": "a b"}]}
+    claimed = parse(spec(**two, claim={"metric": "divergence_rate", "a": "a b", "b": "sgd"}))
+    assert [t.key for t, _ in expand(claimed).trials()] == [t.key for t in trials(**two)]
+    again = parse(json.loads(json.dumps(claimed.model_dump(mode="json"))))
+    assert again == claimed
+    assert parse(spec()).claim is None
+
+
 def test_a_default_written_out_is_the_same_trial() -> None:
     written = trials(optimizers=[{"name": "sgd", "momentum": 0, "nesterov": False}], task={"width": 64})
     assert [t.key for t in written] == [t.key for t in trials()]
@@ -165,6 +174,8 @@ def test_the_schema_accepts_the_quickstart_and_refuses_what_we_refuse() -> None:
         {"optimizers": [{"name": "sdg"}]},
         {"task": {"epochs": 0}},
         {"taks": 1},
+        {"claim": {"metric": "divergence", "a": "sgd", "b": "adam"}},
+        {"claim": {"metric": "score", "a": "sgd"}},
         {"search": {"lr": 0}},
     ):
         assert not validator.is_valid(spec(**bad)), bad

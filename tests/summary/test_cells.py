@@ -12,20 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustness.summary import cell_table, classify, row_table, wilson
-from robustness.summary.intervals import seed_block_rate
 from robustness.summary.cells import CELL_COLUMNS
+from robustness.summary.intervals import Rate, seed_block_rates
 from tests.summary.frames import AT_CHANCE, BLOWUP, FACTS, NONFINITE, frame
 
 
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
+def seed_block_rate(flags: list[np.ndarray]) -> Rate:
+    """Of the flags of each seed's trials."""
+    counts = [np.array([len_of(block) for block in flags], dtype=np.int64) for len_of in (np.sum, len)]
+    return seed_block_rates([(counts[0], counts[1])])[0]
 
 
 def tables(*rows: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     trials = frame(*rows)
     complete = classify(trials[trials["state"] == "complete"], {"t": FACTS})
     cells = cell_table(trials, complete)
-    return cells, row_table(complete, cells, rng())
+    return cells, row_table(complete, cells)
 
 
 @given(st.integers(0, 60), st.integers(1, 60))
@@ -49,7 +51,7 @@ def test_no_trials_have_no_rate() -> None:
     rate = wilson(0, 0)
     assert rate.n == 0
     assert all(math.isnan(v) for v in (rate.value, rate.low, rate.high))
-    assert seed_block_rate([], rng()).n == 0
+    assert seed_block_rate([]).n == 0
 
 
 @pytest.mark.parametrize(("k", "n"), [(-1, 3), (4, 3)])
@@ -61,38 +63,38 @@ def test_more_hits_than_trials_are_refused(k: int, n: int) -> None:
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=8))
 def test_an_interval_by_seeds_holds_its_rate(flags: list[list[bool]]) -> None:
     blocks = [np.array(block) for block in flags]
-    rate = seed_block_rate(blocks, rng())
+    rate = seed_block_rate(blocks)
     assert rate.value == np.concatenate(blocks).mean()
     if len(blocks) == 1 and 0 < rate.value < 1:
         assert math.isnan(rate.low)
         assert math.isnan(rate.high)
         return
     assert 0 <= rate.low <= rate.value <= rate.high <= 1
-    assert rate == seed_block_rate(blocks, rng())
+    assert rate == seed_block_rate(blocks)
 
 
 def test_seeds_that_agree_still_leave_doubt() -> None:
     """Twenty cells of one seed are one observation, not twenty."""
-    one = seed_block_rate([np.zeros(20, dtype=bool)], rng())
-    five = seed_block_rate([np.zeros(20, dtype=bool)] * 5, rng())
+    one = seed_block_rate([np.zeros(20, dtype=bool)])
+    five = seed_block_rate([np.zeros(20, dtype=bool)] * 5)
     assert (five.low, five.high) == pytest.approx((wilson(0, 5).low, wilson(0, 5).high))
     assert one.high == pytest.approx(wilson(0, 1).high)
 
 
 def test_seeds_that_agree_in_between_give_no_wider_an_interval_than_seeds_that_differ() -> None:
-    agree = seed_block_rate([np.arange(9) < 3] * 5, rng())
-    differ = seed_block_rate([np.arange(9) < 3] * 4 + [np.arange(9) < 4], rng())
+    agree = seed_block_rate([np.arange(9) < 3] * 5)
+    differ = seed_block_rate([np.arange(9) < 3] * 4 + [np.arange(9) < 4])
     assert agree.high - agree.low == 0 < differ.high - differ.low
 
 
 def test_whole_seeds_give_wider_intervals_than_single_trials() -> None:
     blocks = [np.full(20, seed % 2 == 0) for seed in range(10)]
-    rate = seed_block_rate(blocks, rng())
+    rate = seed_block_rate(blocks)
     assert rate.high - rate.low > 2 * (wilson(100, 200).high - wilson(100, 200).low)
 
 
 def test_unequal_blocks_are_weighed_by_their_trials() -> None:
-    rate = seed_block_rate([np.array([True]), np.array([False, False, False])], rng())
+    rate = seed_block_rate([np.array([True]), np.array([False, False, False])])
     assert (rate.k, rate.n, rate.value) == (1, 4, 0.25)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 import re
@@ -10,7 +11,7 @@ import re
 import pandas as pd
 import pytest
 
-from robustness.tables import TableLayout, write_csv, write_html, write_latex, write_markdown
+from robustness.tables import Spanner, TableLayout, write_csv, write_html, write_latex, write_markdown
 from robustness.tables.csv import defuse
 from robustness.tables.latex import escape_latex
 from tests.summary.test_cells import tables
@@ -23,6 +24,92 @@ LAYOUT = TableLayout(
     rows=((HOSTILE, "97.50 ± 0.30"), ("=cmd|' /C calc'!A0", "–")),
     bold=frozenset({(0, 1)}),
 )
+
+PIVOT = TableLayout(
+    caption="1. Caption\n\nwith an empty line",
+    columns=("Optimizer", "Score (%)", "Window (decades)", "Score (%)"),
+    numeric=(False, True, True, True),
+    rows=(("a|b\nc", "97.50", "≥ 1.40", "–"), ("[x]", "97.00", "−0.20", "")),
+    bold=frozenset({(0, 1)}),
+    underlined=frozenset({(1, 1)}),
+    marks={(0, 2): "†,a"},
+    asides={(0, 2): "[1.20, 1.60]"},
+    spanners=((Spanner(text=HOSTILE, first=1, last=2), Spanner(text="t", first=3, last=3)),),
+    labels=1,
+    notes=(("a", HOSTILE), ("", "- no list")),
+)
+
+
+def test_latex_draws_spanners_marks_asides_and_notes() -> None:
+    text = write_latex(PIVOT)
+    for words in (
+        rf" & \multicolumn{{2}}{{c}}{{{escape_latex(HOSTILE)}}} & \multicolumn{{1}}{{c}}{{t}} \\",
+        r"\cmidrule(lr){2-3} \cmidrule(lr){4-4}",
+        r"a\textbar{}b c & \textbf{97.50} & $\geq$ 1.40\textsuperscript{$\dagger$,a} & -- \\",
+        r" &  & {\scriptsize [1.20, 1.60]} &  \\",
+        r"{}[x] & \underline{97.00} & $-$0.20 &  \\",
+        r"\shortstack[r]{Window\\(decades)}",
+        rf"\textsuperscript{{a}}{escape_latex(HOSTILE)}\par",
+        r"\caption{1. Caption with an empty line}",
+    ):
+        assert words in text, words
+    assert text.index(r"\end{tabular}") < text.index(r"\footnotesize") < text.index(r"\end{table}")
+
+
+def test_latex_breaks_a_wide_table_into_panels_and_a_tall_one_into_pages() -> None:
+    def wide(columns: int, rows: int) -> str:
+        return write_latex(
+            TableLayout(
+                caption="c",
+                columns=("label", *[f"a rather long header {c}" for c in range(columns)]),
+                numeric=(False, *[True] * columns),
+                rows=tuple((f"row {r}", *["1.00"] * columns) for r in range(rows)),
+                bold=frozenset({(0, columns)}),
+                spanners=((Spanner(text="over", first=1, last=columns),),),
+                labels=1,
+            )
+        )
+
+    assert wide(2, 5).count(r"\toprule") == 1
+    assert (wide(9, 5).count(r"\toprule"), wide(9, 5).count(r"\begin{table}")) == (3, 1)
+    assert wide(9, 5).count(r"\multicolumn") == 3
+    assert wide(9, 5).count(r"\textbf") == 1
+    assert wide(9, 30).count(r"\begin{table}") == 3
+    assert wide(9, 30).count(r"\caption") == 1
+
+
+def test_latex_says_where_an_engine_with_more_characters_is_needed() -> None:
+    plain = dataclasses.replace(PIVOT, caption="η = 0.1, é, ±, ≤, ∞, × … “")
+    assert "xelatex" in write_latex(plain)
+    assert "xelatex" not in write_latex(dataclasses.replace(plain, caption="η = 0.1, é, ±, ≤, ∞, × …"))
+
+
+def test_html_draws_spanners_marks_asides_and_notes() -> None:
+    text = write_html(PIVOT)
+    for words in (
+        '<td colspan="1"></td><th scope="colgroup" colspan="2">',
+        '<th scope="colgroup" colspan="1">t</th></tr>',
+        '<th scope="row" class="text">a|b\nc</th>',
+        '<td class="figure">≥ 1.40<sup>†,a</sup> <small>[1.20, 1.60]</small></td>',
+        "<u>97.00</u>",
+        '<p class="note"><sup>a</sup> ',
+        '<p class="note">- no list</p>',
+    ):
+        assert words in text, words
+    assert "<img" not in text
+
+
+def test_markdown_draws_spanners_marks_asides_and_notes() -> None:
+    text = write_markdown(PIVOT)
+    lines = text.splitlines()
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines[:4]] == [5] * 4
+    assert "t / Score (%)" in lines[0]
+    assert r"a\|b c" in lines[2]
+    assert r"≥ 1.40<sup>†,a</sup> \[1.20, 1.60\]" in lines[2]
+    assert "<ins>97.00</ins>" in lines[3]
+    assert r"1\. Caption with an empty line" in lines
+    assert r"\- no list" in lines
+    assert "<img" not in text.replace(r"\<img", "")
 
 
 def test_latex_escapes_all_ten_specials_and_sets_the_best_in_bold() -> None:

@@ -1,0 +1,75 @@
+"""Command `import`: other people's logs as a study. Torch-free."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, open_
+
+if TYPE_CHECKING:
+    from robustness.importers.runs import Advance
+
+__all__ = ["import_"]
+
+SHOW_AFTER = 2.0  # seconds
+
+
+def import_(
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="deepobs, opda, step-back or csv.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="The logs as they were published: a file or a folder.")
+    ],
+    name: Annotated[str, typer.Option("--name", help="The name of the study that they become.")],
+    store: StoreUrl = DEFAULT_STORE,
+    title: Annotated[str, typer.Option("--title", help="Free text.")] = "",
+) -> None:
+    """Import other people's logs as a study; an earlier import of that name is replaced."""
+    from robustness.importers import import_logs, surveyed
+
+    with _progress(path) as advance:
+        # All mistakes are found before the store is opened, which would make one where there is none.
+        found = surveyed(format_, path, name=name, title=title, advance=advance)
+        with open_(store, create=True) as opened:
+            count = import_logs(opened, found, title=title, advance=advance)
+    for note in found.source["notes"]:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{count:,} trials of {len(found.tasks):,} tasks in study {name}")
+
+
+@contextmanager
+def _progress(path: Path) -> Iterator[Advance]:
+    """A bar on stderr where that is a terminal and the import takes a while; bytes, as they are read twice."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading"), BarColumn(bar_width=None), DownloadColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    total = _size(path) if bar.console.is_terminal else 0
+    task = bar.add_task("", total=2 * total)
+    began = time.monotonic()
+
+    def advance(size: int) -> None:
+        bar.advance(task, size)
+        if bar.console.is_terminal and not bar.live.is_started and time.monotonic() - began > SHOW_AFTER:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        if bar.live.is_started:  # stopping one that never started prints an empty line
+            bar.stop()
+
+
+def _size(path: Path) -> int:
+    try:
+        files = path.rglob("*.json*") if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files if file.is_file())
+    except OSError:  # the import itself will say what is wrong
+        return 0

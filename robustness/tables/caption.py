@@ -1,0 +1,170 @@
+"""What a table says about its numbers: the caption, footnotes of entries, notes on all of it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from robustness.summary import Study
+from robustness.summary.rows import METRICS
+from robustness.tables.axes import Arrangement
+from robustness.tables.entries import RATES, Spread, unit_text
+from robustness.tables.layout import rule_sentence, title_sentence
+from robustness.tables.measured import Measurement
+from robustness.tables.ranking import LEVEL, Ranking
+
+__all__ = ["Footnotes", "pivot_caption", "table_notes"]
+
+ENOUGH_SEEDS = 10
+"""Below as many, intervals cover less than they state (METRICS of the design)."""
+_WARNINGS = 6
+_IN_THE_CAPTION = re.compile(
+    r"\d+/\d+( less \d+/\d+)?|Wilson's interval over the seeds|all seeds agree|one seed: no interval"
+)
+_WORDS = {
+    "censored low": "the window reaches the lowest learning rate: it is at least as wide",
+    "censored high": "the window reaches the highest learning rate: it is at least as wide",
+    "censored low and high": "the window spans all learning rates: it is at least as wide",
+}
+
+
+class Footnotes:
+    """Letters for what single entries need said, in the order in which they are asked for."""
+
+    def __init__(self, measured: Sequence[Measurement]) -> None:
+        """Find what holds for a whole metric: said once, without a letter."""
+        parts: dict[str, list[set[str]]] = defaultdict(list)
+        for m in measured:
+            parts[m.metric].append(set(_clauses(m)))
+        self._common = {
+            metric: set.intersection(*found) if len(found) > 1 else set() for metric, found in parts.items()
+        }
+        self._titles = {m.metric: m.title for m in measured}
+        self._seeds = {metric: max(m.n for m in measured if m.metric == metric) for metric in parts}
+        self._letters: dict[str, str] = {}
+
+    def marks(self, m: Measurement) -> list[str]:
+        """The letters of an entry."""
+        clauses = [clause for clause in _clauses(m) if clause not in self._common[m.metric]]
+        if 0 < m.n < self._seeds[m.metric] and m.metric not in RATES and not math.isnan(m.value):
+            clauses.append(f"n = {m.n} seed{'' if m.n == 1 else 's'}")
+        return [self._letters.setdefault(clause, _letter(len(self._letters))) for clause in clauses]
+
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """(letter, text) of those asked for, then what holds for whole metrics."""
+        lettered = [(letter, _sentence(clause)) for clause, letter in self._letters.items()]
+        common = [
+            ("", f"{self._titles[metric]}: {'; '.join(sorted(clauses))}.")
+            for metric, clauses in self._common.items()
+            if clauses
+        ]
+        return (*lettered, *common)
+
+
+def _clauses(m: Measurement) -> list[str]:
+    clauses = [clause.strip() for clause in m.note.split(";")]
+    if "window" in m.metric:
+        clauses = [_WORDS.get(clause, clause) for clause in clauses]
+    elif m.unit == "log10 lr":
+        trains = "trains up to the highest learning rate"
+        clauses = [trains if clause == "censored high" else clause for clause in clauses]
+    return [clause for clause in clauses if clause and not _IN_THE_CAPTION.fullmatch(clause)]
+
+
+def _letter(place: int) -> str:
+    """Of a footnote: a to z, then aa, ab.
+
+    >>> [_letter(place) for place in (0, 25, 26, 28)]
+    ['a', 'z', 'aa', 'ac']
+    """
+    before = _letter(place // 26 - 1) if place >= 26 else ""
+    return before + chr(ord("a") + place % 26)
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause}." if clause.startswith("n = ") else f"{clause[:1].upper()}{clause[1:]}."
+
+
+def pivot_caption(
+    study: Study, measured: Sequence[Measurement], *, spread: Spread, delta: str, ranking: Ranking
+) -> str:
+    """What the numbers are, n, the interval or spread, the budget and the rule."""
+    sentences = [title_sentence(study), *_metric_sentences(study, measured, spread, delta)]
+    intervals = any(not math.isnan(m.low) for m in measured if spread == "interval" or m.metric != "score")
+    if intervals:
+        sentences.append(
+            "In brackets 95 % intervals by resampling whole seeds, the learning rate tuned anew in each draw "
+            "(rates of none or all: Wilson's over the seeds; width zero: all seeds agree)."
+        )
+    seeds = {m.n for m in measured if m.metric not in (*RATES, "published") and not math.isnan(m.value)}
+    seeds = seeds or {int(study.complete["seed_index"].nunique())}
+    most = max(seeds)
+    each = "" if len(seeds) == 1 else " at the most"
+    sentences.append(f"n = {most} seed{'' if most == 1 else 's'}{each}.")
+    sentences.append(rule_sentence(study))
+    if ranking.best:
+        sentences.append("Best in bold, second underlined." if ranking.second else "Best in bold.")
+    return " ".join(sentences)
+
+
+def _metric_sentences(
+    study: Study, measured: Sequence[Measurement], spread: Spread, delta: str
+) -> Iterator[str]:
+    for metric in dict.fromkeys(m.metric for m in measured):
+        own = [m for m in measured if m.metric == metric]
+        if metric == "score":
+            yield _score_sentence(study, own, spread)
+        elif metric == "published":
+            yield "Published: mean ± standard deviation as others state them."
+        elif metric == "difference":
+            yield "Difference: our mean less theirs, in points."
+        else:
+            units = [unit_text(unit) for unit in dict.fromkeys(m.unit for m in own)]
+            unit = " or ".join("percent" if unit == "%" else unit for unit in units if unit)
+            sizes = {m.n for m in own if not math.isnan(m.value)}
+            n = ""
+            if metric in RATES:
+                n = f", of n = {max(sizes, default=0)} trials" if len(sizes) < 2 else ", k of n trials"
+            width = f", delta {delta}" if "window" in metric and delta else ""
+            yield f"{own[0].title}: {METRICS[metric].doc}{f', in {unit}' if unit else ''}{n}{width}."
+
+
+def _score_sentence(study: Study, own: Sequence[Measurement], spread: Spread) -> str:
+    units = {m.unit for m in own}
+    names = {"accuracy": "test accuracy in percent", "loss": "test loss"}
+    what = " or ".join(names[unit] for unit in sorted(units))
+    tuned_on = {study.facts[m.task].selection for m in own if m.task is not None}
+    how = "mean ± standard deviation over seeds" if spread == "sd" else "mean over seeds"
+    return (
+        f"Score: {what} of the final epoch, {how}, at the learning rate with the best median "
+        f"{' or '.join(sorted(tuned_on, reverse=True))} score; a trial that did not train counts at chance."
+    )
+
+
+def table_notes(
+    study: Study,
+    arrangement: Arrangement,
+    ranking: Ranking,
+    notes: Sequence[str],
+    warnings: Sequence[str],
+) -> Iterator[tuple[str, str]]:
+    """What holds for the whole table."""
+    over = f"p < {LEVEL:g} after Holm's correction over {ranking.tested} comparisons"
+    if ranking.differs:
+        yield "†", f"Worse than the best by the paired test over seeds, {over}."
+    elif ranking.tested:
+        yield "", f"No optimizer is worse than the best by the paired test over seeds, {over}."
+    for note in (*arrangement.notes, *notes):
+        yield "", note
+    seeds = int(study.complete["seed_index"].nunique())
+    if seeds == 1:
+        yield "", "One seed: neither standard deviations nor intervals over seeds."
+    elif seeds < ENOUGH_SEEDS and not any("below 10" in text for text in warnings):
+        yield "", f"{seeds} seeds: below {ENOUGH_SEEDS} the intervals cover less than they state."
+    for text in warnings[:_WARNINGS]:
+        yield "", text
+    if len(warnings) > _WARNINGS:
+        yield "", f"And {len(warnings) - _WARNINGS} more warnings, in the report."

@@ -1,0 +1,157 @@
+"""The numbers that a table shows, each with its place and its unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from robustness.summary import MetricRow, Study
+from robustness.summary.cubes import cubes
+from robustness.summary.resampled import Resampled
+from robustness.summary.resampling import Resamples
+from robustness.summary.rows import METRICS
+
+__all__ = ["Measurement", "Once", "measurements", "sampled_once", "tuned_scores"]
+
+_SCORES = (
+    "score",
+    "expected_score",
+    "cvar_score",
+    "expected_best_of_k",
+    "accuracy_spread_p05",
+    "accuracy_spread_worst",
+)
+"""What is minus a loss on tasks without an accuracy; the rest are differences of scores."""
+_TURNED: dict[str, Literal["higher", "lower", ""]] = {"higher": "lower", "lower": "higher", "": ""}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """One entry of a table before it is a text.
+
+    Attributes:
+        metric: its id.
+        title: for headers.
+        at: the point of a curve, or whose figure; else empty.
+        task: label; None over all tasks.
+        optimizer: label.
+        init: label; None where pooled over initializations.
+        value: NaN where there is none.
+        low: end of the 95 % interval; NaN where there is none.
+        high: the other end.
+        sd: standard deviation over seeds; NaN where it is not defined or not asked for.
+        n: trials behind a rate, seeds behind everything else; 0 where nobody states it.
+        unit: of value, interval and sd; a loss task's scores are losses here.
+        better: the direction of the best.
+        note: clauses between semicolons.
+    """
+
+    metric: str
+    title: str
+    task: str | None
+    optimizer: str
+    init: str | None
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    sd: float = math.nan
+    n: int
+    unit: str
+    better: Literal["higher", "lower", ""]
+    at: str = ""
+    note: str = ""
+
+
+def measurements(rows: Iterable[MetricRow], scores: Iterable[Measurement] = ()) -> list[Measurement]:
+    """Rows of `summary.measure` as entries; scores get the standard deviation of `tuned_scores`."""
+    sds = {(m.task, m.optimizer, m.init): m.sd for m in scores}
+    found = []
+    for row in rows:
+        info = METRICS[row.metric]
+        plain = Measurement(
+            metric=row.metric,
+            title=info.title,
+            task=row.task,
+            optimizer=row.optimizer,
+            init=row.init,
+            value=row.value,
+            low=row.low,
+            high=row.high,
+            sd=sds.get((row.task, row.optimizer, row.init), math.nan) if row.metric == "score" else math.nan,
+            n=row.n,
+            unit=row.unit,
+            better=info.better,
+            at=row.at,
+            note=row.note,
+        )
+        found.append(_as_loss(plain) if row.unit == "minus loss" else plain)
+    return found
+
+
+def _as_loss(plain: Measurement) -> Measurement:
+    """Readers know losses, not their negatives."""
+    if plain.metric not in _SCORES:
+        return replace(plain, unit="loss")
+    return replace(
+        plain,
+        unit="loss",
+        value=-plain.value,
+        low=-plain.high,
+        high=-plain.low,
+        better=_TURNED[plain.better],
+    )
+
+
+class Once(Resampled):
+    """The sample itself and no resample of it: all that scores and warnings need, at once."""
+
+    @property
+    def resamples(self) -> Resamples:
+        """One row."""
+        return Resamples(counts_RS=np.ones((1, len(self.cube.seeds_S)), dtype=np.int16))
+
+
+def sampled_once(study: Study) -> list[Once]:
+    """Every optimizer on every task of a study."""
+    return [Once(cube=cube, constants=study.facts[cube.task]) for cube in cubes(study)]
+
+
+def tuned_scores(samples: Iterable[Once]) -> list[Measurement]:
+    """The test score of each task, optimizer and initialization at its tuned learning rate, over seeds.
+
+    Mean and standard deviation (n - 1); no interval, so that nothing is resampled. The mean is that of the
+    metric `score`.
+    """
+    return [entry for sample in samples for entry in _scores(sample)]
+
+
+def _scores(sample: Once) -> list[Measurement]:
+    cube, tuned_I = sample.cube, sample.tuned_RI[0]
+    constants = sample.constants
+    found = []
+    for i, init in enumerate(cube.inits):
+        values = cube.score_SIL[:, i, tuned_I[i]]
+        values = values[~np.isnan(values)]
+        trains = bool(sample.trains_I[i])
+        notes = ["" if trains else "no learning rate trains"]
+        notes += ["one seed: no standard deviation"] if len(values) == 1 and trains else []
+        notes += ["selection on test data"] if constants.selection == "test" else []
+        plain = Measurement(
+            metric="score",
+            title=METRICS["score"].title,
+            task=cube.task,
+            optimizer=cube.optimizer,
+            init=init,
+            value=float(values.mean()) if trains else math.nan,
+            sd=float(values.std(ddof=1)) if trains and len(values) > 1 else math.nan,
+            n=len(values),
+            unit="accuracy" if constants.score == "accuracy" else "minus loss",
+            better="higher",
+            note="; ".join(note for note in notes if note),
+        )
+        found.append(_as_loss(plain) if plain.unit == "minus loss" else plain)
+    return found

@@ -1,0 +1,271 @@
+"""Metrics of whole studies: what every study must give, whatever happened in it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from robustness.errors import SpecError
+from robustness.summary import METRICS, Delta, MetricRow, Study, measure
+from robustness.summary.importance import factorial_shares, sampled_shares
+from robustness.summary.rows import check_metrics
+from robustness.summary.tasks import TaskConstants, TaskFacts, filled
+from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE, frame
+from tests.summary.studies import grid_rows, grid_study, study_of
+
+
+def one(rows: list[MetricRow], **where: Any) -> MetricRow:
+    [found] = [row for row in rows if all(getattr(row, name) == value for name, value in where.items())]
+    return found
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[MetricRow]:
+    return measure(grid_study())
+
+
+def test_every_metric_is_measured(rows: list[MetricRow]) -> None:
+    assert list(dict.fromkeys(row.metric for row in rows)) == list(METRICS)
+
+
+def test_every_row_is_json_without_nan_and_every_null_is_explained(rows: list[MetricRow]) -> None:
+    for plain in json.loads(json.dumps([row.as_json() for row in rows], allow_nan=False)):
+        assert list(plain) == [
+            "metric",
+            "task",
+            "optimizer",
+            "init",
+            "value",
+            "low",
+            "high",
+            "n",
+            "unit",
+            "note",
+            "at",
+        ]
+        assert plain["value"] is not None or plain["note"]
+        if plain["low"] is not None and plain["high"] is not None:
+            assert plain["low"] <= plain["value"] <= plain["high"]
+
+
+def test_rates_count_trials_and_windows_decades(rows: list[MetricRow]) -> None:
+    rate = one(rows, metric="divergence_rate", optimizer="a", init="i")
+    assert (rate.value, rate.n, rate.note.split(";")[0]) == (0.2, 30, "6/30")
+    pooled = one(rows, metric="divergence_rate", optimizer="b", init=None)
+    assert (pooled.n, pooled.note) == (60, "10/60")
+    assert pooled.low <= pooled.value <= pooled.high
+    window = one(rows, metric="tolerance_window", optimizer="a", init="i")
+    assert (window.value, window.unit, window.note, window.n) == (0.0, "decades", "", 6)
+    assert (
+        one(
+            measure(grid_study(), delta=Delta.parse("0.2")),
+            metric="tolerance_window",
+            optimizer="a",
+            init="i",
+        ).value
+        == 2
+    )
+
+
+def test_the_order_of_trials_does_not_matter() -> None:
+    plain = grid_rows()
+    places = np.random.default_rng(0).permutation(len(plain))
+    shuffled = study_of(frame(*[plain[i] for i in places]))
+
+    def by_name(study: Study) -> dict[tuple[Any, ...], float]:
+        names = [
+            m for m in METRICS if m not in ("rate_difference", "comparison", "probability_of_improvement")
+        ]
+        return {(r.metric, r.task, r.optimizer, r.init, r.at): r.value for r in measure(study, metrics=names)}
+
+    ours, theirs = by_name(grid_study()), by_name(shuffled)
+    assert {key[:3] for key in ours} == {key[:3] for key in theirs}
+    for key, value in ours.items():
+        if key[0] != "importance":
+            assert theirs[key] == pytest.approx(value, nan_ok=True), key
+
+
+def test_two_halves_count_what_the_whole_counts() -> None:
+    plain = grid_rows()
+    halves = [study_of(frame(*[row for row in plain if row["seed_index"] % 2 == half])) for half in (0, 1)]
+    for metric in ("nonfinite_rate", "not_trained_rate", "divergence_rate"):
+        whole = one(measure(grid_study(), metrics=[metric]), optimizer="b", init=None)
+        parts = [one(measure(half, metrics=[metric]), optimizer="b", init=None) for half in halves]
+        assert whole.value * whole.n == pytest.approx(sum(part.value * part.n for part in parts))
+
+
+SCORES = (
+    "score",
+    "skill",
+    "expected_score",
+    "cvar_score",
+    "iqm",
+    "accuracy_spread_worst",
+    "expected_best_of_k",
+)
+
+
+@pytest.mark.parametrize("how", [NONFINITE, BLOWUP])
+def test_a_diverged_seed_never_improves_a_score(how: dict[str, Any]) -> None:
+    plain = grid_rows(optimizers=("a",))
+    more = [
+        {"optimizer": "a", "init": init, "lr": lr, "seed_index": 6, **how}
+        for init in ("i", "j")
+        for lr in (0.001, 0.01, 0.1, 1.0, 10.0)
+    ]
+    before, after = (measure(study_of(frame(*rows)), metrics=SCORES) for rows in (plain, plain + more))
+    known = {(row.metric, row.init, row.at): row.value for row in after}
+    for row in before:
+        assert known[row.metric, row.init, row.at] <= row.value + 1e-12, row
+    rates = [
+        one(measure(study_of(frame(*rows)), metrics=["divergence_rate"]), init=None).value
+        for rows in (plain, plain + more)
+    ]
+    assert rates[0] < rates[1]
+
+
+HUGE = {"train_loss": 1e308, "min_train_loss": 1e308, "max_train_loss": 1e308, "l0": 1e308}
+ALL_DEAD = [{**NONFINITE, "lr": lr, "seed_index": s} for lr in (0.001, 0.01) for s in range(3)]
+CASES: dict[str, list[dict[str, Any]]] = {
+    "nothing complete": [{"state": "waiting"}, {"state": "waiting", "optimizer": "p"}],
+    "one trial": [{}],
+    "one seed": [{"lr": lr} for lr in (0.01, 0.1, 1.0)],
+    "one learning rate": [{"seed_index": s, "optimizer": o} for s in range(3) for o in "op"],
+    "all diverged": ALL_DEAD,
+    "all diverged against one that trains": ALL_DEAD
+    + [{**row, "optimizer": "p"} for row in ALL_DEAD]
+    + [{"optimizer": "q"}],
+    "all constant": [{"lr": lr, "seed_index": s} for lr in (0.1, 1.0, 10.0) for s in range(4)],
+    "near the largest number": [{**HUGE, "lr": lr, "seed_index": s} for lr in (0.1, 1.0) for s in range(3)],
+    "blown up": [{**BLOWUP, **HUGE, "test_accuracy": 0.1, "lr": lr} for lr in (0.1, 1.0)],
+    "different seeds": [{"seed_index": s, "lr": 0.1} for s in range(5)] + [{"seed_index": 0, "lr": 1.0}],
+    "different grids": [{"lr": 0.1}, {"lr": 1.0, "optimizer": "p"}, {"lr": 2.0, "optimizer": "p"}],
+    "different initializations": [{"init": "x"}, {"init": "y", "optimizer": "p"}],
+    "two tasks": [
+        {"task": t, "seed_index": s, "lr": lr} for t in "tu" for s in range(2 + (t == "u")) for lr in (0.1, 1)
+    ],
+    "at chance": [{**AT_CHANCE, "lr": lr} for lr in (0.1, 1.0)],
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=list(CASES))
+def test_every_study_has_its_metrics(case: str) -> None:
+    found = measure(study_of(frame(*CASES[case])))
+    for row in found:
+        plain = row.as_json()
+        assert plain["value"] is not None or plain["note"], row
+        assert not (math.isfinite(row.low) and not math.isfinite(row.value)), row
+
+
+def test_a_row_that_never_trains_has_no_tuned_score_and_says_so() -> None:
+    found = measure(study_of(frame(*ALL_DEAD)))
+    for metric in ("score", "tolerance_window", "tuned_lr"):
+        row = one(found, metric=metric, init="i")
+        assert (math.isnan(row.value), row.note) == (True, "no learning rate trains")
+    assert one(found, metric="expected_score").value == pytest.approx(0.1)
+    assert one(found, metric="iqm").value == 0
+
+
+def test_a_window_at_the_grids_edge_is_censored() -> None:
+    trials = frame(*[{"lr": lr, "seed_index": s} for lr in (0.1, 1.0, 10.0) for s in range(3)])
+    row = one(measure(study_of(trials), metrics=["tolerance_window"]), init="i")
+    assert (row.value, row.note) == (2.0, "censored low and high")
+
+
+def test_seeds_that_all_train_leave_the_critical_learning_rate_censored() -> None:
+    trials = frame(*[{"lr": lr, "seed_index": s} for lr in (0.1, 1.0) for s in range(3)])
+    row = one(measure(study_of(trials), metrics=["critical_lr"]), at="first not trained, 50 % point")
+    assert row.as_json()["value"] is None
+    assert row.note == "censored high"
+
+
+def test_a_task_without_an_accuracy_has_the_same_metrics() -> None:
+    none = {
+        "test_accuracy": math.nan,
+        "validation_accuracy": math.nan,
+        "validation_loss": math.nan,
+        "max_earlier_score": math.nan,
+    }
+    losses = {0.01: 40.0, 0.1: 25.0, 1.0: 26.0, 10.0: 60.0}
+    trials = frame(
+        *[
+            {**none, "test_loss": loss + s, "train_loss": loss, "lr": lr, "seed_index": s, "l0": 55.0}
+            for lr, loss in losses.items()
+            for s in range(4)
+        ]
+    )
+    facts = filled(
+        TaskFacts(chance=None, constant_loss=52.7, reference=None, test_size=None, score="loss"), trials
+    )
+    found = measure(study_of(trials, facts))
+    assert one(found, metric="tolerance_window").value == 1.0
+    assert "selection on test data" in one(found, metric="tolerance_window").note
+    assert one(found, metric="score").value == pytest.approx(-26.5)
+    assert one(found, metric="score").unit == "minus loss"
+    assert one(found, metric="divergence_rate", init=None).value == 0.25
+
+
+def test_learning_rates_drawn_at_random_stand_in_bins() -> None:
+    rng = np.random.default_rng(0)
+    lrs = 10 ** rng.uniform(-4, 1, 200)
+    rows = [{"lr": lr, "seed_index": i, **(NONFINITE if lr > 1 else {})} for i, lr in enumerate(lrs)]
+    found = measure(study_of(frame(*rows)))
+    rate = one(found, metric="divergence_rate", init=None, at="")
+    assert rate.n == 200
+    assert rate.value == pytest.approx((lrs > 1).mean())
+    assert one(found, metric="divergence_rate", at="lr 1 to 1.78").value == 1
+    assert 3 < one(found, metric="tolerance_window").value < 4.25
+    assert not [row for row in found if row.metric == "critical_lr"]
+
+
+def test_shares_of_variance_are_exact_on_a_full_grid() -> None:
+    a, b, c = np.meshgrid([0.0, 1.0, 2.0], [0.0, 1.0], [0.0, 1.0], indexing="ij")
+    shares = factorial_shares(3 * a + b + 0 * c, ["lr", "init", "seed"])
+    variances = 9 * np.var([0, 1, 2]), np.var([0, 1])
+    assert shares["lr"] == pytest.approx(variances[0] / sum(variances))
+    assert shares["init"] == pytest.approx(variances[1] / sum(variances))
+    assert shares["lr x init"] == shares["seed"] == shares["rest"] == 0
+    assert factorial_shares(a * b, ["x", "y", "z"])["x x y"] > 0.05
+    assert factorial_shares(np.ones((2, 2)), ["lr", "seed"]) == {}
+    with pytest.raises(ValueError, match="nothing missing"):
+        factorial_shares(np.array([math.nan]), ["lr"])
+
+
+@pytest.mark.slow
+def test_the_learning_rate_decides_a_random_design_in_which_it_alone_decides() -> None:
+    rng = np.random.default_rng(0)
+    settings = pd.DataFrame({"lr": 10 ** rng.uniform(-4, 1, 120), "momentum": rng.uniform(0, 1, 120)})
+    shares = sampled_shares(settings, (settings["lr"] > 0.1).to_numpy(float))
+    assert shares["lr"] > 0.9
+    assert sampled_shares(settings, np.ones(120)) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "of_skill"), [("0.02", 0.02, False), ("5%", 0.05, True), ("0", 0, False)]
+)
+def test_delta_is_a_score_or_a_share_of_skill(text: str, value: float, of_skill: bool) -> None:
+    assert Delta.parse(text) == Delta(value, of_skill)
+
+
+@pytest.mark.parametrize("text", ["-1", "x", "nan", "inf", "", "%"])
+def test_another_delta_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match="must be a score >= 0"):
+        Delta.parse(text)
+
+
+def test_a_misspelt_metric_is_refused_with_the_nearest() -> None:
+    with pytest.raises(SpecError, match="did you mean 'tolerance_window'"):
+        check_metrics(["tolerance_windw"])
+
+
+def test_skill_and_score_agree_on_what_a_delta_is() -> None:
+    constants = TaskConstants(chance=0.1, constant_loss=2.3, reference=0.9, test_size=100)
+    span = constants.reference - constants.chance
+    assert Delta.parse("5%").in_score(span, is_loss=False) == pytest.approx(0.04)
+    assert Delta.parse("0.05").in_score(span, is_loss=False) == 0.05
+    assert Delta.parse("0.05").in_score(span, is_loss=True) == pytest.approx(0.04)

@@ -1,0 +1,111 @@
+"""Draws of whole seeds and intervals from them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from robustness.summary.resampling import Resamples, draws_for, estimates, mean, quantile, study_resamples
+
+VALUES = st.floats(-1e300, 1e300) | st.just(math.nan)
+
+
+def resamples(seeds: int, draws: int = 50) -> Resamples:
+    return Resamples.of(seeds, np.random.default_rng(0), draws)
+
+
+@settings(max_examples=60)
+@given(
+    arrays(float, st.tuples(st.integers(1, 9), st.integers(1, 4)), elements=VALUES),
+    st.sampled_from([0, 0.05, 0.5, 0.75]),
+)
+def test_a_quantile_over_draws_is_numpys_of_the_drawn_seeds(values_SC: np.ndarray, q: float) -> None:
+    drawn = resamples(len(values_SC), 20)
+    found_RC = quantile(values_SC, drawn, q)
+    for counts_S, found_C in zip(drawn.counts_RS, found_RC, strict=True):
+        for c, value in enumerate(found_C):
+            sample = np.repeat(values_SC[:, c], counts_S)
+            sample = sample[~np.isnan(sample)]
+            if len(sample):
+                scale = max(np.abs(sample).max(), 1.0)
+                assert value / scale == pytest.approx(np.quantile(sample / scale, q), abs=1e-4)
+            else:
+                assert math.isnan(value)
+
+
+@given(
+    arrays(
+        float,
+        st.tuples(st.integers(1, 9), st.integers(1, 4)),
+        elements=st.floats(-1e308, 1e308) | st.just(math.nan),
+    )
+)
+def test_a_mean_over_draws_is_numpys_of_the_drawn_seeds_and_never_overflows(values_SC: np.ndarray) -> None:
+    drawn = resamples(len(values_SC), 10)
+    for counts_S, found_C in zip(drawn.counts_RS, mean(values_SC, drawn), strict=True):
+        for c, value in enumerate(found_C):
+            sample = np.repeat(values_SC[:, c], counts_S)
+            sample = sample[~np.isnan(sample)]
+            if len(sample):
+                assert value == pytest.approx(np.mean(sample / 1e10) * 1e10, rel=1e-6, abs=1e-3)
+            else:
+                assert math.isnan(value)
+
+
+def test_infinite_values_have_infinite_quantiles() -> None:
+    assert quantile(np.array([[1.0], [np.inf], [np.inf]]), resamples(3, 0))[0, 0] == np.inf
+
+
+def test_intervals_are_scipys_bca_of_the_same_statistic() -> None:
+    sample = np.random.default_rng(3).lognormal(size=25)
+    drawn = Resamples.of(25, np.random.default_rng(4), 20_000)
+    [ours] = estimates([mean(sample[:, None], drawn)[:, 0]], 25)
+    theirs = stats.bootstrap(
+        (sample,), np.mean, n_resamples=20_000, rng=np.random.default_rng(5)
+    ).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=0.02)
+    assert ours.value == pytest.approx(sample.mean())
+
+
+@given(arrays(float, st.integers(1, 12), elements=st.floats(-1e6, 1e6)))
+def test_an_interval_holds_its_estimate(sample: np.ndarray) -> None:
+    drawn = resamples(len(sample))
+    [found] = estimates([quantile(sample[:, None], drawn)[:, 0]], len(sample))
+    if len(sample) == 1:
+        assert found.note == "one seed: no interval"
+        assert math.isnan(found.low)
+    else:
+        assert found.low <= found.value <= found.high
+
+
+def test_seeds_that_agree_have_an_interval_of_width_zero() -> None:
+    [found] = estimates([mean(np.full((5, 1), 0.3), resamples(5))[:, 0]], 5)
+    assert found.low == found.value == found.high == pytest.approx(0.3)
+
+
+def test_a_statistic_that_few_draws_have_gets_no_interval() -> None:
+    values_SC = np.array([[1.0], [math.nan], [math.nan]])
+    [found] = estimates([quantile(values_SC, resamples(3))[:, 0]], 3)
+    assert (found.value, found.note) == (1.0, "seeds differ between cells: no interval")
+
+
+def test_a_statistic_that_is_not_defined_has_no_value() -> None:
+    [found] = estimates([np.full(54, math.nan)], 3)
+    assert math.isnan(found.value)
+
+
+def test_the_same_number_of_seeds_shares_its_draws() -> None:
+    assert study_resamples(5) is study_resamples(5)
+    np.testing.assert_array_equal(study_resamples(5).counts_RS, study_resamples.__wrapped__(5).counts_RS)
+    assert (draws_for(20_000), draws_for(20_001)) == (5_000, 1_000)
+
+
+def test_no_seed_cannot_be_resampled() -> None:
+    with pytest.raises(ValueError, match="seeds must be >= 1, got 0"):
+        resamples(0)

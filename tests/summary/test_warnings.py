@@ -1,0 +1,82 @@
+"""Each warning appears when it applies, and only then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from robustness.summary.warnings import study_warnings
+from tests.summary.frames import FACTS, NONFINITE, frame
+from tests.summary.studies import grid_rows, grid_study, study_of
+
+
+def texts(*rows: dict[str, Any]) -> str:
+    return "\n".join(study_warnings(study_of(frame(*rows))))
+
+
+MANY = [{"lr": lr, "seed_index": s} for lr in (0.01, 0.1, 1.0) for s in range(12)]
+SHAPED = [
+    {
+        **row,
+        "test_accuracy": 0.95 if row["lr"] == 0.1 else 0.5,
+        "validation_accuracy": 0.95 if row["lr"] == 0.1 else 0.5,
+    }
+    for row in MANY
+]
+
+
+def test_a_sound_study_has_one_warning_which_always_applies() -> None:
+    assert texts(*SHAPED).count("\n") == 0
+    assert "selected and reported on the same seeds" in texts(*SHAPED)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "Nothing is complete yet."),
+        ([*SHAPED, {"state": "failed", "lr": 5.0}], "1 of 37 trials are missing (1 failed)"),
+        ([*SHAPED, SHAPED[0]], "1 trials repeat a square and a seed"),
+        (SHAPED[:1], "1 seed: below 10"),
+        (SHAPED[:-1], "Seeds differ between learning rates or squares are missing: o on t."),
+        (MANY, "The tuned learning rate is at the grid's edge in 1 row: o on t, i."),
+        (MANY, "reaches the grid's edge in 1 row"),
+        ([{**row, **NONFINITE} for row in MANY], "No learning rate trains in 1 row: o on t, i."),
+        ([*SHAPED, *({**row, "optimizer": "p"} for row in SHAPED)], "share one nominal grid"),
+        (
+            [*SHAPED, *({**row, "optimizer": "p", "lr": 2.0} for row in SHAPED[:12])],
+            "have different learning rates",
+        ),
+        ([*SHAPED, *({**row, "optimizer": "p"} for row in SHAPED[:12])], "different numbers of trials"),
+        ([{**row, "max_train_loss": 99.0} for row in SHAPED], "36 trials are chaotic"),
+        ([*SHAPED[:-1], {**SHAPED[-1], **NONFINITE}, {**SHAPED[-1], "lr": 9.0}], "In 1 of 12 rows of a seed"),
+        ([{**row, "test_accuracy": 0.2} for row in MANY], "With a skill floor of 0.05 instead of 0.2"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_warning_appears_when_it_applies(rows: list[dict[str, Any]], words: str) -> None:
+    assert words in texts(*rows)
+
+
+def test_labels_that_rest_on_their_row_are_counted() -> None:
+    assert "labels rest on other learning rates" in "\n".join(study_warnings(grid_study()))
+
+
+def test_many_rows_are_named_by_the_first_few() -> None:
+    dead = [{**row, **NONFINITE} for row in grid_rows(inits=tuple("abcdefgh"), seeds=2)]
+    assert "and 12 more" in texts(*dead)
+
+
+def test_selection_on_test_data_is_said() -> None:
+    study = study_of(frame(*SHAPED), replace(FACTS, selection="test"))
+    found = "\n".join(study_warnings(study))
+    assert "no validation scores, so learning rates are selected on test data" in found
+    assert "the same seeds and the same data" in found
+
+
+def test_what_stands_in_for_an_unknown_fact_is_said() -> None:
+    study = study_of(frame(*SHAPED), replace(FACTS, assumed=("chance is not known",), test_size=None))
+    found = "\n".join(study_warnings(study))
+    assert "t: chance is not known." in found
+    assert "chance has no standard error" in found
