@@ -52,7 +52,7 @@ def figures(
     threshold: ThresholdChanges = None,
 ) -> None:
     """Write a study's figures as files for a paper or a page."""
-    from robustness.figures.export import require_browser, write_all
+    from robustness.figures.export import browser_path, write_all
     from robustness.figures.gallery import FIGURES
     from robustness.figures.style import SIZES
 
@@ -62,7 +62,7 @@ def figures(
         _known("--figure", name, FIGURES)
     _known("--size", size, SIZES)
     if set(endings) - {"html"}:
-        require_browser()
+        browser_path("--formats")
     found = loaded(store, study, seed_filter, threshold)
     with open_(store) as opened:
         from robustness.figures.gallery import Request, task_labels

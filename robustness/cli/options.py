@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,15 +39,27 @@ def open_(url: str, *, create: bool = False) -> Store:
     return open_store(url, create=create)
 
 
+@contextmanager
+def _steps() -> Iterator[Callable[[str, int], None]]:
+    """A bar on the terminal for what takes seconds; gone when done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+        yield lambda what, steps: bar.update(task, description=what, total=steps, advance=1)
+
+
 def write_report_of(store: Store, name: str, path: Path) -> None:
     """Write the report of a study in an open store."""
     from robustness.report import write_report
     from robustness.summary import load_study
 
-    write_report(load_study(store, name), path)
+    with _steps() as on_step:
+        write_report(load_study(store, name), path, store, on_step)
 
 
-def writable(path: Path) -> None:
+def writable(path: Path, option: str = "--output") -> None:
     """Check that a file can be written there, before any work.
 
     Raises:
@@ -53,8 +67,8 @@ def writable(path: Path) -> None:
     """
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise SpecError.of("--output", f"the folder {folder} does not exist")
+        raise SpecError.of(option, f"the folder {folder} does not exist")
     if path.is_dir():
-        raise SpecError.of("--output", f"{path} is a folder; name a file in it")
+        raise SpecError.of(option, f"{path} is a folder; name a file in it")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise SpecError.of("--output", f"{path} cannot be written")
+        raise SpecError.of(option, f"{path} cannot be written")

@@ -68,12 +68,22 @@ def report(
     study: StudyName,
     store: StoreUrl = DEFAULT_STORE,
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
+    pdf: Annotated[Path | None, typer.Option(help="Print it to this file too; needs a Chromium.")] = None,
 ) -> None:
-    """Write a study's report: one HTML file that opens offline."""
+    """Write a study's report: one HTML file that opens offline, and on request a PDF."""
+    from robustness.figures.export import browser_path
+    from robustness.report import print_pdf
+
     writable(output)
+    if pdf is not None:
+        writable(pdf, "--pdf")
+        browser_path("--pdf")
     with open_(store) as opened:
         write_report_of(opened, study, output)
     print(output.absolute())
+    if pdf is not None:
+        print_pdf(output, pdf)
+        print(pdf.absolute())
 
 
 def export(

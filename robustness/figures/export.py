@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from robustness.errors import RobustnessError, SpecError
 from robustness.figures.style import CONFIG, SIZES
 
-__all__ = ["FORMATS", "IMAGES", "require_browser", "write_all"]
+__all__ = ["FORMATS", "IMAGES", "browser_path", "write_all"]
 
 IMAGES = ("svg", "pdf", "png")
 FORMATS = (*IMAGES, "html")
@@ -23,21 +23,27 @@ _AHEAD = 3
 """Figures drawn while the browser is busy: more would only fill memory."""
 
 
-def require_browser() -> None:
-    """Check that pictures can be made here, before any work.
+def browser_path(option: str) -> str:
+    """The Chromium that draws pictures, before any work.
+
+    Args:
+        option: of the command line that needs it.
 
     Raises:
-        SpecError: no Chromium.
+        SpecError: there is none.
     """
     from choreographer.browsers.chromium import Chromium
 
     named = os.environ.get("BROWSER_PATH")
-    if not (os.access(named, os.X_OK) if named else Chromium.find_browser(skip_local=False)):
+    found = named if named and os.access(named, os.X_OK) else None
+    found = Chromium.find_browser(skip_local=False) if named is None else found
+    if not found:
         raise SpecError.of(
-            "--formats",
-            "svg, pdf and png need a Chromium, and there is none on this machine: install one (apt-get install "
+            option,
+            "needs a Chromium for svg, pdf and png, and there is none on this machine: install one (apt-get install "
             "chromium, or kaleido_get_chrome), name it in BROWSER_PATH, or ask for html",
         )
+    return str(found)
 
 
 def write_all(jobs: Iterable[tuple[go.Figure, Path]]) -> Iterator[Path]:
@@ -107,7 +113,7 @@ class _Browser:
         return found
 
     def _start(self) -> None:
-        require_browser()
+        browser_path("--formats")
         from kaleido import Kaleido, PageGenerator
 
         # MathJax is fetched from the network, and would read a user's dollars as mathematics.

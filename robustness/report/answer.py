@@ -1,0 +1,122 @@
+"""A study's answer in three sentences: who diverges, who forgives a learning rate, and whether they differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from robustness.summary import Study, measure
+from robustness.summary.comparison import compare
+from robustness.summary.intervals import Rate, seed_block_rates
+from robustness.summary.sentences import sentence
+
+__all__ = ["answer", "asides"]
+
+SHOWN = 6
+"""Optimizers that a sentence names; of more, the best and the worst."""
+
+
+def answer(study: Study) -> list[str]:
+    """Three sentences; one where nothing is complete.
+
+    The first gives every optimizer's divergence rate with its interval by whole seeds, the second what it tolerates
+    and reaches, the third the study's claim, or how the first two optimizers compare.
+    """
+    if not len(study.complete):
+        return ["Nothing is complete yet."]
+    return [_rates(study), _windows(study), _difference(study)]
+
+
+def _rates(study: Study) -> str:
+    blocks, names, nonfinite = [], [], []
+    for optimizer, group in study.complete.groupby("optimizer", sort=False):
+        diverged = (group["side"] == "diverged").groupby(group["seed_index"])
+        blocks.append((np.asarray(diverged.sum(), np.int64), np.asarray(diverged.size(), np.int64)))
+        names.append(str(optimizer))
+        nonfinite.append(int((group["outcome"] == "nonfinite").sum()))
+    found = [
+        (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
+        for name, rate, count in zip(names, seed_block_rates(blocks), nonfinite, strict=True)
+    ]
+    return f"Share of trials that diverged, over all learning rates and initializations: {_listed(found)}."
+
+
+def _rate_text(rate: Rate) -> str:
+    interval = (
+        "one seed: no interval" if math.isnan(rate.low) else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+    )
+    return f"{100 * rate.value:.1f} % ({interval}; {rate.k:,} of {rate.n:,})"
+
+
+def _windows(study: Study) -> str:
+    rows = measure(study, metrics=("tolerance_window", "score"))
+    found = []
+    for optimizer in dict.fromkeys(row.optimizer for row in rows):
+        own = [row for row in rows if row.optimizer == optimizer]
+        windows = [row for row in own if row.metric == "tolerance_window" and math.isfinite(row.value)]
+        scores = [row.value for row in own if row.metric == "score" and math.isfinite(row.value)]
+        if not windows:
+            found.append((math.inf, f"{optimizer} trains nowhere"))
+            continue
+        width = float(np.median([row.value for row in windows]))
+        censored = any("censored" in row.note for row in windows)
+        rest = (
+            f", trains in {len(windows)} of {_rows(rows, optimizer)} rows"
+            if len(windows) < _rows(rows, optimizer)
+            else ""
+        )
+        score = _score_text(study, scores)
+        found.append((-width, f"{optimizer} {'≥ ' if censored else ''}{width:.1f} decades{score}{rest}"))
+    return (
+        "Learning rates within 5 % of skill of the best, median over tasks and initializations, and the median tuned "
+        f"score: {_listed(found)}."
+    )
+
+
+def _rows(rows: Sequence[object], optimizer: str) -> int:
+    return sum(
+        getattr(row, "optimizer", "") == optimizer and getattr(row, "metric", "") == "score" for row in rows
+    )
+
+
+def _score_text(study: Study, scores: list[float]) -> str:
+    kinds = {constants.score for constants in study.facts.values()}
+    if len(kinds) > 1 or not scores:  # accuracies and losses have no common median
+        return ""
+    middle = float(np.median(scores))
+    return f" and {100 * middle:.1f} %" if kinds == {"accuracy"} else f" and a loss of {-middle:.4g}"
+
+
+def _listed(found: list[tuple[float, str]]) -> str:
+    """Best first; of many the first few and the last."""
+    texts = [text for _, text in sorted(found, key=lambda entry: entry[0])]
+    if len(texts) > SHOWN:
+        texts = [*texts[: SHOWN - 1], f"{len(texts) - SHOWN} others", texts[-1]]
+    return "; ".join(texts)
+
+
+def _difference(study: Study) -> str:
+    claim = study.spec.get("claim")
+    optimizers = [str(name) for name in study.complete["optimizer"].unique()]
+    if claim is not None and {claim["a"], claim["b"]} <= set(optimizers):
+        a, b, metric, head = claim["a"], claim["b"], claim["metric"], "The study's claim:"
+    elif len(optimizers) > 1:
+        a, b, metric, head = optimizers[0], optimizers[1], "divergence_rate", "Not a claim made beforehand:"
+    else:
+        return "One optimizer: nothing to compare it with."
+    return " ".join([head, *(sentence(found) for found in compare(study, a, b, metric))])
+
+
+def asides(study: Study) -> list[str]:
+    """What else an answer needs: how much INSGD's preset `released` clamped, how far classes are from balanced.
+
+    Where nothing is clamped, the preset has fixed multipliers.
+    """
+    known = study.complete.dropna(subset=["clamped_share"])
+    return [
+        f"{optimizer} on {task}: {100 * share.mean():.1f} % of the standard deviations of its inputs were clamped in "
+        f"the last step, mean over {len(share)} trials (range {100 * share.min():.1f} to {100 * share.max():.1f})."
+        for (task, optimizer), share in known.groupby(["task", "optimizer"], sort=False)["clamped_share"]
+    ]
