@@ -223,9 +223,11 @@ def draw_learning(info: LearningInfo, size: Size = style.PAGE) -> go.Figure:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Ticks between two powers of ten: decades, or within two of them 1, 2, 5."""
+    """Ticks between two powers of ten: decades, within two of them 1, 2, 5, and more within half a one."""
     decades = range(math.floor(low), math.ceil(high) + 1)
-    steps = (1, 2, 5) if high - low < 2 else (1,)
+    steps: tuple[float, ...] = (1, 2, 5) if high - low < 2 else (1,)
+    if high - low < 0.5:
+        steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
     every = -(-len(decades) // 6)
     return [step * 10.0**decade for decade in decades[::every] for step in steps]
 
