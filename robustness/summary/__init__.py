@@ -1,7 +1,6 @@
 """From the store to numbers: outcomes, cells, rates and their intervals. Torch-free."""
 
 from robustness.summary.cells import cell_table, row_table
-from robustness.summary.comparison import Comparison, compare, compare_all
 from robustness.summary.cubes import Cube, cubes
 from robustness.summary.frame import Study, load_study
 from robustness.summary.intervals import Rate, wilson
@@ -12,7 +11,6 @@ from robustness.summary.tasks import TaskConstants, TaskFacts, task_facts
 
 __all__ = [
     "METRICS",
-    "Comparison",
     "Cube",
     "Delta",
     "MetricRow",
@@ -23,8 +21,6 @@ __all__ = [
     "Thresholds",
     "cell_table",
     "classify",
-    "compare",
-    "compare_all",
     "cubes",
     "load_study",
     "measure",

@@ -119,7 +119,7 @@ def load_study(
         environment=json.loads(row.environment or "{}"),
         tasks=tasks,
         facts=facts,
-        optimizers=_optimizers(store, row.id),
+        optimizers=_optimizers(store, row.id, trials),
         trials=trials,
         complete=classify(complete, facts, rules),
         settings=_settings(store, row.id, trials) if row.source else trials[[]],
@@ -148,19 +148,13 @@ def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
     return pd.DataFrame(arrays)
 
 
-def _optimizers(store: Store, study_id: int) -> dict[str, dict[str, Any]]:
+def _optimizers(store: Store, study_id: int, trials: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The optimizer of one trial of each label: all of a label share it."""
-    first = (
-        sa.select(sa.func.min(study_trial.c.position).label("position"))
-        .where(study_trial.c.study_id == study_id)
-        .group_by(study_trial.c.optimizer)
-        .subquery()
-    )
+    first = trials["optimizer"].drop_duplicates()
     query = (
         sa.select(study_trial.c.optimizer, trial.c.config)
         .join(trial, trial.c.id == study_trial.c.trial_id)
-        .join(first, first.c.position == study_trial.c.position)
-        .where(study_trial.c.study_id == study_id)
+        .where(study_trial.c.study_id == study_id, study_trial.c.position.in_(first.index.tolist()))
         .order_by(study_trial.c.position)
     )
     with store.reading() as connection:

@@ -35,7 +35,7 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> Rate:
     Raises:
         ValueError: k is not within 0 and n.
 
-    Source: Wilson 1927, by scipy.stats.binomtest.
+    Source: Wilson 1927; a test holds it to scipy.stats.binomtest, whose import takes two seconds.
 
     >>> rate = wilson(0, 5)
     >>> rate.value, rate.low, round(rate.high, 2)
@@ -45,10 +45,14 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> Rate:
         raise ValueError(f"k must be >= 0 and <= n = {n}, got {k}")
     if n == 0:
         return Rate(0, 0, math.nan, math.nan, math.nan)
-    from scipy import stats  # takes a second: what needs no interval must not wait for it
+    from scipy.special import ndtri
 
-    interval = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
-    return Rate(k, n, k / n, float(interval.low), float(interval.high))
+    z = float(ndtri((1 + confidence) / 2))
+    p = k / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    # None or all of n: the end is exact, whatever rounding says.
+    return Rate(k, n, p, 0.0 if k == 0 else centre - half, 1.0 if k == n else centre + half)
 
 
 def seed_block_rates(blocks: Sequence[tuple[Counts, Counts]], confidence: float = 0.95) -> list[Rate]:

@@ -10,11 +10,9 @@ computed for thousands of draws at once, and two optimizers are always compared 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +24,7 @@ LARGE_STUDY = 20_000
 """Trials; see `draws_for`."""
 DEFINED = 0.95
 """An interval needs a statistic that is defined in this share of the draws."""
+_STATISTICS_AT_ONCE = 256  # of `estimates`: bounds the memory
 _CELLS_AT_ONCE = 32  # of `quantile`: its counters stay in the cache
 
 Floats = npt.NDArray[np.float64]
@@ -116,14 +115,21 @@ def _quantile(values_SC: Floats, resamples: Resamples, q: float) -> Floats:
     # The narrowest counters: this loop is most of a summary's time.
     small = np.int8 if resamples.seeds < 127 else np.int16
     counts_SR = np.ascontiguousarray(resamples.counts_RS.T, dtype=small)
-    n_CR = (~np.isnan(values_SC)).T.astype(np.float32) @ counts_SR.astype(np.float32)
+    present_SC = ~np.isnan(values_SC)
+    # (C, R), or (1, R) where nothing is missing.
+    n_CR = (
+        counts_SR.sum(axis=0, dtype=np.float32)[None]
+        if present_SC.all()
+        else present_SC.T.astype(np.float32) @ counts_SR.astype(np.float32)
+    )
     place_CR = (n_CR - 1) * np.float32(q)
     floor_CR = np.floor(place_CR + np.float32(1e-4))  # 0-based ranks of the neighbours
     share_CR = np.maximum(place_CR - floor_CR, 0)
     between = bool((share_CR > 1e-4).any())
     ranks = [(floor_CR + i).astype(small) for i in range(1 + between)]
-    places = [np.zeros(n_CR.shape, small) for _ in ranks]
-    seen, step, passed = np.zeros(n_CR.shape, small), np.empty(n_CR.shape, small), np.empty(n_CR.shape, bool)
+    shape = (len(sorted_CS), counts_SR.shape[1])
+    places = [np.zeros(shape, small) for _ in ranks]
+    seen, step, passed = np.zeros(shape, small), np.empty(shape, small), np.empty(shape, bool)
     for seeds_C in order_SC:
         seen += np.take(counts_SR, seeds_C, axis=0, out=step, mode="clip")
         for rank, place in zip(ranks, places, strict=True):
@@ -151,7 +157,7 @@ class Estimate:
 def estimates(statistics_MR: Sequence[Floats], seeds: int, confidence: float = 0.95) -> list[Estimate]:
     """Intervals by BCa from statistics of all resamples of `seeds` seeds.
 
-    BCa is scipy.stats.bootstrap's; percentiles where it is not defined (constant or infinite statistics). An
+    BCa; percentiles where it is not defined (constant or infinite statistics). An
     interval always holds its estimate. None with one seed, and none where the statistic is undefined in more
     than 5 % of the draws (a learning rate that few seeds have).
 
@@ -173,61 +179,65 @@ def estimates(statistics_MR: Sequence[Floats], seeds: int, confidence: float = 0
         seeds: S.
         confidence: of the interval.
     """
-    found: list[Estimate | None] = [None] * len(statistics_MR)
-    regular: list[int] = []
-    for m, values_R in enumerate(statistics_MR):
-        draws = values_R[1 + seeds :]
-        defined = ~np.isnan(draws)
-        if math.isnan(values_R[0]):
-            found[m] = Estimate(math.nan, math.nan, math.nan)
-        elif seeds == 1:
-            found[m] = Estimate(float(values_R[0]), math.nan, math.nan, "one seed: no interval")
-        elif defined.mean() < DEFINED:
-            note = "seeds differ between cells: no interval"
-            found[m] = Estimate(float(values_R[0]), math.nan, math.nan, note)
-        elif defined.all() and np.isfinite(values_R).all() and np.ptp(values_R[1 : 1 + seeds]) > 0:
-            regular.append(m)
-        else:
-            tail = (1 - confidence) / 2
-            low, high = np.quantile(draws[defined], [tail, 1 - tail], method="inverted_cdf")
-            found[m] = _holding(values_R[0], low, high)
-    for first in range(0, len(regular), 256):  # bounds the memory
-        chosen = regular[first : first + 256]
-        lows, highs = _bca(np.array([statistics_MR[m] for m in chosen]), seeds, confidence)
-        for m, low, high in zip(chosen, lows, highs, strict=True):
-            found[m] = _holding(statistics_MR[m][0], low, high)
-    return [estimate for estimate in found if estimate is not None]
+    found: list[Estimate] = []
+    for first in range(0, len(statistics_MR), _STATISTICS_AT_ONCE):
+        values_MR = np.stack(statistics_MR[first : first + _STATISTICS_AT_ONCE])
+        ends_M2 = np.full((len(values_MR), 2), np.nan)
+        if seeds > 1:
+            jackknife_MS = values_MR[:, 1 : 1 + seeds]
+            spread_M = np.max(jackknife_MS, axis=1) > np.min(jackknife_MS, axis=1)
+            regular_M = np.flatnonzero(np.isfinite(values_MR).all(axis=1) & spread_M)
+            ends_M2[regular_M] = _bca(values_MR[regular_M], seeds, confidence)
+        for values_R, (low, high) in zip(values_MR, ends_M2, strict=True):
+            given = math.isnan(low) or math.isnan(high)
+            found.append(
+                _irregular(values_R, seeds, confidence) if given else _holding(values_R[0], low, high)
+            )
+    return found
+
+
+def _irregular(values_R: Floats, seeds: int, confidence: float) -> Estimate:
+    """Where BCa is not defined."""
+    value, draws = float(values_R[0]), values_R[1 + seeds :]
+    if math.isnan(value):
+        return Estimate(math.nan, math.nan, math.nan)
+    if seeds == 1:
+        return Estimate(value, math.nan, math.nan, "one seed: no interval")
+    defined = ~np.isnan(draws)
+    if defined.mean() < DEFINED:
+        return Estimate(value, math.nan, math.nan, "seeds differ between cells: no interval")
+    tail = (1 - confidence) / 2
+    return _holding(value, *np.quantile(draws[defined], [tail, 1 - tail], method="inverted_cdf"))
 
 
 def _holding(value: float, low: float, high: float) -> Estimate:
     return Estimate(float(value), float(min(low, value)), float(max(high, value)))
 
 
-def _bca(values_MR: Floats, seeds: int, confidence: float) -> tuple[Floats, Floats]:
-    """Scipy's BCa on draws that are there already: asked for none of its own, it needs the jackknife alone."""
-    from scipy import stats  # takes a second: what needs no interval must not wait for it
+def _bca(values_MR: Floats, seeds: int, confidence: float) -> Floats:
+    """Bias-corrected and accelerated ends, (M, 2); NaN where it is not defined.
 
-    def statistic(sample: Floats, axis: int) -> Floats:
-        # The sample itself, or (S, S - 1): its leave-one-outs.
-        return values_MR[:, 0] if sample.ndim == 1 else values_MR[:, 1 : 1 + seeds]
+    A test holds it to scipy.stats.bootstrap, whose import alone takes longer than all of this.
 
-    draws_MD = values_MR[:, 1 + seeds :]
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # percentiles then, below
-        result = stats.bootstrap(
-            (np.arange(float(seeds)),),
-            statistic,
-            vectorized=True,
-            n_resamples=0,
-            bootstrap_result=SimpleNamespace(bootstrap_distribution=draws_MD),
-            confidence_level=confidence,
-            method="BCa",
-            batch=seeds,
-        )
-    low, high = result.confidence_interval
-    tail = (1 - confidence) / 2
-    plain = np.quantile(draws_MD, [tail, 1 - tail], axis=1) if np.isnan(low).any() else (low, high)
-    return np.where(np.isnan(low), plain[0], low), np.where(np.isnan(high), plain[1], high)
+    Source: Efron and Tibshirani 1993, section 14.3.
+    """
+    from scipy.special import ndtr, ndtri
+
+    value_M1, jackknife_MS, draws_MD = np.split(values_MR, [1, 1 + seeds], axis=1)
+    with np.errstate(all="ignore"):
+        below_M = ((draws_MD < value_M1).mean(axis=1) + (draws_MD <= value_M1).mean(axis=1)) / 2
+        bias_M1 = ndtri(below_M)[:, None]
+        lean_MS = jackknife_MS.mean(axis=1, keepdims=True) - jackknife_MS
+        lean_MS = lean_MS / np.abs(lean_MS).max(axis=1, keepdims=True)  # powers of values near 1e308
+        skew_M1 = ((lean_MS**3).sum(axis=1) / (6 * (lean_MS**2).sum(axis=1) ** 1.5))[:, None]
+        normal = bias_M1 + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
+        share_M2 = ndtr(bias_M1 + normal / (1 - skew_M1 * normal))
+    place_M2 = np.nan_to_num(share_M2) * (draws_MD.shape[1] - 1)
+    low_M2 = place_M2.astype(np.intp)
+    high_M2 = np.minimum(low_M2 + 1, draws_MD.shape[1] - 1)
+    sorted_MD = np.sort(draws_MD, axis=1)
+    low, high = (np.take_along_axis(sorted_MD, places, axis=1) for places in (low_M2, high_M2))
+    return np.where(np.isnan(share_M2), np.nan, low + (high - low) * (place_M2 - low_M2))
 
 
 @lru_cache(maxsize=64)

@@ -35,7 +35,7 @@ __all__ = ["ROW_METRICS", "rate"]
 
 Floats = npt.NDArray[np.float64]
 
-BEST_OF_K_DRAWS = 300
+BEST_OF_K_SHARE = 20  # of the draws: enough for a band
 _SPREADS: tuple[Spread, ...] = ("sd", "iqr", "p05", "worst")
 NOTHING_TRAINS = "no learning rate trains"
 
@@ -299,14 +299,20 @@ def _across(values_RP: Floats, kind: str) -> Floats:
     return point(0.75) - point(0.25) if kind == "iqr" else point(0.05)
 
 
+def _at_tuned(sample: Resampled, kind: Spread) -> Floats:
+    """Spread over seeds at each resample's tuned learning rate, (R, I): once for each that any of them tunes."""
+    inits, lrs = sample.cube.shape[1:]
+    tuned = np.zeros((inits, lrs), dtype=bool)
+    np.put_along_axis(tuned, sample.tuned_RI.T, True, axis=1)
+    number = np.cumsum(tuned).reshape(inits, lrs) - 1
+    found_RP = spread(sample.cube.score_SIL[:, tuned], sample.resamples, kind)
+    return np.take_along_axis(found_RP, number[np.arange(inits), sample.tuned_RI], axis=1)
+
+
 def _spread(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     kind = next(name for name in _SPREADS if metric.endswith(name))
     cube = sample.cube
-    over_seeds = np.empty(sample.tuned_RI.shape)
-    for i in range(len(cube.inits)):
-        places, which_R = np.unique(sample.tuned_RI[:, i], return_inverse=True)
-        found_RP = spread(cube.score_SIL[:, i, places], sample.resamples, kind)
-        over_seeds[:, i] = np.take_along_axis(found_RP, which_R[:, None], axis=1)[:, 0]
+    over_seeds = _at_tuned(sample, kind)
     yield from _each_init(
         metric, sample, over_seeds, sample.unit, place="over seeds at the tuned learning rate"
     )
@@ -354,7 +360,7 @@ def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
 
 
 def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    cube, fewer = sample.cube, sample.resamples.fewer(BEST_OF_K_DRAWS)
+    cube, fewer = sample.cube, sample.resamples.fewer(sample.draws // BEST_OF_K_SHARE)
     for i, init in enumerate(cube.inits):
         size = int((~np.isnan(cube.score_SIL[:, i])).sum())
         ks = [2**power for power in range(11) if 2**power <= size]
