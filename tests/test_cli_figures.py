@@ -66,7 +66,7 @@ def test_without_a_browser_pictures_are_refused_and_html_works(
     options: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
-    with pytest.raises(SpecError, match="need a Chromium"):
+    with pytest.raises(SpecError, match="needs a Chromium"):
         run(*options, "--formats", "html,pdf")
     assert len(run(*options, "--formats", "html", "--figure", "spread")) == 1
 

@@ -73,7 +73,8 @@ def figures(
         ]
         jobs = _planned(found, requests, names, cell)
         _folder(out)
-        for path in _shown(write_all(_jobs(jobs, out, endings)), len(jobs) * len(endings)):
+        written = write_all(_jobs(jobs, out, endings), early=bool(jobs and set(endings) - {"html"}))
+        for path in _shown(written, len(jobs) * len(endings)):
             print(path)
 
 

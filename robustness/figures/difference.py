@@ -18,6 +18,7 @@ from robustness.figures.squares import Squares, canvas, draw_squares, edges, fit
 from robustness.figures.style import Size
 from robustness.summary import Study, wilson
 from robustness.summary.cubes import Cube, cube_of
+from robustness.summary.paired import newcombe_paired
 
 __all__ = ["DifferenceInfo", "difference_info", "draw_difference"]
 
@@ -41,6 +42,7 @@ class DifferenceInfo:
         k_a_IL: of them counted.
         n_b_IL: trials of B.
         k_b_IL: of them counted.
+        both_IL: seeds of which both counted; -1 where the trials are no pairs.
     """
 
     title: str
@@ -54,6 +56,7 @@ class DifferenceInfo:
     k_a_IL: Counts
     n_b_IL: Counts
     k_b_IL: Counts
+    both_IL: Counts
 
     @property
     def difference_IL(self) -> npt.NDArray[np.float64]:
@@ -83,6 +86,7 @@ def difference_info(
         inits, lrs, flags = (), (), (nothing, nothing)
     else:
         inits, lrs, flags = _matched(first, second, rule)
+    paired = first is not None and second is not None and not (first.binned or second.binned)
     present = [~np.isnan(part) for part in flags]
     n_a_IL, n_b_IL = (part.sum(axis=0) for part in present)
     sizes = sorted({int(n) for n in np.unique(np.minimum(n_a_IL, n_b_IL)) if n})
@@ -104,6 +108,11 @@ def difference_info(
         k_a_IL=np.nansum(flags[0], axis=0).astype(np.int64),
         n_b_IL=n_b_IL,
         k_b_IL=np.nansum(flags[1], axis=0).astype(np.int64),
+        both_IL=(
+            np.nansum(flags[0] * flags[1], axis=0).astype(np.int64)
+            if paired
+            else np.full(n_a_IL.shape, -1, dtype=np.int64)
+        ),
     )
 
 
@@ -181,7 +190,7 @@ def _notes(info: DifferenceInfo, *, signs: bool) -> list[str]:
     return [
         f"{where}; + (orange): {info.a} has the larger share, − (violet): {info.b} has. Blank: no difference. "
         "Grey: missing.",
-        "Wilson's 95 % intervals of both shares: on hover.",
+        "95 % intervals of both shares (Wilson) and of the difference (Newcombe, paired): on hover.",
     ]
 
 
@@ -210,6 +219,17 @@ def _missing(difference_IL: npt.NDArray[np.float64], lrs: tuple[float, ...]) -> 
     ]
 
 
+def _interval(info: DifferenceInfo, i: int, j: int) -> str:
+    """The difference, with Newcombe's interval where the trials are pairs."""
+    value = f"{100 * info.difference_IL[i, j]:+.0f}"
+    both, n = int(info.both_IL[i, j]), int(info.n_a_IL[i, j])
+    if both < 0 or n == 0:
+        return value
+    only_a, only_b = int(info.k_a_IL[i, j]) - both, int(info.k_b_IL[i, j]) - both
+    _, low, high = newcombe_paired(both, only_a, only_b, n - both - only_a - only_b)
+    return f"{value} [{100 * low:+.0f}, {100 * high:+.0f}]"
+
+
 def _hover(info: DifferenceInfo) -> list[list[str]]:
     found = []
     for i, init in enumerate(info.inits):
@@ -225,6 +245,6 @@ def _hover(info: DifferenceInfo) -> list[list[str]]:
                     f"<br>{style.fitted(label, 500, 13)}: {rate.k} of {rate.n}, {100 * rate.value:.0f} % "
                     f"[{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
                 )
-            line.append(f"{text}<br>difference {100 * info.difference_IL[i, j]:+.0f} points")
+            line.append(f"{text}<br>difference {_interval(info, i, j)} points")
         found.append(line)
     return found

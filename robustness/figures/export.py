@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -46,17 +46,23 @@ def browser_path(option: str) -> str:
     return str(found)
 
 
-def write_all(jobs: Iterable[tuple[go.Figure, Path]]) -> Iterator[Path]:
+def write_all(jobs: Iterable[tuple[go.Figure, Path]], *, early: bool = False) -> Iterator[Path]:
     """Write each figure to its file, in the format that the file's name ends with; yields what is written.
 
     One browser serves all of them, as starting it takes longer than a figure; and it works on one while the next is
     drawn.
+
+    Args:
+        jobs: figures and their files.
+        early: start the browser before the first figure is drawn: some file will need it.
 
     Raises:
         SpecError: no Chromium, and a file needs it.
         RobustnessError: a figure could not be drawn.
     """
     with _Browser() as browser:
+        if early:
+            browser.start()
         waiting: list[tuple[Path, Future[bytes]]] = []
         for figure, path in jobs:
             if path.suffix == ".html":
@@ -85,6 +91,7 @@ class _Browser:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kaleido: Any = None
+        self._opened: Future[Any] = Future()
         self._thread = Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> _Browser:
@@ -92,6 +99,7 @@ class _Browser:
 
     def __exit__(self, *_: object) -> None:
         if self._loop is not None:
+            wait([self._opened])  # closing what is still opening would leave a browser behind
             asyncio.run_coroutine_threadsafe(self._kaleido.close(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -99,8 +107,7 @@ class _Browser:
 
     def image(self, figure: go.Figure, format_: str) -> Future[bytes]:
         """The picture's bytes, some time."""
-        if self._loop is None:
-            self._start()
+        self.start()
         assert self._loop is not None
         width, height = figure.layout.width, figure.layout.height
         scale = next((size.scale for size in SIZES.values() if size.width == width), 2.0)
@@ -109,10 +116,14 @@ class _Browser:
         return asyncio.run_coroutine_threadsafe(self._calculated(figure.to_dict(), options), self._loop)
 
     async def _calculated(self, plain: dict[str, Any], options: dict[str, Any]) -> bytes:
+        await asyncio.wrap_future(self._opened)
         found: bytes = await self._kaleido.calc_fig(plain, opts=options)
         return found
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start it, and do not wait for it."""
+        if self._loop is not None:
+            return
         browser_path("--formats")
         from kaleido import Kaleido, PageGenerator
 
@@ -123,7 +134,7 @@ class _Browser:
         self._kaleido = Kaleido(n=1, page_generator=page)
         self._loop = asyncio.new_event_loop()
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._kaleido.open(), self._loop).result()
+        self._opened = asyncio.run_coroutine_threadsafe(self._kaleido.open(), self._loop)
 
     def _serve(self) -> None:
         assert self._loop is not None

@@ -201,7 +201,7 @@ def draw_learning(info: LearningInfo, size: Size = style.PAGE) -> go.Figure:
             **on.place(0),
         )
     last = max((float(run.epochs_E[-1]) for run in info.runs), default=1.0)
-    figure.update_xaxes(range=[-0.02 * last, 1.03 * last])
+    figure.update_xaxes(range=[-0.02 * last, 1.03 * last], dtick=max(math.ceil(last / 8), 1))
     figure.update_yaxes(showticklabels=True, matches=None)
     if info.score_name == "test accuracy":
         figure.update_yaxes(range=[0, 1.02], **on.place(1))
@@ -223,9 +223,11 @@ def draw_learning(info: LearningInfo, size: Size = style.PAGE) -> go.Figure:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Ticks between two powers of ten: decades, or within two of them 1, 2, 5."""
+    """Ticks between two powers of ten: decades, within two of them 1, 2, 5, and more within half a one."""
     decades = range(math.floor(low), math.ceil(high) + 1)
-    steps = (1, 2, 5) if high - low < 2 else (1,)
+    steps: tuple[float, ...] = (1, 2, 5) if high - low < 2 else (1,)
+    if high - low < 0.5:
+        steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
     every = -(-len(decades) // 6)
     return [step * 10.0**decade for decade in decades[::every] for step in steps]
 

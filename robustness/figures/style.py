@@ -281,7 +281,7 @@ def _add_legend(figure: go.Figure, names: Sequence[str], size: Size, *, room: fl
             "font": {"size": size.font},
         }
     )
-    return -(-len(names) // columns) * (size.font * 1.3 + 3) + 8
+    return -(-len(names) // columns) * (max(size.font * 1.3, 16) + 3.2) + 8
 
 
 def decade_ticks(lrs: Sequence[float], most: int = 10) -> tuple[list[float], list[str]]:
