@@ -152,7 +152,13 @@ def table_notes(
     warnings: Sequence[str],
 ) -> Iterator[tuple[str, str]]:
     """What holds for the whole table."""
-    over = f"p < {LEVEL:g} after Holm's correction over {ranking.tested} comparisons"
+    titles = ", ".join(METRICS[metric].title for metric in ranking.metrics)
+    over = (
+        f"p < {LEVEL:g} after Holm's correction over {ranking.tested} "
+        f"comparison{'' if ranking.tested == 1 else 's'}. Tested: {titles}"
+    )
+    if any(metric in RATES for metric in ranking.metrics):
+        over += "; rates at learning rates measured from the middle of each one's window"
     if ranking.differs:
         yield "†", f"Worse than the best by the paired test over seeds, {over}."
     elif ranking.tested:

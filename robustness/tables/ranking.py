@@ -41,12 +41,14 @@ class Ranking:
         second: the next one, where there are three or more optimizers and a single best.
         differs: significantly worse than the best.
         tested: pairs with a p value.
+        metrics: of those pairs; what has no test can have no mark.
     """
 
     best: frozenset[int]
     second: frozenset[int]
     differs: frozenset[int]
     tested: int
+    metrics: tuple[str, ...] = ()
 
 
 def ranked(measured: Sequence[Measurement], test: Test | None = None) -> Ranking:
@@ -72,11 +74,13 @@ def ranked(measured: Sequence[Measurement], test: Test | None = None) -> Ranking
                 pairs[place] = _pair(measured[first[0]], measured[place])
     p_values = test(list(pairs.values())) if test is not None and pairs else [math.nan] * len(pairs)
     differs = {place for place, p in zip(pairs, p_values, strict=True) if p < LEVEL}
+    tested = [pair.metric for pair, p in zip(pairs.values(), p_values, strict=True) if not math.isnan(p)]
     return Ranking(
         best=frozenset(best),
         second=frozenset(second),
         differs=frozenset(differs),
-        tested=sum(not math.isnan(p) for p in p_values),
+        tested=len(tested),
+        metrics=tuple(dict.fromkeys(tested)),
     )
 
 

@@ -175,7 +175,7 @@ def test_a_dagger_marks_what_the_test_tells_from_the_best(study: Study) -> None:
     assert [(pair.best, pair.other) for pair in asked] == [("momentum", "adam"), ("momentum", "insgd")]
     assert layout.marks == {(1, 1): "†"}
     assert (
-        "† Worse than the best by the paired test over seeds, p < 0.05 after Holm's correction over 1 "
+        "† Worse than the best by the paired test over seeds, p < 0.05 after Holm's correction over 1 comparison. Tested: Score."
         in notes(layout)
     )
     none = pivot_table(
