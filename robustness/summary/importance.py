@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from robustness.summary.cubes import Cube
 from robustness.summary.frame import Study
 from robustness.summary.rows import MetricRow
 
@@ -17,8 +18,8 @@ __all__ = ["factorial_shares", "importance_rows", "sampled_shares"]
 
 Floats = npt.NDArray[np.float64]
 
-_AXES = ("optimizer", "lr", "init", "seed_index")
-_NAMES = {"seed_index": "seed", "lr": "lr"}
+_AXES = ("seed", "init", "lr")
+"""Of a cube."""
 TREES = 32  # of the forest; half of Optuna's own number, as it takes seconds
 SMALLEST = 20
 """Trials of a random design below which no forest is fitted."""
@@ -105,38 +106,65 @@ def _is_logarithmic(values: pd.Series[float]) -> bool:
     return bool(values.min() > 0 and values.max() / values.min() >= 30)
 
 
-def importance_rows(study: Study) -> list[MetricRow]:
-    """Importance of each axis for the score and for divergence: of each task over all, and of each optimizer."""
+def importance_rows(study: Study, samples: Sequence[Cube]) -> list[MetricRow]:
+    """Importance of each axis for the score and for divergence: of each task over all, and of each optimizer.
+
+    Args:
+        study: for the settings of a random design.
+        samples: its cubes.
+    """
     found: list[MetricRow] = []
-    for task, part in study.complete.groupby("task", sort=False):
-        groups = [(str(name), own) for name, own in part.groupby("optimizer", sort=False)]
-        if len(groups) > 1:
-            groups.insert(0, ("all", part))
-        for optimizer, own in groups:
-            found += _group_rows(study, str(task), optimizer, own)
+    for task in dict.fromkeys(cube.task for cube in samples):
+        own = [cube for cube in samples if cube.task == task]
+        if len(own) > 1:
+            found += _rows(task, "all", own[0].shape[0], _over_optimizers(own))
+        for cube in own:
+            found += _rows(task, cube.optimizer, cube.shape[0], _of_one(study, cube))
     return found
 
 
-def _group_rows(study: Study, task: str, optimizer: str, part: pd.DataFrame) -> Iterator[MetricRow]:
-    seeds = part["seed_index"].nunique()
-    targets = {"score": part["score"].to_numpy(), "divergence": (part["side"] == "diverged").to_numpy(float)}
-    axes = [name for name in _AXES if part[name].nunique() > 1]
-    points = math.prod(part[name].nunique() for name in axes)
-    full = bool(axes) and len(part) == points and not part.duplicated(axes).any()
-    for of, values in targets.items():
-        if full:
-            shares, note = factorial_shares(_grid(part, axes, values), [_NAMES.get(a, a) for a in axes]), ""
-        elif len(part) >= SMALLEST and len(study.settings.columns):
-            settings = study.settings.loc[part.index].assign(lr=part["lr"])
-            known = settings.columns[settings.notna().all() & (settings.nunique() > 1)]
-            shares, note = sampled_shares(settings[known], values), "random design: Optuna's fANOVA"
-        else:
-            shares, note = {}, "neither a full grid nor a random design"
-        if not shares:
-            same = np.ptp(values) == 0 if len(values) else True
-            shares = {"": math.nan}
-            note = f"all values of the {of} are equal" if same else note
-        for axis, share in shares.items():
+_Shares = dict[str, tuple[dict[str, float], str]]
+"""Of the score and of divergence: the shares, and a note."""
+_NO_DESIGN = "neither a full grid nor a random design"
+_EQUAL = "all values are equal"
+
+
+def _over_optimizers(own: Sequence[Cube]) -> _Shares:
+    alike = {(cube.inits, tuple(cube.lrs_L), tuple(cube.seeds_S), cube.missing) for cube in own}
+    if len(alike) > 1 or own[0].missing:
+        return dict.fromkeys(("score", "divergence"), ({}, _NO_DESIGN))
+    return {
+        "score": _exact(np.stack([cube.score_SIL for cube in own]), ("optimizer", *_AXES)),
+        "divergence": _exact(np.stack([cube.diverged_SIL for cube in own]), ("optimizer", *_AXES)),
+    }
+
+
+def _of_one(study: Study, cube: Cube) -> _Shares:
+    if not cube.missing:
+        return {"score": _exact(cube.score_SIL, _AXES), "divergence": _exact(cube.diverged_SIL, _AXES)}
+    part = study.complete[
+        (study.complete["task"] == cube.task) & (study.complete["optimizer"] == cube.optimizer)
+    ]
+    if len(part) < SMALLEST or not len(study.settings.columns):
+        return dict.fromkeys(("score", "divergence"), ({}, _NO_DESIGN))
+    settings = study.settings.loc[part.index].assign(lr=part["lr"])
+    known = settings[settings.columns[settings.notna().all() & (settings.nunique() > 1)]]
+    found: _Shares = {}
+    for of, values in (("score", part["score"]), ("divergence", part["side"] == "diverged")):
+        shares = sampled_shares(known, np.asarray(values, dtype=float))
+        found[of] = (shares, "random design: Optuna's fANOVA" if shares else _EQUAL)
+    return found
+
+
+def _exact(values: Floats, names: Sequence[str]) -> tuple[dict[str, float], str]:
+    axes = [place for place, size in enumerate(values.shape) if size > 1]
+    shares = factorial_shares(values.squeeze(), [names[place] for place in axes]) if axes else {}
+    return shares, "" if shares else _EQUAL
+
+
+def _rows(task: str, optimizer: str, n: int, found: _Shares) -> Iterator[MetricRow]:
+    for of, (shares, note) in found.items():
+        for axis, share in (shares or {"": math.nan}).items():
             yield MetricRow(
                 metric="importance",
                 task=task,
@@ -145,15 +173,8 @@ def _group_rows(study: Study, task: str, optimizer: str, part: pd.DataFrame) -> 
                 value=share,
                 low=math.nan,
                 high=math.nan,
-                n=seeds if full else len(part),
+                n=n,
                 unit="share",
                 note=note,
                 at=f"{axis} for {of}" if axis else f"for {of}",
             )
-
-
-def _grid(part: pd.DataFrame, axes: list[str], values: Floats) -> Floats:
-    codes = [np.unique(part[name], return_inverse=True) for name in axes]
-    grid = np.empty([len(levels) for levels, _ in codes])
-    grid[tuple(place for _, place in codes)] = values
-    return grid

@@ -72,7 +72,9 @@ def measure(
         elif name in _AGAINST:
             found += _against(name, samples, delta)
     rows = list(_with_intervals(study, found))
-    return rows + (importance_rows(study) if "importance" in wanted else [])
+    return rows + (
+        importance_rows(study, [sample.cube for sample in samples]) if "importance" in wanted else []
+    )
 
 
 def _against(name: str, samples: list[Resampled], delta: Delta) -> Iterator[tuple[str, str, Raw]]:

@@ -9,13 +9,12 @@ grid. Each optimizer's learning rates are therefore measured from the middle of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from robustness.summary.cubes import Cube
 from robustness.summary.metrics import window_ends
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import Resamples
@@ -113,19 +112,9 @@ def paired(a: Resampled, b: Resampled, delta: Delta, init: str | None = None) ->
     seeds_S = np.intersect1d(a.cube.seeds_S, b.cube.seeds_S)
     if not len(seeds_S):
         return "no common seeds"
-    a, b = (replace(side, cube=_cut(side.cube, seeds_S, inits)) for side in (a, b))
+    a, b = (side.cut(seeds_S, inits) for side in (a, b))
     width = delta.in_score(a.span, is_loss=a.constants.score == "loss")
     return Pair(a=a, b=b, width=width)
-
-
-def _cut(cube: Cube, seeds_S: npt.NDArray[np.int64], inits: list[str]) -> Cube:
-    rows, places = np.searchsorted(cube.seeds_S, seeds_S), [cube.inits.index(name) for name in inits]
-    numbers = {
-        field.name: getattr(cube, field.name)[rows][:, places]
-        for field in fields(cube)
-        if field.name.endswith("_SIL")
-    }
-    return replace(cube, seeds_S=seeds_S, inits=tuple(inits), **numbers)
 
 
 def matched(logs_a_L: Floats, logs_b_L: Floats, shift: float, within: float) -> tuple[Places, Places]:

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.cubes import Cube
-from robustness.summary.metrics import tuned_index
+from robustness.summary.metrics import critical_lrs, tuned_index
 from robustness.summary.resampling import DRAWS, Resamples, mean, quantile, study_resamples
 from robustness.summary.tasks import TaskConstants
 
@@ -31,12 +33,31 @@ class Resampled:
         constants: of the task.
         default_lr: of the optimizer's own documentation; NaN where there is none.
         draws: of the bootstrap.
+        parts: see `cut`.
     """
 
     cube: Cube
     constants: TaskConstants
     default_lr: float = math.nan
     draws: int = DRAWS
+    parts: dict[tuple[object, ...], Self] = field(default_factory=dict, repr=False)
+
+    def cut(self, seeds_S: npt.NDArray[np.int64], inits: Sequence[str]) -> Self:
+        """The part with these seeds and initializations, which it has; kept, as a table compares it with many."""
+        name = (tuple(seeds_S), tuple(inits))
+        if name not in self.parts:
+            rows, places = (
+                np.searchsorted(self.cube.seeds_S, seeds_S),
+                [self.cube.inits.index(i) for i in inits],
+            )
+            numbers = {
+                field.name: getattr(self.cube, field.name)[rows][:, places]
+                for field in fields(self.cube)
+                if field.name.endswith("_SIL")
+            }
+            cube = replace(self.cube, seeds_S=seeds_S, inits=tuple(inits), **numbers)
+            self.parts[name] = replace(self, cube=cube, parts={})
+        return self.parts[name]
 
     @property
     def resamples(self) -> Resamples:
@@ -92,6 +113,14 @@ class Resampled:
     def tuned_score_RI(self) -> Floats:
         """Median test score there."""
         return at(self.score_RIL, self.tuned_RI)
+
+    @cached_property
+    def critical_RI(self) -> Floats:
+        """Median over seeds of the first learning rate that does not train, log10; NaN where rates were drawn."""
+        if self.cube.binned:
+            return np.full(self.tuned_RI.shape, math.nan)
+        found = critical_lrs(self.cube.trained_SIL, self.cube.lrs_L)
+        return quantile(found.first_not_trained, self.resamples)
 
     @cached_property
     def trains_I(self) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.metrics import (
-    critical_lrs,
     effective_dimension,
     hyperparameter_sensitivity,
     iqm,
@@ -21,7 +20,7 @@ from robustness.summary.metrics import (
     tolerance_window,
 )
 from robustness.summary.resampled import Resampled, at
-from robustness.summary.resampling import Resamples, quantile
+from robustness.summary.resampling import Resamples
 from robustness.summary.row_metrics import rate
 from robustness.summary.rows import Delta, Raw
 
@@ -173,10 +172,7 @@ def _skills(sample: Resampled, i: int, _: Delta) -> Floats:
 
 
 def _criticals(sample: Resampled, i: int, _: Delta) -> Floats:
-    if sample.cube.binned:
-        return np.full(len(sample.resamples.counts_RS), math.nan)
-    found = critical_lrs(sample.cube.trained_SIL[:, i], sample.cube.lrs_L)
-    return quantile(found.first_not_trained[:, None], sample.resamples)[:, 0]
+    return sample.critical_RI[:, i]
 
 
 def _windows(sample: Resampled, i: int, delta: Delta) -> Floats:
