@@ -17,7 +17,7 @@ from robustness.errors import SpecError, nearest
 if TYPE_CHECKING:
     from robustness.spec import Grid
     from robustness.summary import Delta, Study
-    from robustness.summary.planning import PlanRow, Spread
+    from robustness.summary.comparison.planning import PlanRow, Spread
 
 __all__ = ["plan"]
 
@@ -43,7 +43,7 @@ def plan(
     """Say what a study will be able to tell with its seeds, before it runs; nothing is written."""
     from robustness.cli.running import checked
     from robustness.summary import Delta
-    from robustness.summary.planning import plan_rows, plausible, unit_of
+    from robustness.summary.comparison.planning import plan_rows, plausible, unit_of
 
     width = Delta.parse(delta)
     study, grid = checked(spec, set_ or [], None)
@@ -86,8 +86,8 @@ def _check_plan(grid: Grid, metric: str, labels: tuple[str | None, str | None]) 
 
 def _pilot_spreads(study: Study, a: str, b: str, metric: str, width: Delta) -> tuple[list[Spread], list[str]]:
     """The observed spread of each task of a pilot; where there is none, a note that says so."""
-    from robustness.summary.comparison import compare_all
-    from robustness.summary.planning import Spread
+    from robustness.summary.comparison.comparing import compare_all
+    from robustness.summary.comparison.planning import Spread
 
     found = [row for row in compare_all(study, a, b, [metric], delta=width) if row.sd > 0]
     spreads = [Spread(sd=row.sd, source=f"{row.task}, {row.n} seeds") for row in found]
@@ -106,8 +106,8 @@ def _holm(tests: int) -> str:
 
 
 def _limits(seeds: int, tests: int) -> list[str]:
-    from robustness.summary.paired import EXACT, least_p
-    from robustness.summary.power import ALPHA
+    from robustness.summary.comparison.paired import EXACT, least_p
+    from robustness.summary.comparison.power import ALPHA
 
     if seeds > EXACT:
         return [f"{seeds} seeds are compared by the paired t test."]
@@ -126,7 +126,7 @@ def _print_plan(rows: list[PlanRow], spreads: list[Spread], unit: str, seeds: in
     from rich.table import Table
     from rich.text import Text
 
-    from robustness.summary.sentences import amount, number
+    from robustness.summary.comparison.sentences import amount, number
 
     print("\nDifference told with 80 % power, by the standard deviation of paired differences between seeds:")
     table = Table(box=box.SIMPLE_HEAD)
@@ -150,7 +150,7 @@ def _print_json(
     rows: list[PlanRow],
     notes: list[str],
 ) -> None:
-    from robustness.summary.planning import unit_of
+    from robustness.summary.comparison.planning import unit_of
 
     a, b, metric = asked
     told = [

@@ -129,8 +129,8 @@ def _measured(
 def _test(study: Study, samples: Sequence[Once], delta: Delta) -> Test:
     """The paired tests of `robustness compare`."""
     from robustness.spec import COMPARABLE
-    from robustness.summary.comparison import compare_all
-    from robustness.summary.paired import holm
+    from robustness.summary.comparison.comparing import compare_all
+    from robustness.summary.comparison.paired import holm
     from robustness.tables.significance import NEED_DRAWS, Compared, over_seeds, paired_test
 
     def compared(best: str, other: str, metrics: list[str], each_init: bool) -> list[Compared]:

@@ -17,8 +17,8 @@ from robustness.figures.heatmap import SHADES
 from robustness.figures.squares import Squares, canvas, draw_squares, edges, fitting
 from robustness.figures.style import Size
 from robustness.summary import Study, wilson
+from robustness.summary.comparison.paired import newcombe_paired
 from robustness.summary.cubes import Cube, cube_of
-from robustness.summary.paired import newcombe_paired
 
 __all__ = ["DifferenceInfo", "difference_info", "draw_difference"]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from robustness.summary import Study, measure
-from robustness.summary.comparison import compare
+from robustness.summary.comparison.comparing import compare
+from robustness.summary.comparison.sentences import sentence
 from robustness.summary.intervals import Rate, seed_block_rates
-from robustness.summary.sentences import sentence
 
 __all__ = ["answer", "asides"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from robustness.summary.comparison import less
-from robustness.summary.contrasts import CONTRASTS
-from robustness.summary.paired import seed_test
-from robustness.summary.pairing import paired
+from robustness.summary.comparison.comparing import less
+from robustness.summary.comparison.contrasts import CONTRASTS
+from robustness.summary.comparison.paired import seed_test
+from robustness.summary.comparison.pairing import paired
 from robustness.summary.rows import METRICS, Delta
 from robustness.tables.measured import Once
 from robustness.tables.ranking import Pair, Test

@@ -12,7 +12,7 @@ import pytest
 from robustness.spec import COMPARABLE
 from robustness.store import open_store
 from robustness.summary import load_study
-from robustness.summary.comparison import compare_all
+from robustness.summary.comparison.comparing import compare_all
 from robustness.summary.rows import DEFAULT_DELTA
 from robustness.tables.measured import sampled_once
 from robustness.tables.ranking import Pair

@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 from robustness.errors import SpecError, nearest
 from robustness.spec import COMPARABLE
-from robustness.summary.compared import Comparison, Nominal, corrected
-from robustness.summary.contrasts import CONTRASTS, RATES, Contrast, flags
+from robustness.summary.comparison.contrasts import CONTRASTS, RATES, Contrast, flags
+from robustness.summary.comparison.paired import bootstrap_p, mcnemar_exact, newcombe_paired, seed_test
+from robustness.summary.comparison.pairing import Pair, paired
+from robustness.summary.comparison.result import Comparison, Nominal, corrected
 from robustness.summary.cubes import cubes
 from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
-from robustness.summary.paired import bootstrap_p, mcnemar_exact, newcombe_paired, seed_test
-from robustness.summary.pairing import Pair, paired
 from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import estimates
 from robustness.summary.rows import DEFAULT_DELTA, Delta

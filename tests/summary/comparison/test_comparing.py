@@ -13,11 +13,11 @@ import pytest
 from robustness.errors import SpecError
 from robustness.spec import COMPARABLE
 from robustness.summary import Delta, TaskConstants
-from robustness.summary.comparison import compare, compare_all, compare_cell
-from robustness.summary.contrasts import CONTRASTS, RATES
-from robustness.summary.sentences import amount, sentence
+from robustness.summary.comparison.comparing import compare, compare_all, compare_cell
+from robustness.summary.comparison.contrasts import CONTRASTS, RATES
+from robustness.summary.comparison.sentences import amount, sentence
+from tests.summary.comparison.ruled import LRS, Rule, grid_rows, study
 from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE
-from tests.summary.ruled import LRS, Rule, grid_rows, study
 
 SHIFT = {"a": 1.0, "b": 10.0}
 """The same optimizer twice: b takes ten times smaller steps at the same learning rate."""

@@ -14,7 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from robustness.summary.paired import (
+from robustness.summary.comparison.paired import (
     EXACT,
     bootstrap_p,
     holm,
@@ -25,8 +25,8 @@ from robustness.summary.paired import (
     seed_test,
     sign_flip,
 )
-from robustness.summary.planning import plan_rows, plausible
-from robustness.summary.power import detectable, power, seeds_needed
+from robustness.summary.comparison.planning import plan_rows, plausible
+from robustness.summary.comparison.power import detectable, power, seeds_needed
 
 COUNTS = st.integers(0, 30)
 VALUES = st.one_of(st.floats(-1e3, 1e3), st.sampled_from([0.0, 1.0, -1.0, math.nan]))

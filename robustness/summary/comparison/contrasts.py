@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from robustness.summary.comparison.pairing import Pair, matched, mean_where
 from robustness.summary.cubes import Cube
 from robustness.summary.metrics import critical_lrs, log_weights, lr_sensitivity, prior_weights
-from robustness.summary.pairing import Pair, matched, mean_where
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from robustness.summary.paired import EXACT, least_p
-from robustness.summary.power import ALPHA, detectable
+from robustness.summary.comparison.paired import EXACT, least_p
+from robustness.summary.comparison.power import ALPHA, detectable
 from robustness.summary.rows import METRICS
 
 __all__ = ["PlanRow", "Spread", "plan_rows", "plausible", "unit_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from robustness.summary.paired import EXACT, least_p
+from robustness.summary.comparison.paired import EXACT, least_p
 
 __all__ = ["ALPHA", "POWER", "detectable", "power", "seeds_needed"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from robustness.summary.paired import holm
-from robustness.summary.power import ALPHA, seeds_needed
+from robustness.summary.comparison.paired import holm
+from robustness.summary.comparison.power import ALPHA, seeds_needed
 
 __all__ = ["Comparison", "Nominal", "corrected"]
 

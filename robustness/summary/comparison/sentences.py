@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from robustness.summary.compared import Comparison
-from robustness.summary.paired import EXACT, least_p
-from robustness.summary.power import ALPHA
+from robustness.summary.comparison.paired import EXACT, least_p
+from robustness.summary.comparison.power import ALPHA
+from robustness.summary.comparison.result import Comparison
 
 __all__ = ["amount", "number", "p_text", "sentence"]
 
