@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from robustness.bench.coverage import DATA, SEEDS, STATISTICS, coverage, table, truth
 from robustness.bench.packs import TRIALS, plan_tasks
 from robustness.bench.plain import WAYS, WORKLOADS, study
+from robustness.bench.reading import COMMANDS, fill, readings
 from robustness.spec import expand, parse
 
 
@@ -28,6 +30,15 @@ def test_a_way_prints_its_seconds(way: str) -> None:
     command = [sys.executable, "-m", "robustness.bench.plain", way, "mlp digits", "16"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     assert 0 < float(done.stdout.splitlines()[-1]) < 300
+
+
+@pytest.mark.slow
+def test_a_large_store_is_read_by_real_commands(tmp_path: Path) -> None:
+    assert fill(tmp_path / "large.db", 5_000) == 5_000
+    done: list[None] = []
+    found = list(readings(tmp_path, rounds=1, on_run=lambda: done.append(None)))
+    assert [reading.command for reading in found] == list(COMMANDS)
+    assert all(0 < reading.seconds < 120 and 50 < reading.megabytes < 1_000 for reading in found)
 
 
 def test_the_rows_of_the_plan_are_valid_tasks() -> None:

@@ -10,7 +10,9 @@ import pytest
 import robustness
 from robustness.catalog import DATASETS, MODELS
 from robustness.cli import app
+from robustness.figures import FIGURES
 from robustness.spec import expand, parse, read_text
+from robustness.summary import METRICS
 from robustness.summary.cells import OUTCOMES
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +29,17 @@ def test_every_command_stands_in_the_readme(command: str) -> None:
 @pytest.mark.parametrize("name", [*DATASETS.names, *MODELS.names, *OUTCOMES])
 def test_every_data_set_model_and_outcome_stands_in_the_readme(name: str) -> None:
     assert name in README
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_stands_in_the_readme_with_its_meaning(metric: str) -> None:
+    info = METRICS[metric]
+    assert f"| `{metric}` | {info.doc} | {info.unit or 'score'} |" in README
+
+
+def test_every_figure_stands_in_the_readme() -> None:
+    for name in FIGURES:
+        assert f"`{name}`" in README
 
 
 def test_every_environment_variable_stands_in_the_readme() -> None:

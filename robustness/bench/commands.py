@@ -109,6 +109,31 @@ def bench_coverage(
         print(f"{row[0].data:10} {row[0].statistic:10}{shares}")
 
 
+@bench.command("reading")
+def bench_reading(
+    trials: Annotated[int, typer.Option(min=5_000, help="Of the store that is made.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Of all commands.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Time metrics, tables and a heatmap of a large store, from the start of the program to its end."""
+    import tempfile
+    from pathlib import Path
+
+    from robustness.bench.reading import COMMANDS, fill, readings
+
+    with tempfile.TemporaryDirectory(prefix="robustness-bench-") as name:
+        folder = Path(name)
+        made = fill(folder / "large.db", trials)
+        with _progress("runs", len(COMMANDS) * rounds) as advance:
+            found = list(readings(folder, rounds=rounds, on_run=advance))
+    if as_json:
+        print(json.dumps([asdict(reading) for reading in found]))
+        return
+    print(f"{made:,} trials of 10 epochs; the least of {rounds} rounds")
+    for reading in found:
+        print(f"{reading.command:16} {reading.seconds:6.2f} s {reading.megabytes:6.0f} MB")
+
+
 def _plan(rounds: int, as_json: bool) -> None:
     from robustness.bench.packs import plan, plan_tasks
 

@@ -124,7 +124,7 @@ def load_study(
         optimizers=_optimizers(store, row.id, trials),
         trials=trials,
         complete=classify(complete, facts, rules),
-        settings=_settings(store, row.id, trials) if row.source else trials[[]],
+        settings=_settings(store, row.id, trials) if json.loads(row.source or "{}") else trials[[]],
         thresholds=rules,
     )
 
