@@ -47,6 +47,9 @@ class Squares:
     hover_IL: list[list[str]]
 
 
+_LEAST_BAR = 100  # pixels
+
+
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
     """Where the squares go: sizes in pixels."""
@@ -62,9 +65,12 @@ class Canvas:
 
 def canvas(size: Size, inits: Sequence[str], panels: int) -> Canvas:
     """A canvas for this many panels of these rows; the colour bar is at the right, in a column below."""
-    row, gap = (34, 40) if size.name == "page" else (15, 22)
-    inner = max(panels, 1) * row * max(len(inits), 1) + max(panels - 1, 0) * gap
     page = size.name == "page"
+    row, gap = (34.0, 40) if page else (15.0, 22)
+    rows, gaps = max(panels, 1) * max(len(inits), 1), max(panels - 1, 0) * gap
+    if page:  # the colour bar with its title stands beside them
+        row = max(row, (_LEAST_BAR - gaps) / rows)
+    inner = rows * row + gaps
     return Canvas(
         size=size,
         row=row,

@@ -141,6 +141,10 @@ def test_a_seed_that_never_trains_has_no_critical_learning_rate_and_one_that_alw
 
 def test_a_missing_trial_neither_trains_nor_fails() -> None:
     assert critical_lrs(np.array([1, math.nan, 1, math.nan, 0]), LRS).first_not_trained == 1.0
+    unknown = critical_lrs(np.array([math.nan, math.nan, 1, math.nan, math.nan]), LRS)
+    assert math.isnan(unknown.first_not_trained)
+    assert unknown.last_trained == -1.0
+    assert unknown.monotone
 
 
 def test_weights_follow_the_spacing_of_the_learning_rates() -> None:

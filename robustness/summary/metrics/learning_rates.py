@@ -102,7 +102,8 @@ class CriticalLrs:
     """Where each seed's training ends, log10 of the learning rate; leading axes of what it was made from.
 
     Attributes:
-        first_not_trained: the smallest above one that trains; +inf where none was tried that fails.
+        first_not_trained: the smallest above one that trains; +inf where all up to the largest train, NaN where
+            the largest was not tried.
         last_trained: the largest that trains.
         monotone: no learning rate trains above one that does not.
     """
@@ -133,11 +134,13 @@ def critical_lrs(trained_SL: Floats, lrs_L: Floats) -> CriticalLrs:
     begins_S1 = np.argmax(trains_SL, axis=-1)[..., None]
     fails_SL = (trained_SL == 0) & (place_L > begins_S1)
     first_S = np.where(fails_SL, logs_L, np.inf).min(axis=-1)
+    # Without a trial at the grid's end it is not known whether training ends before.
+    first_S = np.where(np.isinf(first_S) & np.isnan(trained_SL[..., -1]), np.nan, first_S)
     last_S = np.where(trains_SL, logs_L, -np.inf).max(axis=-1)
     return CriticalLrs(
         first_not_trained=np.where(any_S, first_S, np.nan),
         last_trained=np.where(any_S, last_S, np.nan),
-        monotone=~any_S | (last_S < first_S),
+        monotone=~any_S | ~(last_S > first_S),
     )
 
 
