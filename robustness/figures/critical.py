@@ -98,7 +98,11 @@ def critical_info(
             "Filled: the seed's last learning rate that trains. Open: the first that does not. Thin line between them: "
             "a gap, it trains above one that does not. Diamond: 50 % point of the first that do not, small: 10 % point, "
             "bars: 95 % intervals, whole seeds resampled. Arrow: beyond the grid."
-            + (f" No learning rate trains for {never} seeds of rows." if never else ""),
+            + (
+                f" Left out, {never} seeds of rows: none of their learning rates trains, or the largest was not tried."
+                if never
+                else ""
+            ),
         ),
     )
 

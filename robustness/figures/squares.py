@@ -77,7 +77,7 @@ def canvas(size: Size, inits: Sequence[str], panels: int) -> Canvas:
         gap=gap,
         inner=inner,
         left=style.left_margin(inits, size),
-        right=96 if page else 10,
+        right=112 if page else 10,
         below=0 if page else 40,
     )
 
