@@ -40,7 +40,7 @@ def _rates(study: Study) -> str:
         (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
         for name, rate, count in zip(names, seed_block_rates(blocks), nonfinite, strict=True)
     ]
-    return f"Share of trials that diverged, over all learning rates and initializations: {_listed(found)}."
+    return f"Share of trials that diverged, over all learning rates and initializations, with 95 % intervals by whole seeds: {_listed(found)}."
 
 
 def _rate_text(rate: Rate) -> str:

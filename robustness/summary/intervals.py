@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.resampling import estimates, study_resamples
 
-__all__ = ["Rate", "seed_block_rates", "wilson"]
+__all__ = ["Rate", "seed_block_rates", "uneven", "wilson"]
 
 Counts = npt.NDArray[np.int64]
 
@@ -54,6 +55,11 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> Rate:
     return Rate(k, n, p, 0.0 if k == 0 else centre - half, 1.0 if k == n else centre + half)
 
 
+def uneven(sizes_S: npt.NDArray[Any]) -> bool:
+    """Whether some seeds have less than half of the trials of others: they are no draws of the same thing."""
+    return bool(len(sizes_S)) and 2 * int(sizes_S.min()) < int(sizes_S.max())
+
+
 def seed_block_rates(blocks: Sequence[tuple[Counts, Counts]], confidence: float = 0.95) -> list[Rate]:
     """Rates pooled over cells, their intervals by resampling whole seeds.
 
@@ -67,6 +73,7 @@ def seed_block_rates(blocks: Sequence[tuple[Counts, Counts]], confidence: float 
     Returns:
         Intervals of `resampling.estimates`, on the draws that all summaries share. Where nothing or everything is
         flagged, Wilson's interval over the seeds, the independent units: the bootstrap would state certainty.
+        None where some seeds have less than half of the trials of others.
         Where all seeds have the same share in between, an interval of width zero (readers are told that all
         seeds agree); with one seed, none.
     """
@@ -76,6 +83,8 @@ def seed_block_rates(blocks: Sequence[tuple[Counts, Counts]], confidence: float 
         k, n, seeds = int(hits_S.sum()), int(sizes_S.sum()), len(hits_S)
         if n == 0:
             found.append(Rate(0, 0, math.nan, math.nan, math.nan))
+        elif uneven(sizes_S):
+            found.append(Rate(k, n, k / n, math.nan, math.nan))
         elif k in (0, n):
             bounds = wilson(seeds if k else 0, seeds, confidence)
             found.append(Rate(k, n, k / n, bounds.low, bounds.high))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.cubes import BINS_PER_DECADE
-from robustness.summary.intervals import wilson
+from robustness.summary.intervals import uneven, wilson
 from robustness.summary.metrics import (
     critical_lrs,
     cvar,
@@ -60,7 +60,10 @@ def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> 
         values_R = (weights @ hits_S) / (weights @ sizes_S)
     fixed, note = None, f"{k}/{n}"
     seeds = int((sizes_S > 0).sum())
-    if n and k in (0, n):
+    if uneven(sizes_S):
+        fixed = (math.nan, math.nan)
+        note += "; seeds have different learning rates or initializations: no interval"
+    elif n and k in (0, n):
         bounds = wilson(seeds if k else 0, seeds)
         fixed = (bounds.low, bounds.high)
         note += "; Wilson's interval over the seeds"

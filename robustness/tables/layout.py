@@ -97,7 +97,8 @@ def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
     bold: set[tuple[int, int]] = set()
     for part in ordered:
         first = len(texts)
-        texts += [_texts(row) for _, row in part.iterrows()]
+        by_loss = study.facts[str(part["task"].iloc[0])].score == "loss"
+        texts += [_texts(row, by_loss=by_loss) for _, row in part.iterrows()]
         for column, values, best in (
             (_ACCURACY, part["score_mean"], part["score_mean"].max()),
             (_RATE, part["divergence_rate"], part["divergence_rate"].min()),
@@ -105,22 +106,33 @@ def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
             # One optimizer alone is no best; NaN equals nothing.
             bold |= {(first + i, column) for i, v in enumerate(values) if v == best and len(part) > 1}
     seeds = int(study.trials["seed_index"].nunique()) if len(study.trials) else 0
+    kinds = {constants.score for constants in study.facts.values()}
+    measured = {"accuracy": "Test accuracy", "loss": "Test loss"}
+    selected = " or ".join(sorted({constants.selection for constants in study.facts.values()}, reverse=True))
     caption = (
-        f"{title_sentence(study)} Test accuracy of the final epoch, mean ± standard deviation over n seeds, at the "
-        "learning rate with the best median validation accuracy; a trial that did not train counts at chance. "
+        f"{title_sentence(study)} {' or '.join(measured[kind] for kind in sorted(kinds))} of the final epoch, mean ± "
+        f"standard deviation over n seeds, at the learning rate with the best median {selected} score; a trial that "
+        "did not train counts at chance. "
         f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds} whole seeds "
         "(Wilson's over the seeds where none or all diverged; of width zero where all seeds agree). "
         f"{rule_sentence(study)} Best in bold."
     )
     numeric = (False, False, False, True, True, True, True, True, True)
+    headers = list(_COLUMNS)
+    if kinds != {"accuracy"}:
+        headers[_ACCURACY] = "Loss" if kinds == {"loss"} else "Accuracy (%) or loss"
     return TableLayout(
-        caption=caption, columns=_COLUMNS, numeric=numeric, rows=tuple(texts), bold=frozenset(bold)
+        caption=caption, columns=tuple(headers), numeric=numeric, rows=tuple(texts), bold=frozenset(bold)
     )
 
 
-def _texts(row: pd.Series) -> tuple[str, ...]:
-    spread = "" if math.isnan(row["score_sd"]) else f" ± {100 * row['score_sd']:.2f}"
-    accuracy = "–" if math.isnan(row["score_mean"]) else f"{100 * row['score_mean']:.2f}{spread}"
+def _texts(row: pd.Series, *, by_loss: bool) -> tuple[str, ...]:
+    mean, sd = (
+        (-row["score_mean"], row["score_sd"]) if by_loss else (100 * row["score_mean"], 100 * row["score_sd"])
+    )
+    digits = ".4g" if by_loss else ".2f"
+    spread = "" if math.isnan(sd) else f" ± {sd:{'.2g' if by_loss else '.2f'}}"
+    accuracy = "–" if math.isnan(mean) else f"{mean:{digits}}{spread}"
     nothing = row["n"] == 0
     return (
         str(row["task"]),

@@ -96,6 +96,11 @@ def test_unequal_blocks_are_weighed_by_their_trials() -> None:
     assert (rate.k, rate.n, rate.value) == (1, 4, 0.25)
 
 
+def test_seeds_with_other_cells_are_no_draws_of_the_same() -> None:
+    rate = seed_block_rate([np.zeros(9, dtype=bool), np.ones(9, dtype=bool), np.zeros(1, dtype=bool)])
+    assert math.isnan(rate.low)
+
+
 def test_a_cell_counts_each_outcome_once() -> None:
     rows = [{"seed_index": i, **row} for i, row in enumerate(({}, NONFINITE, BLOWUP, AT_CHANCE))]
     cells, _ = tables(*rows)
