@@ -79,6 +79,8 @@ def _check_plan(grid: Grid, metric: str, labels: tuple[str | None, str | None]) 
     if metric not in COMPARABLE:
         raise SpecError.of("--metric", f"there is no {metric!r:.80}; {nearest(metric, COMPARABLE)}")
     known = [optimizer.label for optimizer, _ in grid.optimizers]
+    if labels[0] is not None and labels[0] == labels[1]:
+        raise SpecError.of("--b", f"must be another optimizer than --a, got {labels[0]!r:.80} twice")
     for option, label in zip(("--a", "--b"), labels, strict=True):
         if label is not None and label not in known:
             raise SpecError.of(option, f"there is no optimizer {label!r:.80}; {nearest(label, known)}")

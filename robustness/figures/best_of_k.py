@@ -17,6 +17,7 @@ from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
+from robustness.summary.measure import NOT_INDEPENDENT
 from robustness.summary.metrics import expected_best_of_k
 from robustness.summary.resampling import Resamples
 
@@ -62,7 +63,7 @@ class BestOfKInfo:
 def refused(study: Study) -> str:
     """Why this study has no such curve; empty where it has."""
     sampler = study.spec.get("search", {}).get("sampler", "")
-    if sampler in ("tpe", "edge"):
+    if sampler in NOT_INDEPENDENT:
         return f"the sampler {sampler} looks at earlier trials: its trials are not an independent sample"
     return ""
 

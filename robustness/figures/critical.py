@@ -99,7 +99,7 @@ def critical_info(
             "a gap, it trains above one that does not. Diamond: 50 % point of the first that do not, small: 10 % point, "
             "bars: 95 % intervals, whole seeds resampled. Arrow: beyond the grid."
             + (
-                f" Left out, {never} seeds of rows: none of their learning rates trains, or the largest was not tried."
+                f" Left out, {never} seeds of rows: none of their learning rates trains, or less than half were tried."
                 if never
                 else ""
             ),

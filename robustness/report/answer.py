@@ -11,6 +11,7 @@ from robustness.summary import Study, measure
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.intervals import Rate, seed_block_rates
+from robustness.summary.resampling import draws_for
 
 __all__ = ["answer", "asides"]
 
@@ -38,14 +39,18 @@ def _rates(study: Study) -> str:
         nonfinite.append(int((group["outcome"] == "nonfinite").sum()))
     found = [
         (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
-        for name, rate, count in zip(names, seed_block_rates(blocks), nonfinite, strict=True)
+        for name, rate, count in zip(
+            names, seed_block_rates(blocks, draws_for(len(study.complete))), nonfinite, strict=True
+        )
     ]
     return f"Share of trials that diverged, over all learning rates and initializations, with 95 % intervals by whole seeds: {_listed(found)}."
 
 
 def _rate_text(rate: Rate) -> str:
     interval = (
-        "one seed: no interval" if math.isnan(rate.low) else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+        "no interval: one seed, or seeds with other cells"
+        if math.isnan(rate.low)
+        else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
     )
     return f"{100 * rate.value:.1f} % ({interval}; {rate.k:,} of {rate.n:,})"
 

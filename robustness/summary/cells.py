@@ -7,6 +7,7 @@ import pandas as pd
 
 from robustness.summary.intervals import seed_block_rates, wilson
 from robustness.summary.outcome import ROW
+from robustness.summary.resampling import draws_for
 
 __all__ = ["CELL_COLUMNS", "cell_table", "row_table"]
 
@@ -85,7 +86,7 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     }
     nothing = (np.zeros(0, np.int64), np.zeros(0, np.int64))
     keys = list(order.itertuples(index=False, name=None))
-    rates = seed_block_rates([blocks.get(key, nothing) for key in keys])
+    rates = seed_block_rates([blocks.get(key, nothing) for key in keys], draws_for(len(complete)))
     found = order.assign(
         n=[rate.n for rate in rates],
         seeds=[len(blocks.get(key, nothing)[0]) for key in keys],

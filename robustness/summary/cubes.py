@@ -123,9 +123,13 @@ def _cube(study: Study, task: str, optimizer: str, inits: list[str], part: pd.Da
 def _capped_loss(part: pd.DataFrame, constant_loss: float) -> Floats:
     loss = part["train_loss"].to_numpy()
     dead = (part["outcome"] == "nonfinite").to_numpy() | ~np.isfinite(loss)
+    nothing = np.full(len(loss), math.nan)
+    # Without a constant predictor's loss there is nothing to cap a divergence at, and it must not be left out.
+    if math.isnan(constant_loss) and dead.any():
+        return nothing
     # A log without training losses has none to cap: they stay missing.
     unknown = ~dead.all() and np.isnan(loss[~(part["outcome"] == "nonfinite")]).all()
-    return np.where(dead & ~unknown, constant_loss, np.fmin(loss, constant_loss))
+    return nothing if unknown else np.where(dead, constant_loss, np.fmin(loss, constant_loss))
 
 
 def drawn_at_random(part: pd.DataFrame) -> bool:

@@ -92,7 +92,7 @@ def load_study(
         store: where it is.
         name: its id.
         thresholds: of the rule.
-        seeds: keep these seed indices only.
+        seeds: keep these seed indices only; outcomes are those that all seeds give.
 
     Raises:
         StoreMissing: no study of that name.
@@ -102,16 +102,17 @@ def load_study(
     rules = thresholds or Thresholds()
     tasks = {label: task_from_dict(plain) for label, plain in json.loads(row.tasks).items()}
     trials = _read_trials(store, row.id)
-    if seeds is not None:
-        trials = trials[trials["seed_index"].isin(seeds)]
-        if not len(trials):
-            raise SpecError.of(
-                "--seed-filter", f"no trial of {name!r} has one of the seed indices {sorted(seeds)}"
-            )
     complete = trials[trials["state"] == TrialState.COMPLETE.value]
     facts = {
         label: filled(task_facts(task), complete[complete["task"] == label]) for label, task in tasks.items()
     }
+    classified = classify(complete, facts, rules)
+    if seeds is not None:  # the rule, and what it takes from the study, stay those of all seeds
+        trials, classified = (part[part["seed_index"].isin(seeds)] for part in (trials, classified))
+        if not len(trials):
+            raise SpecError.of(
+                "--seed-filter", f"no trial of {name!r} has one of the seed indices {sorted(seeds)}"
+            )
     return Study(
         name=row.name,
         title=row.title,
@@ -123,7 +124,7 @@ def load_study(
         facts=facts,
         optimizers=_optimizers(store, row.id, trials),
         trials=trials,
-        complete=classify(complete, facts, rules),
+        complete=classified,
         settings=_settings(store, row.id, trials) if json.loads(row.source or "{}") else trials[[]],
         thresholds=rules,
     )

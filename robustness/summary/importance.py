@@ -125,14 +125,14 @@ def importance_rows(study: Study, samples: Sequence[Cube]) -> list[MetricRow]:
 
 _Shares = dict[str, tuple[dict[str, float], str]]
 """Of the score and of divergence: the shares, and a note."""
-_NO_DESIGN = "neither a full grid nor a random design"
+_NO_DESIGN = f"not a full grid, and fewer than {SMALLEST} trials for a forest"
 _EQUAL = "all values are equal"
 
 
 def _over_optimizers(own: Sequence[Cube]) -> _Shares:
     alike = {(cube.inits, tuple(cube.lrs_L), tuple(cube.seeds_S), cube.missing) for cube in own}
     if len(alike) > 1 or own[0].missing:
-        return dict.fromkeys(("score", "divergence"), ({}, _NO_DESIGN))
+        return dict.fromkeys(("score", "divergence"), ({}, "optimizers have no common full grid"))
     return {
         "score": _exact(np.stack([cube.score_SIL for cube in own]), ("optimizer", *_AXES)),
         "divergence": _exact(np.stack([cube.diverged_SIL for cube in own]), ("optimizer", *_AXES)),
@@ -145,14 +145,16 @@ def _of_one(study: Study, cube: Cube) -> _Shares:
     part = study.complete[
         (study.complete["task"] == cube.task) & (study.complete["optimizer"] == cube.optimizer)
     ]
-    if len(part) < SMALLEST or not len(study.settings.columns):
+    if len(part) < SMALLEST:
         return dict.fromkeys(("score", "divergence"), ({}, _NO_DESIGN))
-    settings = study.settings.loc[part.index].assign(lr=part["lr"])
+    settings = study.settings.loc[part.index].assign(lr=part["lr"], init=pd.factorize(part["init"])[0])
+    if not cube.binned:  # else each trial is a seed of its own
+        settings = settings.assign(seed=part["seed_index"])
     known = settings[settings.columns[settings.notna().all() & (settings.nunique() > 1)]]
     found: _Shares = {}
     for of, values in (("score", part["score"]), ("divergence", part["side"] == "diverged")):
         shares = sampled_shares(known, np.asarray(values, dtype=float))
-        found[of] = (shares, "random design: Optuna's fANOVA" if shares else _EQUAL)
+        found[of] = (shares, "not a full grid: Optuna's fANOVA, single axes" if shares else _EQUAL)
     return found
 
 

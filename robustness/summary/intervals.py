@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustness.summary.resampling import estimates, study_resamples
+from robustness.summary.resampling import DRAWS, estimates, study_resamples
 
 __all__ = ["Rate", "seed_block_rates", "uneven", "wilson"]
 
@@ -60,7 +60,9 @@ def uneven(sizes_S: npt.NDArray[Any]) -> bool:
     return bool(len(sizes_S)) and 2 * int(sizes_S.min()) < int(sizes_S.max())
 
 
-def seed_block_rates(blocks: Sequence[tuple[Counts, Counts]], confidence: float = 0.95) -> list[Rate]:
+def seed_block_rates(
+    blocks: Sequence[tuple[Counts, Counts]], draws: int = DRAWS, confidence: float = 0.95
+) -> list[Rate]:
     """Rates pooled over cells, their intervals by resampling whole seeds.
 
     Seeds share weights and batches, so their cells are not independent: resampling single trials
@@ -68,6 +70,7 @@ def seed_block_rates(blocks: Sequence[tuple[Counts, Counts]], confidence: float 
 
     Args:
         blocks: of each rate, for each seed index the number of flagged trials and of trials, (S,) each.
+        draws: of `resampling.draws_for`.
         confidence: of the intervals.
 
     Returns:
@@ -92,7 +95,7 @@ def seed_block_rates(blocks: Sequence[tuple[Counts, Counts]], confidence: float 
             found.append(None)
             open_.setdefault(seeds, []).append(place)
     for seeds, places in open_.items():
-        weights_RS = study_resamples(seeds).weights_RS
+        weights_RS = study_resamples(seeds, draws).weights_RS
         hits_RM, sizes_RM = (
             weights_RS @ np.stack([blocks[place][part] for place in places], axis=1).astype(float)
             for part in (0, 1)

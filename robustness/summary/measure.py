@@ -12,14 +12,14 @@ from robustness.summary.frame import Study
 from robustness.summary.importance import importance_rows
 from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import Estimate, draws_for, estimates
-from robustness.summary.row_metrics import ROW_METRICS
+from robustness.summary.row_metrics import ROW_METRICS, refused_row
 from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Raw
 from robustness.summary.study_metrics import OVER_TASKS, against, over_tasks
 
-__all__ = ["default_lr", "measure", "resampled"]
+__all__ = ["NOT_INDEPENDENT", "default_lr", "measure", "resampled"]
 
 _AGAINST = ("rate_difference", "probability_of_improvement", "comparison")
-_NOT_INDEPENDENT = ("tpe", "edge")
+NOT_INDEPENDENT = ("tpe", "edge")
 """Samplers whose trials depend on each other: no formula for the best of k of them."""
 
 
@@ -58,10 +58,9 @@ def measure(
     sampler = study.spec.get("search", {}).get("sampler", "")
     for name in wanted:
         if name in ROW_METRICS:
-            if name == "expected_best_of_k" and sampler in _NOT_INDEPENDENT:
-                continue
             for sample in samples:
-                raws = ROW_METRICS[name](sample, delta)
+                why = _refused(name, sample, sampler)
+                raws = [refused_row(name, sample, why)] if why else ROW_METRICS[name](sample, delta)
                 found += [(sample.cube.task, sample.cube.optimizer, raw) for raw in raws]
         elif name in OVER_TASKS:
             by_optimizer: dict[str, list[Resampled]] = defaultdict(list)
@@ -75,6 +74,15 @@ def measure(
     return rows + (
         importance_rows(study, [sample.cube for sample in samples]) if "importance" in wanted else []
     )
+
+
+def _refused(name: str, sample: Resampled, sampler: str) -> str:
+    """Why a metric is not defined for trials drawn as these were; empty where it is."""
+    if name == "expected_best_of_k" and sampler in NOT_INDEPENDENT:
+        return f"the trials of {sampler} depend on each other: there is no formula for the best of k of them"
+    if name == "critical_lr" and sample.cube.binned:
+        return "learning rates were drawn at random: no seed has more than one"
+    return ""
 
 
 def _against(name: str, samples: list[Resampled], delta: Delta) -> Iterator[tuple[str, str, Raw]]:
@@ -102,7 +110,7 @@ def _with_intervals(study: Study, found: list[tuple[str | None, str, Raw]]) -> I
         estimate = intervals.get(place) or Estimate(value, *(raw.fixed or (math.nan, math.nan)))
         selection = task is not None and study.facts[task].selection == "test"
         on_test = "selection on test data" if selection and raw.metric in _SELECTED else ""
-        undefined = "not defined" if math.isnan(value) and not raw.note and not estimate.note else ""
+        undefined = "not defined" if math.isnan(value) and not raw.note else ""
         notes = [raw.note, "" if math.isnan(value) else estimate.note, on_test, undefined]
         yield MetricRow(
             metric=raw.metric,

@@ -128,6 +128,12 @@ class Resampled:
         return np.asarray((self.cube.trained_SIL == 1).any(axis=(0, 2)))
 
     @cached_property
+    def tuned_seeds_I(self) -> npt.NDArray[np.int64]:
+        """Seeds with a complete trial at the tuned learning rate."""
+        present_SIL = ~np.isnan(self.cube.score_SIL)
+        return np.take_along_axis(present_SIL.sum(axis=0), self.tuned_RI[0][:, None], axis=1)[:, 0]
+
+    @cached_property
     def seeds_I(self) -> npt.NDArray[np.int64]:
         """Seeds with a complete trial."""
         return np.asarray((~np.isnan(self.cube.score_SIL)).any(axis=2).sum(axis=0), dtype=np.int64)

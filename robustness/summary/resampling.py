@@ -23,6 +23,7 @@ DRAWS = 5_000
 LARGE_STUDY = 20_000
 """Trials; see `draws_for`."""
 DEFINED = 0.95
+MANY_SEEDS = 2_000
 """An interval needs a statistic that is defined in this share of the draws."""
 _STATISTICS_AT_ONCE = 256  # of `estimates`: bounds the memory
 _CELLS_AT_ONCE = 32  # of `quantile`: its counters stay in the cache
@@ -51,12 +52,14 @@ class Resamples:
         """
         if seeds < 1:
             raise ValueError(f"seeds must be >= 1, got {seeds}")
+        if seeds > MANY_SEEDS:  # only random searches, whose trials are seeds: memory grows with their square
+            return cls(counts_RS=np.ones((1, seeds), np.int16))
         drawn = (
             rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) if seeds > 1 else np.ones((0, 1))
         )
-        left_out = 1 - np.eye(seeds) if seeds > 1 else np.ones((0, 1))
-        counts = np.concatenate([np.ones((1, seeds)), left_out, drawn])
-        return cls(counts_RS=counts.astype(np.int16))
+        left_out = 1 - np.eye(seeds, dtype=np.int16) if seeds > 1 else np.ones((0, 1))
+        counts = np.concatenate([np.ones((1, seeds)), left_out, drawn], dtype=np.int16, casting="unsafe")
+        return cls(counts_RS=counts)
 
     @property
     def seeds(self) -> int:
@@ -183,7 +186,7 @@ def estimates(statistics_MR: Sequence[Floats], seeds: int, confidence: float = 0
     for first in range(0, len(statistics_MR), _STATISTICS_AT_ONCE):
         values_MR = np.stack(statistics_MR[first : first + _STATISTICS_AT_ONCE])
         ends_M2 = np.full((len(values_MR), 2), np.nan)
-        if seeds > 1:
+        if seeds > 1 and values_MR.shape[1] > 1 + seeds:
             jackknife_MS = values_MR[:, 1 : 1 + seeds]
             spread_M = np.max(jackknife_MS, axis=1) > np.min(jackknife_MS, axis=1)
             regular_M = np.flatnonzero(np.isfinite(values_MR).all(axis=1) & spread_M)
@@ -203,6 +206,8 @@ def _irregular(values_R: Floats, seeds: int, confidence: float) -> Estimate:
         return Estimate(math.nan, math.nan, math.nan)
     if seeds == 1:
         return Estimate(value, math.nan, math.nan, "one seed: no interval")
+    if not len(draws):
+        return Estimate(value, math.nan, math.nan, f"more than {MANY_SEEDS:,} random trials: no interval")
     defined = ~np.isnan(draws)
     if defined.mean() < DEFINED:
         return Estimate(value, math.nan, math.nan, "seeds differ between cells: no interval")

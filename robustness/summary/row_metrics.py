@@ -17,6 +17,7 @@ from robustness.summary.metrics import (
     critical_lrs,
     cvar,
     expected_best_of_k,
+    is_open,
     log_weights,
     lr_sensitivity,
     prior_weights,
@@ -31,7 +32,7 @@ from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean, quantile
 from robustness.summary.rows import Delta, Raw
 
-__all__ = ["ROW_METRICS", "rate"]
+__all__ = ["ROW_METRICS", "rate", "refused_row"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -123,6 +124,7 @@ def _each_init(
     *,
     notes: list[str] | None = None,
     place: str = "",
+    tuned: bool = True,
 ) -> Iterator[Raw]:
     for i, init in enumerate(sample.cube.inits):
         note = notes[i] if notes else ""
@@ -134,7 +136,7 @@ def _each_init(
             init=init,
             values_R=values_R,
             seeds=len(sample.cube.seeds_S),
-            n=int(sample.seeds_I[i]),
+            n=int((sample.tuned_seeds_I if tuned else sample.seeds_I)[i]),
             unit=unit,
             note=note,
             at=place,
@@ -181,21 +183,30 @@ def _window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
     lrs_L = sample.cube.lrs_L
     if metric == "tolerance_window":
         values_RI = tolerance_window(sample.score_RIL, sample.tuned_RI, lrs_L, width)
-        notes = _edges(*window_ends(sample.score_RIL[0], sample.tuned_RI[0], width), len(lrs_L))
+        ends_RI = window_ends(sample.score_RIL, sample.tuned_RI, width)
+        notes = _edges(ends_RI[0][0], ends_RI[1][0], len(lrs_L))
+        open_RI = is_open(sample.score_RIL, *ends_RI)
+        # A draw without the seeds that a neighbouring learning rate has says nothing of where the window ends.
+        values_RI[1:][open_RI[1:]] = math.nan
+        notes = [
+            note or ("censored: it ends at a missing square" if is_cut else "")
+            for note, is_cut in zip(notes, open_RI[0], strict=True)
+        ]
         yield from _each_init(metric, sample, values_RI, "decades", notes=notes)
         return
     worst_RL = sample.score_RIL.min(axis=1)
     tuned_R = tuned_index(sample.selection_RIL.min(axis=1))
     values_R = tolerance_window(worst_RL, tuned_R, lrs_L, width)
     (note,) = _edges(*window_ends(worst_RL[:1], tuned_R[:1], width), len(lrs_L))
-    if not worst_RL[0].max() > sample.constants.chance:
+    best = float(worst_RL[0, tuned_R[0]])
+    if math.isnan(best):
+        values_R, note = np.full(len(values_R), math.nan), "an initialization lacks every learning rate"
+    elif not best > sample.constants.chance:
         values_R, note = np.full(len(values_R), math.nan), "no learning rate trains on every initialization"
     yield _pooled(metric, sample, values_R, "decades", note)
 
 
 def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    if sample.cube.binned:
-        return  # no seed has more than one learning rate
     found = critical_lrs(sample.cube.trained_SIL, sample.cube.lrs_L)
     gaps_I = (~found.monotone).sum(axis=0)
     for name, logs_SI in (
@@ -216,7 +227,13 @@ def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
                 for value, gaps, seeds in zip(values_RI[0], gaps_I, sample.seeds_I, strict=True)
             ]
             yield from _each_init(
-                metric, sample, values_RI, "log10 lr", notes=notes, place=f"{name}, {100 * q:.0f} % point"
+                metric,
+                sample,
+                values_RI,
+                "log10 lr",
+                notes=notes,
+                place=f"{name}, {100 * q:.0f} % point",
+                tuned=False,
             )
 
 
@@ -233,7 +250,13 @@ def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     cube = sample.cube
     if np.isnan(cube.loss_SIL).all():
         values_RI = np.full((len(sample.resamples.counts_RS), len(cube.inits)), math.nan)
-        yield from _each_init(metric, sample, values_RI, "loss", notes=["no training loss"] * len(cube.inits))
+        yield from _each_init(
+            metric,
+            sample,
+            values_RI,
+            "loss",
+            notes=["no training losses, or nothing to cap them at"] * len(cube.inits),
+        )
         return
     seeds, inits, lrs = cube.shape
     loss_RIL = mean(cube.loss_SIL.reshape(seeds, -1), sample.resamples).reshape(-1, inits, lrs)
@@ -378,6 +401,11 @@ def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
                 unit=sample.unit,
                 at=f"k = {k}",
             )
+
+
+def refused_row(metric: str, sample: Resampled, why: str) -> Raw:
+    """The row of a metric that is not defined here, with the reason."""
+    return _pooled(metric, sample, np.full(len(sample.resamples.counts_RS), math.nan), "", why)
 
 
 RowMetric = Callable[[str, Resampled, Delta], Iterator[Raw]]

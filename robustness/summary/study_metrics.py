@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from robustness.summary.metrics import (
     performance_profile,
     probability_of_improvement,
     tolerance_window,
+    window_ends,
 )
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import Resamples
@@ -121,8 +123,9 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
     relative to each one's window).
     """
     place = f"against {other.cube.optimizer}"
-    seeds = len(own.cube.seeds_S)
-    resamples: Resamples = own.resamples
+    inits = [init for init in own.cube.inits if init in other.cube.inits]
+    seeds_S = np.intersect1d(own.cube.seeds_S, other.cube.seeds_S)
+    seeds = len(seeds_S)
 
     def raw(values_R: Floats, unit: str, init: str | None, note: str = "", of: str = "") -> Raw:
         where = f"{of} {place}".strip()
@@ -130,15 +133,24 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
             metric=metric, init=init, values_R=values_R, seeds=seeds, n=seeds, unit=unit, note=note, at=where
         )
 
-    inits = [init for init in own.cube.inits if init in other.cube.inits]
-    if tuple(own.cube.seeds_S) != tuple(other.cube.seeds_S) or not inits:
-        yield raw(np.full(len(resamples.counts_RS), math.nan), "", None, "no common seeds or initializations")
+    if not seeds or not inits or own.cube.binned or other.cube.binned:
+        why = "learning rates were drawn at random: no two trials are a pair"
+        paired = not (own.cube.binned or other.cube.binned)
+        yield raw(np.array([math.nan]), "", None, "no common seeds or initializations" if paired else why)
         return
+    own, other = own.cut(seeds_S, inits), other.cut(seeds_S, inits)
+    resamples: Resamples = own.resamples
     if metric == "rate_difference":
         flat = [sample.cube.diverged_SIL.reshape(seeds, -1) for sample in (own, other)]
         a, b = (rate(metric, flags, own, None) for flags in flat)
-        yield raw(
-            a.values_R - b.values_R, "share", None, f"{a.note.split(';')[0]} less {b.note.split(';')[0]}"
+        note = f"{a.note.split(';')[0]} less {b.note.split(';')[0]}, at nominal learning rates"
+        found = raw(a.values_R - b.values_R, "share", None, note)
+        # Where a rate itself has no bootstrap interval, neither has a difference.
+        both = a.fixed is None and b.fixed is None
+        yield (
+            found
+            if both
+            else replace(found, fixed=(math.nan, math.nan), note=f"{note}; no interval: see the rates")
         )
         return
     for init in inits:
@@ -160,6 +172,11 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
             note = "no learning rate trains for one of them" if dead and name != "skill" else ""
             if dead and name != "skill":
                 difference_R = np.full(len(difference_R), math.nan)
+            if name == "tolerance_window" and _at_edge(own, i, delta) and _at_edge(other, j, delta):
+                difference_R, note = (
+                    np.full(len(difference_R), math.nan),
+                    "both are censored: it cannot be told",
+                )
             yield raw(difference_R, unit, init, note or _censored(difference_R[0]), name)
 
 
@@ -173,6 +190,12 @@ def _skills(sample: Resampled, i: int, _: Delta) -> Floats:
 
 def _criticals(sample: Resampled, i: int, _: Delta) -> Floats:
     return sample.critical_RI[:, i]
+
+
+def _at_edge(sample: Resampled, i: int, delta: Delta) -> bool:
+    width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
+    first, last = window_ends(sample.score_RIL[:1, i], sample.tuned_RI[:1, i], width)
+    return bool(first[0] == 0 or last[0] == len(sample.cube.lrs_L) - 1)
 
 
 def _windows(sample: Resampled, i: int, delta: Delta) -> Floats:

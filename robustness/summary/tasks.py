@@ -114,8 +114,12 @@ def filled(facts: TaskFacts, trials: pd.DataFrame) -> TaskConstants:
     if chance is None and facts.score == "loss":
         chance = -constant_loss
         if math.isnan(chance):  # the worst that was reached: at least that one has learned nothing
-            chance = float(scores.min())
-            assumed.append("the worst final test loss stands for the constant predictor's")
+            chance = float(scores.min()) if scores.notna().any() else 0.0
+            assumed.append(
+                "the worst final test loss stands for the constant predictor's"
+                if scores.notna().any()
+                else "no loss is finite: 0 stands for the constant predictor's"
+            )
     elif chance is None:
         chance = 0.0
         assumed.append("chance is not known: an accuracy of 0 stands for it")

@@ -66,6 +66,13 @@ def _assumed(study: Study) -> Iterator[str]:
     on_test = [task for task, constants in study.facts.items() if constants.selection == "test"]
     if on_test:
         yield f"{_listed(on_test)}: no validation scores, so learning rates are selected on test data."
+    lopsided = [
+        task
+        for task, constants in study.facts.items()
+        if constants.score == "accuracy" and constants.chance > 0.5
+    ]
+    if lopsided:
+        yield f"{_listed(lopsided)}: one class has more than half of the test set, and accuracy is not balanced."
     unsure = [
         task
         for task, constants in study.facts.items()
@@ -76,12 +83,17 @@ def _assumed(study: Study) -> Iterator[str]:
 
 
 def _seeds(study: Study, samples: Sequence[Resampled]) -> Iterator[str]:
+    # Of random searches each trial is a seed; else what counts is the tuned square with the fewest.
     seeds = study.complete["seed_index"].nunique()
+    seeds = min([seeds, *(int(s.tuned_seeds_I.min()) for s in samples if not s.cube.binned)])
     if seeds < FEW_SEEDS:
         yield f"{_count(seeds, 'seed')}: below {FEW_SEEDS} the intervals cover less than they state."
     uneven = [_pair(s) for s in samples if s.cube.missing and not s.cube.binned]
     if uneven:
-        yield f"Seeds differ between learning rates or squares are missing: {_listed(uneven)}."
+        yield (
+            f"Seeds differ between learning rates or squares are missing: {_listed(uneven)}. Pooled rates weigh a "
+            "learning rate by its trials; --seed-filter keeps seeds that have them all."
+        )
     yield (
         "Learning rates are selected and reported on the same seeds: the tuned scores are a little too good. "
         "Validation data select, test data report."

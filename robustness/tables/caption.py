@@ -120,7 +120,9 @@ def _metric_sentences(
         elif metric == "published":
             yield "Published: mean ± standard deviation as others state them."
         elif metric == "difference":
-            yield "Difference: our mean less theirs, in points."
+            yield (
+                "Difference: our mean less theirs, in points, with its interval at our tuned learning rate (see the note)."
+            )
         else:
             units = [unit_text(unit) for unit in dict.fromkeys(m.unit for m in own)]
             unit = " or ".join("percent" if unit == "%" else unit for unit in units if unit)

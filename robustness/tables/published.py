@@ -124,6 +124,13 @@ def _figure(line: dict[str, str], number: int, problems: list[Problem]) -> Publi
             problems.append(
                 Problem(f"--compare, line {number}", f"{name} must be a number, got {text!r:.80}")
             )
+        if sound and name == "mean" and line["metric"].strip() == "test_accuracy" and 0 < values[name] <= 1:
+            problems.append(
+                Problem(
+                    f"--compare, line {number}",
+                    f"mean must be an accuracy in percent, got {text!r:.80}, a share",
+                )
+            )
     return Published(**values)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,9 @@ def test_learning_rates_drawn_at_random_stand_in_bins() -> None:
     assert rate.value == pytest.approx((lrs > 1).mean())
     assert one(found, metric="divergence_rate", at="lr 1 to 1.78").value == 1
     assert 3 < one(found, metric="tolerance_window").value < 4.25
-    assert not [row for row in found if row.metric == "critical_lr"]
+    refused = one(found, metric="critical_lr")
+    assert math.isnan(refused.value)
+    assert "drawn at random" in refused.note
 
 
 def test_shares_of_variance_are_exact_on_a_full_grid() -> None:
@@ -269,3 +272,76 @@ def test_skill_and_score_agree_on_what_a_delta_is() -> None:
     assert Delta.parse("5%").in_score(span, is_loss=False) == pytest.approx(0.04)
     assert Delta.parse("0.05").in_score(span, is_loss=False) == 0.05
     assert Delta.parse("0.05").in_score(span, is_loss=True) == pytest.approx(0.04)
+
+
+def test_a_log_in_which_no_loss_is_finite_is_measured() -> None:
+    none = dict.fromkeys(
+        ("test_accuracy", "validation_accuracy", "validation_loss", "max_earlier_score"), math.nan
+    )
+    dead = {**NONFINITE, **none, "l0": math.nan, "train_loss": math.inf, "test_loss": math.nan}
+    trials = frame(
+        *[
+            {**dead, "lr": lr, "seed_index": s, "optimizer": o}
+            for o in "op"
+            for lr in (0.1, 1.0)
+            for s in (0, 1)
+        ]
+    )
+    facts = filled(
+        TaskFacts(chance=None, constant_loss=None, reference=None, test_size=None, score="loss"), trials
+    )
+    assert any("no loss is finite" in text for text in facts.assumed)
+    found = measure(study_of(trials, facts))
+    assert one(found, metric="divergence_rate", optimizer="o", init=None).value == 1
+    assert all(row.note for row in found if math.isnan(row.value))
+
+
+def test_a_divergence_without_a_loss_to_cap_it_at_is_not_left_out_of_the_sensitivity() -> None:
+    trials = frame(*[{"lr": lr, **(NONFINITE if lr == 10 else {}), "l0": math.nan} for lr in (0.1, 1.0, 10)])
+    facts = filled(TaskFacts(chance=0.1, constant_loss=None, reference=0.9, test_size=None), trials)
+    row = one(measure(study_of(trials, facts), metrics=["lr_sensitivity"]))
+    assert (math.isnan(row.value), row.note) == (True, "no training losses, or nothing to cap them at")
+
+
+def test_one_missing_square_does_not_make_a_joint_window_untrained() -> None:
+    plain = [row for row in grid_rows(optimizers=("a",)) if not (row["init"] == "j" and row["lr"] == 0.001)]
+    row = one(measure(study_of(frame(*plain)), metrics=["joint_window"]))
+    assert (row.value, row.unit) == (0.0, "decades")
+
+
+def test_a_window_that_ends_at_a_missing_square_is_censored_and_draws_without_it_give_no_interval() -> None:
+    rows = [{"lr": lr, "seed_index": 0} for lr in (0.01, 0.1, 1.0, 10.0)]
+    rows += [{"lr": 0.1, "seed_index": s} for s in range(1, 8)]
+    row = one(measure(study_of(frame(*rows)), metrics=["tolerance_window"]), init="i")
+    assert math.isnan(row.low)
+    assert "seeds differ between cells" in row.note
+    gap = frame(*[{"lr": lr, "seed_index": s} for lr in (0.01, 0.1, 10.0) for s in range(4)])
+    other = frame(*[{"lr": 1.0, "init": "other", "seed_index": s} for s in range(4)])
+    row = one(measure(study_of(pd.concat([gap, other])), metrics=["tolerance_window"]), init="i")
+    assert "censored" in row.note
+
+
+def test_optimizers_with_other_seeds_and_initializations_are_compared_where_they_meet() -> None:
+    plain = [
+        r for r in grid_rows() if not (r["optimizer"] == "b" and (r["init"] == "j" or r["seed_index"] == 5))
+    ]
+    row = one(measure(study_of(frame(*plain)), metrics=["rate_difference"]))
+    assert row.n == 5
+    assert row.note.startswith("4/25 less 5/25, at nominal learning rates")
+    assert row.value == pytest.approx(-0.04)
+
+
+def test_two_censored_windows_are_not_called_equal() -> None:
+    trials = frame(
+        *[{"lr": lr, "seed_index": s, "optimizer": o} for o in "op" for lr in (0.1, 1.0) for s in range(3)]
+    )
+    row = one(measure(study_of(trials), metrics=["comparison"]), at="tolerance_window against o")
+    assert (math.isnan(row.value), row.note) == (True, "both are censored: it cannot be told")
+
+
+def test_the_samples_that_look_at_earlier_trials_have_no_best_of_k_and_say_why() -> None:
+    study = replace(grid_study(), spec={"search": {"sampler": "tpe"}})
+    rows = measure(study, metrics=["expected_best_of_k"])
+    assert {row.note for row in rows} == {
+        "the trials of tpe depend on each other: there is no formula for the best of k of them"
+    }

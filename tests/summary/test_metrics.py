@@ -141,6 +141,7 @@ def test_a_seed_that_never_trains_has_no_critical_learning_rate_and_one_that_alw
 
 def test_a_missing_trial_neither_trains_nor_fails() -> None:
     assert critical_lrs(np.array([1, math.nan, 1, math.nan, 0]), LRS).first_not_trained == 1.0
+    assert critical_lrs(np.array([0, 1, 1, 1, math.nan]), LRS).first_not_trained == math.inf
     unknown = critical_lrs(np.array([math.nan, math.nan, 1, math.nan, math.nan]), LRS)
     assert math.isnan(unknown.first_not_trained)
     assert unknown.last_trained == -1.0
@@ -200,3 +201,19 @@ def test_spreads_are_numpys(values_SP: np.ndarray) -> None:
         spread(values_SP, itself, "p05")[0], np.quantile(values_SP, 0.05, axis=0), atol=1e-6
     )
     assert spread(values_SP, itself, "worst")[0].tolist() == values_SP.min(axis=0).tolist()
+
+
+def test_the_worst_of_all_is_the_mean_under_the_same_prior() -> None:
+    values_SL = np.array([[0.1, 0.9], [math.nan, 0.9], [math.nan, 0.9], [math.nan, 0.9]])
+    assert cvar(values_SL, np.array([0.5, 0.5]), sample(4), worst=1.0)[0] == pytest.approx(0.5)
+
+
+def test_settings_that_selection_cannot_tell_apart_count_as_their_mean() -> None:
+    selection = np.array([[0.9], [0.9], [0.9], [0.9], [0.5], [0.5]])
+    score = np.array([[0.80], [0.85], [0.90], [0.95], [0.1], [0.2]])
+    assert expected_best_of_k(selection, score, [3], sample(6))[0, 0] == pytest.approx(0.875)
+
+
+def test_spread_of_the_largest_numbers_is_finite() -> None:
+    values = np.array([[1e308], [-1e308], [1e308]])
+    assert spread(values, sample(3), "sd")[0, 0] == pytest.approx(1.1547e308, rel=1e-4)

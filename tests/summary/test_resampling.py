@@ -109,3 +109,10 @@ def test_the_same_number_of_seeds_shares_its_draws() -> None:
 def test_no_seed_cannot_be_resampled() -> None:
     with pytest.raises(ValueError, match="seeds must be >= 1, got 0"):
         resamples(0)
+
+
+def test_thousands_of_random_trials_get_no_interval_and_little_memory() -> None:
+    drawn = resamples(2_001)
+    assert drawn.counts_RS.shape == (1, 2_001)
+    [found] = estimates([mean(np.ones((2_001, 1)), drawn)[:, 0]], 2_001)
+    assert (found.value, found.note) == (1.0, "more than 2,000 random trials: no interval")

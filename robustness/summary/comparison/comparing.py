@@ -193,7 +193,7 @@ def _compared(sides: tuple[Resampled | None, Resampled | None], asked: _Asked, d
         return replace(_nothing(asked, "; ".join(contrast.notes) or "not defined"), unit=contrast.unit)
     notes = [*contrast.notes, value.pop("note")]
     missing = pair.a.cube.missing + pair.b.cube.missing
-    notes += [f"{missing} trials are missing"] if missing else []
+    notes += [f"{missing} squares of seeds have no trial"] if missing else []
     beside = None if nominal is None else _tested(nominal, pair.seeds)
     return Comparison(
         task=task,

@@ -122,14 +122,16 @@ def _tuned(pair: Pair) -> Both:
 
 
 def _skill(pair: Pair) -> Both:
+    """Median skill over seeds at each one's tuned learning rate; the test is over the seeds' own skills."""
     found, _ = _tuned(pair)
+    a_R, b_R = _over_inits(*(at(side.skill_RIL, side.tuned_RI) for side in (pair.a, pair.b)))
 
     def skill(score: Floats) -> Floats:
         return (score - pair.a.constants.chance) / pair.a.span
 
     a_S, b_S = found.seeds_S or (found.a_R, found.b_R)
     seeds_S = (skill(a_S), skill(b_S))
-    return replace(found, unit="skill", a_R=skill(found.a_R), b_R=skill(found.b_R), seeds_S=seeds_S), None
+    return replace(found, unit="skill", a_R=a_R, b_R=b_R, seeds_S=seeds_S), None
 
 
 def _window(pair: Pair) -> Both:
@@ -167,7 +169,9 @@ def _critical(pair: Pair) -> Both:
                 "count as failing one step beyond it"
             )
         if dead:
-            notes.append(f"{dead} rows of {side.cube.optimizer} train nowhere and are left out")
+            notes.append(
+                f"{dead} rows of {side.cube.optimizer} train nowhere, or lack most learning rates, and are left out"
+            )
         firsts.append(np.where(np.isinf(first_SI), logs_L[-1] + 2 * pair.half_step, first_SI))
     a_S, b_S = _over_inits(*firsts)
     a_R, b_R = (mean(x[:, None], pair.resamples)[:, 0] for x in (a_S, b_S))

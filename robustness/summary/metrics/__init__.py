@@ -13,6 +13,7 @@ from robustness.summary.metrics.aggregate import (
 )
 from robustness.summary.metrics.learning_rates import (
     critical_lrs,
+    is_open,
     log_weights,
     tolerance_window,
     transfer_regret,
@@ -40,6 +41,7 @@ __all__ = [
     "expected_best_of_k",
     "hyperparameter_sensitivity",
     "iqm",
+    "is_open",
     "log_weights",
     "lr_sensitivity",
     "optimality_gap",

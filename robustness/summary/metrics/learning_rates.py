@@ -12,6 +12,7 @@ import numpy.typing as npt
 __all__ = [
     "CriticalLrs",
     "critical_lrs",
+    "is_open",
     "log_weights",
     "tolerance_window",
     "transfer_regret",
@@ -55,6 +56,23 @@ def window_ends(score_RL: Floats, tuned_R: Places, delta: float) -> tuple[Places
     first_R = np.where(out_RL & (place_L < tuned_R1), place_L, -1).max(axis=-1) + 1
     last_R = np.where(out_RL & (place_L > tuned_R1), place_L, len(place_L)).min(axis=-1) - 1
     return first_R, np.maximum(last_R, first_R)
+
+
+def is_open(score_RL: Floats, first_R: Places, last_R: Places) -> npt.NDArray[np.bool_]:
+    """Whether a window ends at a missing square, so that it may reach further.
+
+    Args:
+        score_RL: median scores over seeds, NaN where missing.
+        first_R: of `window_ends`.
+        last_R: of `window_ends`.
+    """
+    last = score_RL.shape[-1] - 1
+    missing_RL = np.isnan(score_RL)
+    before, after = (
+        np.take_along_axis(missing_RL, np.clip(end_R, 0, last)[..., None], axis=-1)[..., 0]
+        for end_R in (first_R - 1, last_R + 1)
+    )
+    return np.asarray((before & (first_R > 0)) | (after & (last_R < last)))
 
 
 def tolerance_window(score_RL: Floats, tuned_R: Places, lrs_L: Floats, delta: float) -> Floats:
@@ -102,8 +120,8 @@ class CriticalLrs:
     """Where each seed's training ends, log10 of the learning rate; leading axes of what it was made from.
 
     Attributes:
-        first_not_trained: the smallest above one that trains; +inf where all up to the largest train, NaN where
-            the largest was not tried.
+        first_not_trained: the smallest above one that trains; +inf where all that were tried train, NaN where
+            less than half of them were tried.
         last_trained: the largest that trains.
         monotone: no learning rate trains above one that does not.
     """
@@ -134,8 +152,9 @@ def critical_lrs(trained_SL: Floats, lrs_L: Floats) -> CriticalLrs:
     begins_S1 = np.argmax(trains_SL, axis=-1)[..., None]
     fails_SL = (trained_SL == 0) & (place_L > begins_S1)
     first_S = np.where(fails_SL, logs_L, np.inf).min(axis=-1)
-    # Without a trial at the grid's end it is not known whether training ends before.
-    first_S = np.where(np.isinf(first_S) & np.isnan(trained_SL[..., -1]), np.nan, first_S)
+    # A seed with few of the learning rates (rerun at the best one, say) does not tell where training ends.
+    few_S = np.isnan(trained_SL).mean(axis=-1) > 0.5
+    first_S = np.where(np.isinf(first_S) & few_S, np.nan, first_S)
     last_S = np.where(trains_SL, logs_L, -np.inf).max(axis=-1)
     return CriticalLrs(
         first_not_trained=np.where(any_S, first_S, np.nan),

@@ -34,11 +34,14 @@ def spread(values_SP: Floats, resamples: Resamples, kind: Spread) -> Floats:
     if kind in ("p05", "worst"):
         return quantile(values_SP, resamples, 0.05 if kind == "p05" else 0.0)
     n_RP = resamples.weights_RS @ (~np.isnan(values_SP)).astype(float)
-    centre_P = np.nanmean(np.where(np.isnan(values_SP).all(axis=0), 0.0, values_SP), axis=0)
-    shifted_SP = values_SP - centre_P
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+    # Scaled, so that squares of values near 1e308 do not overflow; centred, so that they do not cancel.
+    scale = float(np.nanmax(np.abs(values_SP), initial=0.0))
+    scale = scale if scale > 1e100 else 1.0
+    scaled_SP = values_SP / scale
+    shifted_SP = scaled_SP - np.nanmean(np.where(np.isnan(scaled_SP).all(axis=0), 0.0, scaled_SP), axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
         variance_RP = mean(shifted_SP**2, resamples) - mean(shifted_SP, resamples) ** 2
-        found = np.sqrt(np.maximum(variance_RP, 0) * n_RP / (n_RP - 1))
+        found = np.sqrt(np.maximum(variance_RP, 0) * n_RP / (n_RP - 1)) * scale
     return np.where(n_RP > 1, found, np.nan)
 
 
@@ -85,22 +88,21 @@ def cvar(values_SL: Floats, weights_L: Floats, resamples: Resamples, worst: floa
     """
     if not 0 < worst <= 1:
         raise ValueError(f"worst must be > 0 and <= 1, got {worst}")
-    present = ~np.isnan(values_SL) & (weights_L > 0)
-    order = np.argsort(values_SL[present], kind="stable")
-    values_N = values_SL[present][order]
-    seed_N, weight_N = (
-        np.broadcast_to(part, values_SL.shape)[present][order]
-        for part in (np.arange(len(values_SL))[:, None], weights_L)
-    )
-    weights_SL = np.where(present, weights_L, 0.0)
-    total_R = resamples.weights_RS @ weights_SL.sum(axis=1)
+    present_SL = ~np.isnan(values_SL) & (weights_L > 0)
+    order = np.argsort(values_SL[present_SL], kind="stable")
+    values_N = values_SL[present_SL][order]
+    places = [np.broadcast_to(part, values_SL.shape) for part in np.ogrid[: len(values_SL), : len(weights_L)]]
+    seed_N, lr_N = (part[present_SL][order] for part in places)
+    counts_SR = np.ascontiguousarray(resamples.weights_RS.T)
+    # A learning rate's weight is shared by the trials that a resample has of it.
+    trials_LR = present_SL.T.astype(float) @ counts_SR
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share_LR = np.where(trials_LR > 0, weights_L[:, None] / trials_LR, 0.0)
+    total_R = np.where(trials_LR > 0, weights_L[:, None], 0.0).sum(axis=0)
     left_R = worst * total_R
     summed_R = np.zeros_like(left_R)
-    counts_SR = resamples.weights_RS.T
-    for value, seed, weight in zip(
-        values_N, seed_N, weight_N, strict=True
-    ):  # worst first, until all have a tenth
-        taken_R = np.minimum(counts_SR[seed] * weight, left_R)
+    for value, seed, lr in zip(values_N, seed_N, lr_N, strict=True):  # worst first, until all have a tenth
+        taken_R = np.minimum(counts_SR[seed] * share_LR[lr], left_R)
         summed_R += taken_R * value
         left_R = left_R - taken_R
         if not left_R.any():
@@ -147,9 +149,12 @@ def expected_best_of_k(
     Source: Dodge et al. 2019 (arXiv 1909.03004); METRICS, `expected_best_of_k`.
     """
     present = ~np.isnan(score_SN)
-    order = np.lexsort((score_SN[present], selection_SN[present]))
+    order = np.argsort(selection_SN[present], kind="stable")
     seeds_N = np.broadcast_to(np.arange(len(score_SN))[:, None], score_SN.shape)[present][order]
-    values_N = score_SN[present][order]
+    # Of settings that selection cannot tell apart any may be taken: their mean stands for each.
+    _, tie_N = np.unique(selection_SN[present][order], return_inverse=True)
+    sums = np.bincount(tie_N, score_SN[present][order]) if len(order) else np.zeros(0)
+    values_N = (sums / np.bincount(tie_N))[tie_N] if len(order) else sums
     passed_RN = np.cumsum(resamples.counts_RS[:, seeds_N], axis=1, dtype=np.int64)
     sizes_R = passed_RN[:, -1] if passed_RN.shape[1] else np.zeros(len(passed_RN), np.int64)
     found = np.full((len(passed_RN), len(ks_K)), np.nan)

@@ -325,7 +325,7 @@ def test_what_cannot_be_paired_says_why() -> None:
 
 def test_missing_trials_are_counted() -> None:
     [found] = compare(study(ODD["missing trials"]()), "a", "b", "divergence_rate")
-    assert "trials are missing" in found.note
+    assert "squares of seeds have no trial" in found.note
 
 
 def test_a_task_that_is_scored_by_its_loss_is_compared_in_losses() -> None:
