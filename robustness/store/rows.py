@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from robustness.trial import EpochRecord, TrialRecord, TrialState
 
-__all__ = ["epoch_row", "final_figures", "now"]
+__all__ = ["chunks", "epoch_row", "final_figures", "now"]
+
+CHUNK = 10_000  # SQLite takes at most 32,766 values in one statement
+
+T = TypeVar("T")
+
+
+def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Lists of at most `size`, one after the other."""
+    remaining = iter(items)
+    while chunk := list(itertools.islice(remaining, size)):
+        yield chunk
 
 
 def now() -> str:

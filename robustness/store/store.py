@@ -6,31 +6,26 @@ state; when the call returns, they are on the disk.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 
 from robustness.environment import environment
 from robustness.errors import SpecError, StoreMissing, nearest
+from robustness.store import imports
 from robustness.store import lease as leases
 from robustness.store.engine import open_engine, shown, translated
 from robustness.store.lease import Lease
-from robustness.store.rows import epoch_row, final_figures, now
+from robustness.store.rows import chunks, epoch_row, final_figures, now
 from robustness.store.schema import epoch, study, study_trial, trial
 from robustness.trial import ImportedTrial, Trial, TrialRecord, TrialState
 
 __all__ = ["FailedAttempt", "Store", "StudyTrial", "open_store"]
-
-CHUNK = 10_000  # SQLite takes at most 32,766 values in one statement
-IMPORT_CHUNK = 500  # trials with all their epochs in memory at once
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +138,7 @@ class Store:
             connection.execute(study.update().where(study.c.id == study_id).values(**values))
             connection.execute(study_trial.delete().where(study_trial.c.study_id == study_id))
             position = 0
-            for chunk in _chunks(trials):
+            for chunk in chunks(trials):
                 ids = self._add_trials(connection, [item.trial for item in chunk])
                 links = [
                     {
@@ -183,64 +178,10 @@ class Store:
         Raises:
             SpecError: the study of that name was run here.
         """
-        values = {"title": title, "question": "", "spec": "{}", "tasks": json.dumps(tasks)}
-        values |= {"source": json.dumps(source), "updated_at": now()}
         with self._writing() as connection:
-            row = connection.execute(
-                sa.select(study.c.id, study.c.source).where(study.c.name == name)
-            ).one_or_none()
-            if row is not None:
-                if row.source is None:
-                    raise SpecError.of(
-                        "--name", f"{name!r} is a study that was run here; choose another name"
-                    )
-                members = sa.select(study_trial.c.trial_id).where(study_trial.c.study_id == row.id)
-                stale = list(connection.execute(members).scalars())
-                connection.execute(study.delete().where(study.c.id == row.id))
-                for chunk in _chunks(stale):
-                    connection.execute(trial.delete().where(trial.c.id.in_(chunk)))
-            insert = study.insert().values(name=name, created_at=now(), **values).returning(study.c.id)
-            study_id = connection.execute(insert).scalar_one()
-            position = 0
-            for items in _chunks(trials, IMPORT_CHUNK):
-                self._add_imported(connection, study_id, position, items)
-                position += len(items)
-        return position
-
-    @staticmethod
-    def _add_imported(
-        connection: Connection, study_id: int, position: int, items: Sequence[ImportedTrial]
-    ) -> None:
-        rows = [
-            {
-                "key": item.record.key,
-                "config": item.config,
-                "lr": item.lr,
-                "seed_index": item.seed_index,
-                "attempts": 1,
-                **final_figures(item.record),
-            }
-            for item in items
-        ]
-        connection.execute(trial.insert(), rows)
-        keys = [item.record.key for item in items]
-        found = connection.execute(sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(keys)))
-        ids = {row.key: row.id for row in found}
-        links = [
-            {
-                "study_id": study_id,
-                "trial_id": ids[item.record.key],
-                "position": position + i,
-                "task": item.task,
-                "optimizer": item.optimizer,
-                "init": item.init,
-            }
-            for i, item in enumerate(items)
-        ]
-        connection.execute(study_trial.insert(), links)
-        epochs = [epoch_row(ids[item.record.key], row) for item in items for row in item.record.epochs]
-        for chunk in _chunks(epochs):
-            connection.execute(epoch.insert(), chunk)
+            return imports.write_study(
+                connection, name, title=title, source=source, tasks=tasks, trials=trials
+            )
 
     def _add_trials(self, connection: Connection, trials: Sequence[Trial]) -> dict[str, int]:
         rows = [
@@ -255,7 +196,7 @@ class Store:
         ]
         connection.execute(self._insert(trial).on_conflict_do_nothing(index_elements=["key"]), rows)
         ids: dict[str, int] = {}
-        for chunk in _chunks(t.key for t in trials):
+        for chunk in chunks(t.key for t in trials):
             found = connection.execute(sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(chunk)))
             ids.update((row.key, row.id) for row in found)
         return ids
@@ -327,7 +268,7 @@ class Store:
         """
         with self._writing() as connection:
             leases.check(connection, held)
-            for chunk in _chunks(keys):
+            for chunk in chunks(keys):
                 self._move(connection, trial.c.key.in_(chunk), TrialState.WAITING, TrialState.RUNNING)
 
     def requeue(self, held: Lease) -> None:
@@ -426,9 +367,3 @@ class Store:
         """Give the lease back, if it is still ours."""
         with self._writing() as connection:
             leases.release(connection, held)
-
-
-def _chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
-    remaining = iter(items)
-    while chunk := list(itertools.islice(remaining, size)):
-        yield chunk

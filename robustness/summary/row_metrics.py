@@ -21,7 +21,6 @@ from robustness.summary.metrics import (
     log_weights,
     lr_sensitivity,
     prior_weights,
-    spread,
     tolerance_window,
     transfer_regret,
     tuned_index,
@@ -31,6 +30,7 @@ from robustness.summary.metrics.scores import Spread
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean, quantile
 from robustness.summary.rows import Delta, Raw
+from robustness.summary.spreads import across, at_tuned
 
 __all__ = ["ROW_METRICS", "rate", "refused_row"]
 
@@ -304,47 +304,16 @@ def _prior(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
         )
 
 
-def _across(values_RP: Floats, kind: str) -> Floats:
-    """Spread over the last axis, NaN left out only where a whole point is missing everywhere."""
-    values_RP = values_RP[:, ~np.isnan(values_RP).all(axis=0)]
-    points = values_RP.shape[1]
-    if points < 2:
-        return np.full(len(values_RP), math.nan)
-    if kind == "sd":
-        return np.asarray(values_RP.std(axis=1, ddof=1))
-    if kind == "worst":
-        return np.asarray(values_RP.min(axis=1))
-    ordered = np.sort(values_RP, axis=1)
-
-    def point(q: float) -> Floats:
-        place = q * (points - 1)
-        low = int(place)
-        high = min(low + 1, points - 1)
-        return np.asarray(ordered[:, low] * (1 - place + low) + ordered[:, high] * (place - low))
-
-    return point(0.75) - point(0.25) if kind == "iqr" else point(0.05)
-
-
-def _at_tuned(sample: Resampled, kind: Spread) -> Floats:
-    """Spread over seeds at each resample's tuned learning rate, (R, I): once for each that any of them tunes."""
-    inits, lrs = sample.cube.shape[1:]
-    tuned = np.zeros((inits, lrs), dtype=bool)
-    np.put_along_axis(tuned, sample.tuned_RI.T, True, axis=1)
-    number = np.cumsum(tuned).reshape(inits, lrs) - 1
-    found_RP = spread(sample.cube.score_SIL[:, tuned], sample.resamples, kind)
-    return np.take_along_axis(found_RP, number[np.arange(inits), sample.tuned_RI], axis=1)
-
-
 def _spread(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     kind = next(name for name in _SPREADS if metric.endswith(name))
     cube = sample.cube
-    over_seeds = _at_tuned(sample, kind)
+    over_seeds = at_tuned(sample, kind)
     yield from _each_init(
         metric, sample, over_seeds, sample.unit, place="over seeds at the tuned learning rate"
     )
-    over_lrs = np.stack([_across(sample.score_RIL[:, i], kind) for i in range(len(cube.inits))], axis=1)
+    over_lrs = np.stack([across(sample.score_RIL[:, i], kind) for i in range(len(cube.inits))], axis=1)
     yield from _each_init(metric, sample, over_lrs, sample.unit, place="over learning rates, medians")
-    values_R = _across(sample.tuned_score_RI, kind)
+    values_R = across(sample.tuned_score_RI, kind)
     yield _pooled(
         metric,
         sample,
