@@ -39,6 +39,7 @@ Floats = npt.NDArray[np.float64]
 BEST_OF_K_SHARE = 20  # of the draws: enough for a band
 _SPREADS: tuple[Spread, ...] = ("sd", "iqr", "p05", "worst")
 NOTHING_TRAINS = "no learning rate trains"
+FEW_AT_TUNED = "most seeds lack the tuned learning rate: no interval"
 
 
 def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> Raw:
@@ -131,6 +132,8 @@ def _each_init(
         values_R = values_RI[:, i]
         if not sample.trains_I[i]:
             note, values_R = NOTHING_TRAINS, np.full(len(values_R), math.nan)
+        # Where most seeds lack the tuned learning rate, most draws tune among others.
+        few = tuned and not sample.cube.binned and 2 * sample.tuned_seeds_I[i] < sample.seeds_I[i]
         yield Raw(
             metric=metric,
             init=init,
@@ -138,8 +141,9 @@ def _each_init(
             seeds=len(sample.cube.seeds_S),
             n=int((sample.tuned_seeds_I if tuned else sample.seeds_I)[i]),
             unit=unit,
-            note=note,
+            note="; ".join(text for text in (note, FEW_AT_TUNED if few else "") if text),
             at=place,
+            fixed=(math.nan, math.nan) if few else None,
         )
 
 
@@ -154,11 +158,9 @@ def _pooled(
 
 
 def _score(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    yield from _each_init(metric, sample, at(sample.mean_score_RIL, sample.tuned_RI), sample.unit)
-
-
-def _skill(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    yield from _each_init(metric, sample, at(sample.skill_RIL, sample.tuned_RI), "skill")
+    means = metric == "score"
+    values_RIL = sample.mean_score_RIL if means else sample.skill_RIL
+    yield from _each_init(metric, sample, at(values_RIL, sample.tuned_RI), sample.unit if means else "skill")
 
 
 def _edges(first_I: npt.NDArray[np.intp], last_I: npt.NDArray[np.intp], lrs: int) -> list[str]:
@@ -380,8 +382,7 @@ def refused_row(metric: str, sample: Resampled, why: str) -> Raw:
 RowMetric = Callable[[str, Resampled, Delta], Iterator[Raw]]
 _BY_FUNCTION: dict[RowMetric, tuple[str, ...]] = {
     _rates: ("divergence_rate", "nonfinite_rate", "not_trained_rate"),
-    _score: ("score",),
-    _skill: ("skill",),
+    _score: ("score", "skill"),
     _tuned_lr: ("tuned_lr",),
     _critical: ("critical_lr",),
     _window: ("tolerance_window", "joint_window"),
