@@ -123,15 +123,27 @@ def readings(folder: Path, *, rounds: int, on_run: Callable[[], None]) -> Iterat
         )
 
 
+# The most that this process held: Linux's ru_maxrss would count the memory of the process that started it.
+_PROGRAM = """
+import re, resource, sys
+from robustness.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+try:
+    with open("/proc/self/status") as status:
+        most = re.search(r"VmHWM:\\s+(\\d+)", status.read())[1]
+except OSError:
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(most, file=sys.stderr)
+"""
+
+
 def _run(arguments: list[str], folder: Path) -> tuple[float, float]:
     if arguments[0] == "figures":
         arguments = [*arguments, "--out", str(folder / "figures")]
-    code = (
-        "import resource, sys\nfrom robustness.cli import main\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
-    )
     began = time.perf_counter()
-    command = [sys.executable, "-c", code, *arguments]
+    command = [sys.executable, "-c", _PROGRAM, *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     return time.perf_counter() - began, int(done.stderr.split()[-1]) / 1024
