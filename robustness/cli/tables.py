@@ -13,8 +13,8 @@ from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName
 
 if TYPE_CHECKING:
     from robustness.summary import Delta, Study
+    from robustness.summary.resampled import Resampled
     from robustness.tables import Measurement, TableLayout
-    from robustness.tables.measured import Once
     from robustness.tables.ranking import Test
 
 __all__ = ["table"]
@@ -65,9 +65,10 @@ def table(
 ) -> None:
     """Print a study's table: the tuned one, or any metrics in rows and columns of your choice."""
     from robustness.summary import Delta
+    from robustness.summary.measure import resampled
     from robustness.summary.rows import check_metrics
     from robustness.tables.axes import parse_axes
-    from robustness.tables.measured import sampled_once, tuned_scores
+    from robustness.tables.measured import tuned_scores
     from robustness.tables.published import beside, read_published
 
     names = [name.strip() for text in metric or [] for name in text.split(",")]
@@ -82,7 +83,7 @@ def table(
         print(_tuned(found, format_), end="")
         return
     names = list(dict.fromkeys([*([] if names and figures is None else ["score"]), *names]))
-    samples = sampled_once(found)
+    samples = resampled(found, draws=0)
     scores = tuned_scores(samples) if "score" in names else []
     measured = _measured(found, names, scores, width, intervals=spread is TableSpread.INTERVAL)
     notes: list[str] = []
@@ -126,7 +127,7 @@ def _measured(
     return sorted(found, key=lambda m: names.index(m.metric))
 
 
-def _test(study: Study, samples: Sequence[Once], delta: Delta) -> Test:
+def _test(study: Study, samples: Sequence[Resampled], delta: Delta) -> Test:
     """The paired tests of `robustness compare`."""
     from robustness.spec import COMPARABLE
     from robustness.summary.comparison.comparing import compare_all

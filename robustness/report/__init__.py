@@ -16,10 +16,11 @@ from robustness.report.pdf import print_pdf
 from robustness.spec import StudySpec
 from robustness.store import Store
 from robustness.summary import Study, cell_table, measure, row_table
+from robustness.summary.measure import resampled
 from robustness.summary.outcome import ROW
 from robustness.summary.warnings import study_warnings
 from robustness.tables import pivot_table, tuned_table, write_html
-from robustness.tables.measured import measurements, sampled_once
+from robustness.tables.measured import measurements
 from robustness.trial import RECORD_VERSION
 
 __all__ = ["answer", "chaotic_cells", "print_pdf", "write_report"]
@@ -54,7 +55,7 @@ def write_report(
     on_step("tables", steps)
     cells = cell_table(study.trials, study.complete)
     tables = [write_html(tuned_table(study, row_table(study.complete, cells)))]
-    samples = sampled_once(study)
+    samples = resampled(study, draws=0)
     if samples:
         pooled = measurements(measure(study, metrics=_POOLED))
         layout = pivot_table(study, pooled, rows=("task", "optimizer"), columns=(), delta="5 % of skill")

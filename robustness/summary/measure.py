@@ -29,14 +29,22 @@ def default_lr(study: Study, optimizer: str) -> float:
     return OPTIMIZERS.get(name).default_lr if name in [entry.name for entry in OPTIMIZERS] else math.nan
 
 
-def resampled(study: Study, found: Collection[Cube] | None = None) -> list[Resampled]:
-    """Every optimizer on every task of a study."""
+def resampled(
+    study: Study, found: Collection[Cube] | None = None, draws: int | None = None
+) -> list[Resampled]:
+    """Every optimizer on every task of a study.
+
+    Args:
+        study: classified.
+        found: its cubes, where a caller has them.
+        draws: of the bootstrap; by the size of the study by default, 0 for the sample itself and nothing else.
+    """
     return [
         Resampled(
             cube=cube,
             constants=study.facts[cube.task],
             default_lr=default_lr(study, cube.optimizer),
-            draws=draws_for(len(study.complete)),
+            draws=draws_for(len(study.complete)) if draws is None else draws,
         )
         for cube in (cubes(study) if found is None else found)
     ]

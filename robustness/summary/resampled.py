@@ -32,7 +32,7 @@ class Resampled:
         cube: its numbers.
         constants: of the task.
         default_lr: of the optimizer's own documentation; NaN where there is none.
-        draws: of the bootstrap.
+        draws: of the bootstrap; 0 for the sample itself, which is all that scores and warnings need.
         parts: see `cut`.
     """
 
@@ -61,8 +61,11 @@ class Resampled:
 
     @property
     def resamples(self) -> Resamples:
-        """Shared by all that have as many seeds."""
-        return study_resamples(len(self.cube.seeds_S), self.draws)
+        """Shared by all that have as many seeds; without draws one row, the sample itself."""
+        seeds = len(self.cube.seeds_S)
+        if self.draws == 0:
+            return Resamples(counts_RS=np.ones((1, seeds), dtype=np.int16))
+        return study_resamples(seeds, self.draws)
 
     @property
     def unit(self) -> str:

@@ -9,14 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from robustness.summary import MetricRow, Study
-from robustness.summary.cubes import cubes
-from robustness.summary.measure import default_lr
+from robustness.summary import MetricRow
 from robustness.summary.resampled import Resampled
-from robustness.summary.resampling import Resamples
 from robustness.summary.rows import METRICS
 
-__all__ = ["Measurement", "Once", "measurements", "sampled_once", "tuned_scores"]
+__all__ = ["Measurement", "measurements", "tuned_scores"]
 
 _SCORES = (
     "score",
@@ -107,24 +104,7 @@ def _as_loss(plain: Measurement) -> Measurement:
     )
 
 
-class Once(Resampled):
-    """The sample itself and no resample of it: all that scores and warnings need, at once."""
-
-    @property
-    def resamples(self) -> Resamples:
-        """One row."""
-        return Resamples(counts_RS=np.ones((1, len(self.cube.seeds_S)), dtype=np.int16))
-
-
-def sampled_once(study: Study) -> list[Once]:
-    """Every optimizer on every task of a study."""
-    return [
-        Once(cube=cube, constants=study.facts[cube.task], default_lr=default_lr(study, cube.optimizer))
-        for cube in cubes(study)
-    ]
-
-
-def tuned_scores(samples: Iterable[Once]) -> list[Measurement]:
+def tuned_scores(samples: Iterable[Resampled]) -> list[Measurement]:
     """The test score of each task, optimizer and initialization at its tuned learning rate, over seeds.
 
     Mean and standard deviation (n - 1); no interval, so that nothing is resampled. The mean is that of the
@@ -133,7 +113,7 @@ def tuned_scores(samples: Iterable[Once]) -> list[Measurement]:
     return [entry for sample in samples for entry in _scores(sample)]
 
 
-def _scores(sample: Once) -> list[Measurement]:
+def _scores(sample: Resampled) -> list[Measurement]:
     cube, tuned_I = sample.cube, sample.tuned_RI[0]
     constants = sample.constants
     found = []

@@ -11,8 +11,8 @@ from robustness.summary.comparison.comparing import less
 from robustness.summary.comparison.contrasts import CONTRASTS
 from robustness.summary.comparison.paired import seed_test
 from robustness.summary.comparison.pairing import paired
+from robustness.summary.resampled import Resampled
 from robustness.summary.rows import METRICS, Delta
-from robustness.tables.measured import Once
 from robustness.tables.ranking import Pair, Test
 
 __all__ = ["NEED_DRAWS", "Compared", "Tested", "over_seeds", "paired_test"]
@@ -104,7 +104,7 @@ class Tested:
 
 
 def over_seeds(
-    samples: Sequence[Once], a: str, b: str, metrics: Sequence[str], *, delta: Delta, each_init: bool
+    samples: Sequence[Resampled], a: str, b: str, metrics: Sequence[str], *, delta: Delta, each_init: bool
 ) -> Iterator[Tested]:
     """The tests of `summary.comparison.compare_all` on the sample itself: a mark needs no interval.
 

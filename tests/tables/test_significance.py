@@ -13,8 +13,8 @@ from robustness.spec import COMPARABLE
 from robustness.store import open_store
 from robustness.summary import load_study
 from robustness.summary.comparison.comparing import compare_all
+from robustness.summary.measure import resampled
 from robustness.summary.rows import DEFAULT_DELTA
-from robustness.tables.measured import sampled_once
 from robustness.tables.ranking import Pair
 from robustness.tables.significance import NEED_DRAWS, over_seeds, paired_test
 from tests.tables.studies import fill
@@ -86,7 +86,9 @@ def test_a_mark_rests_on_the_p_of_the_comparison(each_init: bool, seeds: int, tm
         for c in compare_all(study, "insgd", "adam", metrics, each_init=each_init)
     }
     quick = list(
-        over_seeds(sampled_once(study), "insgd", "adam", metrics, delta=DEFAULT_DELTA, each_init=each_init)
+        over_seeds(
+            resampled(study, draws=0), "insgd", "adam", metrics, delta=DEFAULT_DELTA, each_init=each_init
+        )
     )
     assert {found.metric for found in quick} == set(metrics)
     for found in quick:
@@ -97,6 +99,6 @@ def test_a_mark_rests_on_the_p_of_the_comparison(each_init: bool, seeds: int, tm
 def test_windows_alone_need_draws(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path / 's.db'}", create=True) as store:
         fill(store)
-        samples = sampled_once(load_study(store, "small"))
+        samples = resampled(load_study(store, "small"), draws=0)
     tested = over_seeds(samples, "insgd", "adam", list(COMPARABLE), delta=DEFAULT_DELTA, each_init=True)
     assert {found.metric for found in tested} == set(COMPARABLE) - set(NEED_DRAWS)
