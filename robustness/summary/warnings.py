@@ -110,7 +110,7 @@ def _grids(study: Study) -> Iterator[str]:
     elif study.trials["optimizer"].nunique() > 1:
         yield (
             "All optimizers share one nominal grid: one with a smaller effective step looks more robust there. Rates "
-            "do not separate the two; windows and `compare` do."
+            "do not separate the two; windows and the command compare do."
         )
     budgets = study.trials.groupby(["task", "optimizer"]).size().groupby("task").nunique()
     if (budgets > 1).any():
