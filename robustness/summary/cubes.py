@@ -64,6 +64,16 @@ class Cube:
         seeds, inits, lrs = self.score_SIL.shape
         return seeds, inits, lrs
 
+    def flags(self, rate: str) -> Floats:
+        """1 for each trial that counts for a rate, 0 for the others, NaN where missing, (S, I, L).
+
+        Args:
+            rate: divergence_rate, nonfinite_rate or not_trained_rate.
+        """
+        if rate == "not_trained_rate":
+            return 1 - self.trained_SIL
+        return self.diverged_SIL if rate == "divergence_rate" else self.nonfinite_SIL
+
     @property
     def missing(self) -> int:
         """Squares of seeds without a complete trial."""

@@ -100,6 +100,7 @@ def load_study(
     """
     row = store.study(name)
     rules = thresholds or Thresholds()
+    source = json.loads(row.source or "{}")
     tasks = {label: task_from_dict(plain) for label, plain in json.loads(row.tasks).items()}
     trials = _read_trials(store, row.id)
     complete = trials[trials["state"] == TrialState.COMPLETE.value]
@@ -118,14 +119,14 @@ def load_study(
         title=row.title,
         question=row.question,
         spec=json.loads(row.spec),
-        source=json.loads(row.source or "{}"),
+        source=source,
         environment=json.loads(row.environment or "{}"),
         tasks=tasks,
         facts=facts,
         optimizers=_optimizers(store, row.id, trials),
         trials=trials,
         complete=classified,
-        settings=_settings(store, row.id, trials) if json.loads(row.source or "{}") else trials[[]],
+        settings=_settings(store, row.id, trials) if source else trials[[]],
         thresholds=rules,
     )
 

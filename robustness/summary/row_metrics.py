@@ -85,11 +85,7 @@ def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> 
 
 def _rates(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     cube = sample.cube
-    flags_SIL = {
-        "divergence_rate": cube.diverged_SIL,
-        "nonfinite_rate": cube.nonfinite_SIL,
-        "not_trained_rate": 1 - cube.trained_SIL,
-    }[metric]
+    flags_SIL = cube.flags(metric)
     for i, init in enumerate(cube.inits):
         yield rate(metric, flags_SIL[:, i], sample, init)
     yield rate(metric, flags_SIL.reshape(len(flags_SIL), -1), sample, None)

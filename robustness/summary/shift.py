@@ -23,6 +23,7 @@ from robustness.summary.cubes import Cube, cube_of
 from robustness.summary.frame import Study
 from robustness.summary.metrics import tolerance_window, tuned_index
 from robustness.summary.resampling import Estimate, Resamples, estimates, quantile
+from robustness.summary.rows import DEFAULT_DELTA
 
 __all__ = ["DRAWS", "ShiftInfo", "best_shifts", "shift_info", "signed", "verdict"]
 
@@ -34,8 +35,6 @@ LIMIT = 4.0
 STEP = 0.02
 """Decades between the shifts that are tried: a fifteenth of a usual grid's step."""
 POINTS = 48
-DELTA = 0.05
-"""Of skill: how far below the best a window reaches."""
 _NONE = Estimate(math.nan, math.nan, math.nan)
 
 
@@ -117,7 +116,7 @@ def shift_info(
         samples = [Resamples.of(len(part.score_SIL), rng, draws=draws) for part in parts]
         if paired:
             samples[1] = samples[0]
-        window = DELTA * (facts.reference - facts.chance)
+        window = DEFAULT_DELTA.in_score(facts.reference - facts.chance, is_loss=facts.score == "loss")
         sides = [_side(part, sample, window) for part, sample in zip(parts, samples, strict=True)]
     found = [_NONE] * 5
     if sides:

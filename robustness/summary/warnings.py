@@ -14,7 +14,7 @@ from robustness.summary.outcome import classify
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
 
-__all__ = ["FLOORS", "floor_rates", "study_warnings"]
+__all__ = ["FEW_SEEDS", "FLOORS", "floor_rates", "study_warnings"]
 
 FLOORS = (0.05, 0.2)
 """The skill floors between which a report shows how much the rates move."""

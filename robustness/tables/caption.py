@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from robustness.summary import Study
 from robustness.summary.rows import METRICS
+from robustness.summary.warnings import FEW_SEEDS
 from robustness.tables.axes import Arrangement
 from robustness.tables.entries import RATES, Spread, unit_text
 from robustness.tables.layout import rule_sentence, title_sentence
@@ -17,7 +18,6 @@ from robustness.tables.ranking import LEVEL, Ranking
 
 __all__ = ["Footnotes", "pivot_caption", "table_notes"]
 
-ENOUGH_SEEDS = 10
 """Below as many, intervals cover less than they state (METRICS of the design)."""
 _WARNINGS = 6
 _IN_THE_CAPTION = re.compile(
@@ -170,8 +170,8 @@ def table_notes(
     seeds = int(study.complete["seed_index"].nunique())
     if seeds == 1:
         yield "", "One seed: neither standard deviations nor intervals over seeds."
-    elif seeds < ENOUGH_SEEDS and not any("below 10" in text for text in warnings):
-        yield "", f"{seeds} seeds: below {ENOUGH_SEEDS} the intervals cover less than they state."
+    elif seeds < FEW_SEEDS and not any("below 10" in text for text in warnings):
+        yield "", f"{seeds} seeds: below {FEW_SEEDS} the intervals cover less than they state."
     for text in warnings[:_WARNINGS]:
         yield "", text
     if len(warnings) > _WARNINGS:

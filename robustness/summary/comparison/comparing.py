@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from robustness.errors import SpecError, nearest
 from robustness.spec import COMPARABLE
-from robustness.summary.comparison.contrasts import CONTRASTS, RATES, Contrast, flags
+from robustness.summary.comparison.contrasts import CONTRASTS, RATES, Contrast
 from robustness.summary.comparison.paired import bootstrap_p, mcnemar_exact, newcombe_paired, seed_test
 from robustness.summary.comparison.pairing import Pair, paired
 from robustness.summary.comparison.result import Comparison, Nominal, corrected
@@ -279,7 +279,7 @@ def _cell(pair: Pair, asked: _Asked, lr: float) -> Comparison:
         if not math.isclose(side.cube.lrs_L[place], lr, rel_tol=1e-3):
             lrs = ", ".join(f"{x:g}" for x in side.cube.lrs_L)
             raise SpecError.of("--lr", f"{side.cube.optimizer} has none of {lr:g}; it has {lrs}")
-        values.append(flags(asked[2], side.cube)[:, 0, place])
+        values.append(side.cube.flags(asked[2])[:, 0, place])
     kept = ~np.isnan(values[0]) & ~np.isnan(values[1])
     if not kept.any():
         return _nothing(asked, "no seed is complete for both", lr)

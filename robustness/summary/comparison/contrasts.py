@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.comparison.pairing import Pair, matched, mean_where
-from robustness.summary.cubes import Cube
 from robustness.summary.metrics import critical_lrs, log_weights, lr_sensitivity, prior_weights
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean
 
-__all__ = ["CONTRASTS", "RATES", "Contrast", "flags"]
+__all__ = ["CONTRASTS", "RATES", "Contrast"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,13 +55,6 @@ Both = tuple[Contrast, Contrast | None]
 """The comparison, and the one at nominal learning rates that is shown beside it; None where they are the same."""
 
 
-def flags(metric: str, cube: Cube) -> Floats:
-    """1 for each trial that counts for a rate, 0 for the others, NaN where missing, (S, I, L)."""
-    if metric == "not_trained_rate":
-        return 1 - cube.trained_SIL
-    return cube.diverged_SIL if metric == "divergence_rate" else cube.nonfinite_SIL
-
-
 def _rate(metric: str) -> Callable[[Pair], Both]:
     def contrast(pair: Pair) -> Both:
         middle_a_R, middle_b_R = pair.middles_R
@@ -80,7 +72,7 @@ def _rate(metric: str) -> Callable[[Pair], Both]:
 
 def _rate_at(metric: str, pair: Pair, shift_R: Floats, within: float, *, relative: bool = False) -> Contrast:
     """Rates over the learning rates that lie together, which depend on the draw where the shift does."""
-    flags_a_SIL, flags_b_SIL = (flags(metric, side.cube) for side in (pair.a, pair.b))
+    flags_a_SIL, flags_b_SIL = (side.cube.flags(metric) for side in (pair.a, pair.b))
     logs_a, logs_b = (np.log10(side.cube.lrs_L) for side in (pair.a, pair.b))
     weights_RS = pair.resamples.weights_RS
     found_RB, own_SB, points = np.full((len(shift_R), 2), math.nan), np.full((pair.seeds, 2), math.nan), 0
