@@ -17,10 +17,10 @@ import plotly.graph_objects as go
 from robustness.figures import style
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
-from robustness.figures.tuned import at_tuned
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
 from robustness.summary.metrics import performance_profile
+from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import Resamples
 
 __all__ = ["Profile", "ProfileInfo", "draw_profile", "profile_info"]
@@ -71,7 +71,10 @@ def profile_info(study: Study, cubes: Sequence[Cube], task: str, *, rng: np.rand
         rng: for the bands.
     """
     names = list(dict.fromkeys(study.trials.loc[study.trials["task"] == task, "optimizer"]))
-    own = [(cube, at_tuned(cube, cube.skill_SIL)) for cube in cubes if cube.task == task]
+    samples = [
+        Resampled(cube=cube, constants=study.facts[task], draws=0) for cube in cubes if cube.task == task
+    ]
+    own = [(sample.cube, at(sample.cube.skill_SIL, sample.tuned_RI)) for sample in samples]
     # A reference score can be beaten: the axis reaches to the best run.
     best = max((float(np.nanmax(skill_SI, initial=1.0)) for _, skill_SI in own), default=1.0)
     taus_P = np.linspace(0.0, max(1.0, best), 201)

@@ -15,9 +15,9 @@ import plotly.graph_objects as go
 from robustness.figures import style
 from robustness.figures.lanes import Lanes, jitter, lanes
 from robustness.figures.style import Size
-from robustness.figures.tuned import at_tuned, tuned_places
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
+from robustness.summary.resampled import Resampled, at
 
 __all__ = ["Box", "SpreadInfo", "draw_spread", "spread_info"]
 
@@ -69,8 +69,9 @@ def spread_info(study: Study, cubes: Sequence[Cube], task: str) -> SpreadInfo:
     names = tuple(dict.fromkeys(trials["optimizer"]))
     boxes = []
     for cube in (cube for cube in cubes if cube.task == task):
-        places, score_SI = tuned_places(cube), at_tuned(cube, cube.score_SIL)
-        trained_SI = at_tuned(cube, cube.trained_SIL) == 1
+        tuned_1I = Resampled(cube=cube, constants=study.facts[task], draws=0).tuned_RI
+        places, score_SI = tuned_1I[0], at(cube.score_SIL, tuned_1I)
+        trained_SI = at(cube.trained_SIL, tuned_1I) == 1
         for i, init in enumerate(cube.inits):
             there = ~np.isnan(score_SI[:, i])
             if there.any():

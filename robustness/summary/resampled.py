@@ -18,7 +18,7 @@ from robustness.summary.metrics import critical_lrs, tuned_index
 from robustness.summary.resampling import DRAWS, Resamples, mean, quantile, study_resamples
 from robustness.summary.tasks import TaskConstants
 
-__all__ = ["Resampled"]
+__all__ = ["Resampled", "at"]
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -143,5 +143,5 @@ class Resampled:
 
 
 def at(values_RIL: Floats, place_RI: Places) -> Floats:
-    """The values at a place of the last axis."""
+    """The values at a place of the last axis; one place for all may stand in the first."""
     return np.take_along_axis(values_RIL, place_RI[..., None], axis=-1)[..., 0]
