@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from robustness.spec import Grid, expand, parse
+from robustness.spec import Space, expand, parse
 from robustness.store import Store, StudyTrial
 from robustness.trial import EpochRecord, Trial, TrialRecord
 
@@ -23,7 +23,7 @@ def spec(**changes: Any) -> dict[str, Any]:
     }
 
 
-def grid(**changes: Any) -> Grid:
+def grid(**changes: Any) -> Space:
     return expand(parse(spec(**changes)))
 
 

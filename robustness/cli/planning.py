@@ -15,7 +15,7 @@ from robustness.cli.options import DEFAULT_STORE, StoreUrl
 from robustness.errors import SpecError, nearest
 
 if TYPE_CHECKING:
-    from robustness.spec import Grid
+    from robustness.spec import Space
     from robustness.summary import Delta, Study
     from robustness.summary.comparison.planning import PlanRow, Spread
 
@@ -50,7 +50,7 @@ def plan(
     if metric is None and study.claim is None:
         raise SpecError.of("--metric", "is required, since the study names no claim")
     name = metric or (study.claim.metric if study.claim else "")
-    _check_plan(grid, name, (a, b))
+    _check_plan(space, name, (a, b))
     a, b = a or (study.claim.a if study.claim else None), b or (study.claim.b if study.claim else None)
     spreads, notes = plausible(name), list[str]()
     if pilot is not None:
@@ -58,27 +58,27 @@ def plan(
             raise SpecError.of("--pilot", "needs --a and --b, since the study names no claim")
         found, notes = _pilot_spreads(loaded(store, pilot), a, b, name, width)
         spreads = found or spreads
-    tests = len(grid.tasks)
-    rows = plan_rows(grid.seeds, spreads, tests)
+    tests = len(space.tasks)
+    rows = plan_rows(space.seeds, spreads, tests)
     if as_json:
-        _print_json(study.name, grid, (a, b, name), spreads, rows, notes)
+        _print_json(study.name, space, (a, b, name), spreads, rows, notes)
         return
     against = f"{a} against {b}, " if a and b else ""
     print(
-        f"{study.name}: {_count(grid.cell_count, 'cell')}, {_count(grid.trial_count, 'trial')}, "
-        f"{_count(grid.seeds, 'seed')}, {_count(tests, 'task')}"
+        f"{study.name}: {_count(space.cell_count, 'cell')}, {_count(space.trial_count, 'trial')}, "
+        f"{_count(space.seeds, 'seed')}, {_count(tests, 'task')}"
     )
     print(f"Planned for {against}{name}, compared over paired seeds at 5 %{_holm(tests)}.")
-    print("\n".join([*_limits(grid.seeds, tests), *notes]))
-    _print_plan(rows, spreads, unit_of(name), grid.seeds)
+    print("\n".join([*_limits(space.seeds, tests), *notes]))
+    _print_plan(rows, spreads, unit_of(name), space.seeds)
 
 
-def _check_plan(grid: Grid, metric: str, labels: tuple[str | None, str | None]) -> None:
+def _check_plan(space: Space, metric: str, labels: tuple[str | None, str | None]) -> None:
     from robustness.spec import COMPARABLE
 
     if metric not in COMPARABLE:
         raise SpecError.of("--metric", f"there is no {metric!r:.80}; {nearest(metric, COMPARABLE)}")
-    known = [optimizer.label for optimizer, _ in grid.optimizers]
+    known = [optimizer.label for optimizer, _ in space.optimizers]
     if labels[0] is not None and labels[0] == labels[1]:
         raise SpecError.of("--b", f"must be another optimizer than --a, got {labels[0]!r:.80} twice")
     for option, label in zip(("--a", "--b"), labels, strict=True):
@@ -146,7 +146,7 @@ def _print_plan(rows: list[PlanRow], spreads: list[Spread], unit: str, seeds: in
 
 def _print_json(
     name: str,
-    grid: Grid,
+    space: Space,
     asked: tuple[str | None, str | None, str],
     spreads: list[Spread],
     rows: list[PlanRow],
@@ -165,10 +165,10 @@ def _print_json(
     ]
     plain = {
         "study": name,
-        "cells": grid.cell_count,
-        "trials": grid.trial_count,
-        "seeds": grid.seeds,
-        "tests": len(grid.tasks),
+        "cells": space.cell_count,
+        "trials": space.trial_count,
+        "seeds": space.seeds,
+        "tests": len(space.tasks),
         "metric": metric,
         "a": a,
         "b": b,

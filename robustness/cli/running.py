@@ -14,7 +14,7 @@ from robustness.cli.options import DEFAULT_STORE, DataRoot, StoreUrl, open_, wri
 from robustness.errors import SpecError
 
 if TYPE_CHECKING:
-    from robustness.spec import Grid, StudySpec
+    from robustness.spec import Space, StudySpec
 
 __all__ = ["get_data", "run"]
 
@@ -49,7 +49,7 @@ def run(
     packing = [] if pack is None else [f"resources.pack={pack}"]
     study, grid = checked(spec, [*(set_ or []), *packing], max_cells)
     root = data_root(data)
-    require_parts(grid, root)
+    require_parts(space, root)
     if report is not None:
         writable(report)
     with open_(store, create=True) as opened:
@@ -58,7 +58,7 @@ def run(
         summary = run_study(
             opened,
             study,
-            grid,
+            space,
             root=root,
             address=address,
             max_failures=max_failures,
@@ -95,7 +95,7 @@ def get_data(
     print(download(entry, where))
 
 
-def checked(path: Path, assignments: Sequence[str], max_cells: int | None) -> tuple[StudySpec, Grid]:
+def checked(path: Path, assignments: Sequence[str], max_cells: int | None) -> tuple[StudySpec, Space]:
     from robustness.spec import expand, override, parse, read_file
 
     plain = read_file(path)
@@ -105,11 +105,11 @@ def checked(path: Path, assignments: Sequence[str], max_cells: int | None) -> tu
     return study, expand(study, max_cells=max_cells)
 
 
-def require_parts(grid: Grid, root: Path) -> None:
+def require_parts(space: Space, root: Path) -> None:
     """What a study names must be on this machine: data sets, and packages of optimizers."""
     from robustness.catalog import DATASETS, OPTIMIZERS
 
-    for task in grid.tasks:
+    for task in space.tasks:
         DATASETS.get(task.config.data.name).require(root)
-    for optimizer, _ in grid.optimizers:
+    for optimizer, _ in space.optimizers:
         OPTIMIZERS.get(optimizer.config.name).require()

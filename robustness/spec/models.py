@@ -1,6 +1,6 @@
 """The frame of a study file, strict: wrong types, unknown keys and NaN are refused with their path.
 
-Tasks, optimizers and initializations stay plain tables here; `grid.expand` checks them against the
+Tasks, optimizers and initializations stay plain tables here; `space.expand` checks them against the
 catalog, since what they may hold depends on the names in them.
 """
 
@@ -27,7 +27,20 @@ from pydantic_core import ErrorDetails
 from robustness.errors import Problem, SpecError, nearest
 from robustness.trial import round_lr
 
-__all__ = ["COMPARABLE", "Claim", "LrRange", "Resources", "Search", "StudySpec", "parse"]
+__all__ = [
+    "ADAPTIVE",
+    "COMPARABLE",
+    "Claim",
+    "LrRange",
+    "Range",
+    "Resources",
+    "Sampler",
+    "Search",
+    "StudySpec",
+    "parse",
+    "parse_lr",
+    "parse_range",
+]
 
 ID = r"^[A-Za-z0-9._-]{1,64}$"
 # Control and formatting characters and marks that reorder text have no business in a title or a label.
@@ -76,23 +89,49 @@ Text = Annotated[str, Field(max_length=1_000), AfterValidator(check_text)]
 PositiveFloat = Annotated[float, Field(gt=0, le=1e38)]  # what a float32 can hold
 
 
+def _above_low(high: float, info: ValidationInfo) -> float:
+    if "low" in info.data and high <= info.data["low"]:
+        raise ValueError(f"must be > low ({info.data['low']:g}), got {high:g}")
+    return high
+
+
 class LrRange(_Strict):
-    """`points` learning rates from `low` to `high`, evenly spaced on a logarithmic scale."""
+    """Learning rates from `low` to `high`, on a logarithmic scale.
+
+    With `points`, as many, evenly spaced; without, the sampler chooses.
+    """
 
     low: PositiveFloat
-    high: PositiveFloat
-    points: Annotated[int, Field(ge=2, le=2**31)]
-
-    @field_validator("high")
-    @classmethod
-    def _above_low(cls, high: float, info: ValidationInfo) -> float:
-        if "low" in info.data and high <= info.data["low"]:
-            raise ValueError(f"must be > low ({info.data['low']:g}), got {high:g}")
-        return high
+    high: Annotated[PositiveFloat, AfterValidator(_above_low)]
+    points: Annotated[int, Field(ge=2, le=2**31)] | None = None
 
     def values(self) -> tuple[float, ...]:
-        """The learning rates, each to 12 significant digits."""
-        return tuple(round_lr(float(lr)) for lr in np.geomspace(self.low, self.high, self.points))
+        """The learning rates, each to 12 significant digits; of a range with points."""
+        return tuple(round_lr(float(lr)) for lr in np.geomspace(self.low, self.high, self.points or 0))
+
+
+class Range(_Strict):
+    """Values of any other number from `low` to `high`, evenly on a linear scale or, with `log`, on a logarithmic one.
+
+    With `points`, as many, an axis of the grid; without, the sampler draws.
+    """
+
+    low: float
+    high: Annotated[float, AfterValidator(_above_low)]
+    log: bool = False
+    points: Annotated[int, Field(ge=2, le=10_000)] | None = None
+
+    @field_validator("log")
+    @classmethod
+    def _above_zero(cls, log: bool, info: ValidationInfo) -> bool:
+        if log and info.data.get("low", 1.0) <= 0:
+            raise ValueError(f"must go with low > 0, got low = {info.data['low']:g}")
+        return log
+
+    def values(self) -> tuple[float, ...]:
+        """The values of a range with points, each to 12 significant digits."""
+        space = np.geomspace if self.log else np.linspace
+        return tuple(round_lr(float(value)) for value in space(self.low, self.high, self.points or 0))
 
 
 def _lr_kind(value: object) -> str:
@@ -109,10 +148,24 @@ Lr = Annotated[
 ]
 
 
-class Search(_Strict):
-    """The axes that all optimizers share, and how they are sampled."""
+Sampler = Literal["grid", "qmc", "random", "tpe", "edge", "refine"]
+"""How trials are chosen; what each does stands in `robustness.sweep.samplers`."""
+ADAPTIVE: tuple[Sampler, ...] = ("tpe", "edge", "refine")
+"""Samplers that look at results."""
 
-    sampler: Literal["grid"] = "grid"
+
+class Search(_Strict):
+    """The axes that all optimizers share, and how they are sampled.
+
+    `budget` is that of qmc and random (points), tpe (settings of each task, optimizer and initialization) and refine
+    (learning rates added for each task and optimizer); `resolution` (decades) and `check` (extra points a row) are
+    edge's.
+    """
+
+    sampler: Sampler = "grid"
+    budget: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    resolution: Annotated[float, Field(ge=1e-4, le=1)] | None = None
+    check: Annotated[int, Field(ge=0, le=100)] | None = None
     lr: Lr | None = None
     init: Any = "default"
     seeds: Annotated[int, Field(ge=1, le=100_000)] = 5
@@ -202,6 +255,23 @@ def parse_lr(value: Any, path: str) -> Any:
         raise SpecError([Problem(p.path.replace("lr", path, 1), p.message) for p in problems]) from None
 
 
+class _Field(_Strict):
+    field: Range
+
+
+def parse_range(value: Any, path: str) -> Range:
+    """The range that a field of a task, an optimizer or an initialization gives.
+
+    Raises:
+        SpecError: with paths under `path`.
+    """
+    try:
+        return _Field.model_validate({"field": value}).field
+    except ValidationError as error:
+        problems = [_problem(detail) for detail in error.errors()]
+        raise SpecError([Problem(p.path.replace("field", path, 1), p.message) for p in problems]) from None
+
+
 _TAGS = ("range", "list", "value", "literal['auto']", "int", "constrained-int")
 
 
@@ -230,6 +300,7 @@ def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
         "resources": Resources,
         "claim": Claim,
         "lr": LrRange,
+        "field": Range,
     }
     owners = [tables[step] for step in location[:-1] if isinstance(step, str) and step in tables]
     return list((owners[-1] if owners else StudySpec).model_fields)

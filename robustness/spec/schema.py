@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS, TASK_FIELDS, Argument
-from robustness.spec.models import Search, StudySpec
+from robustness.spec.models import Range, Search, StudySpec
 
 __all__ = ["json_schema"]
 
@@ -15,6 +15,7 @@ _TYPES = {"float": "number", "int": "integer", "bool": "boolean", "str": "string
 def json_schema() -> dict[str, Any]:
     """The schema that `robustness schema` prints and shipped studies name in their first line."""
     schema = StudySpec.model_json_schema()
+    schema["$defs"]["Range"] = Range.model_json_schema()
     properties = schema["properties"]
     lr = Search.model_json_schema()["properties"]["lr"]
     label = {"type": "string", "minLength": 1, "maxLength": 100, "description": "what readers see"}
@@ -86,8 +87,10 @@ def _bounded(schema: dict[str, Any], argument: Argument) -> dict[str, Any]:
 
 
 def _axis(one: dict[str, Any], argument: Argument | None = None) -> dict[str, Any]:
-    """One value, or a list of values as an axis."""
+    """One value, a list of values as an axis, or a range of numbers."""
     schema: dict[str, Any] = {"anyOf": [one, {"type": "array", "minItems": 1, "items": one}]}
+    if argument is not None and argument.kind in ("float", "int"):
+        schema["anyOf"].append({"$ref": "#/$defs/Range"})
     if argument is not None:
         default = list(argument.default) if isinstance(argument.default, tuple) else argument.default
         schema |= {"description": argument.doc, "default": default}

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS, TASK_FIELDS, Argument, Entry
 from robustness.errors import Problem, nearest
+from robustness.spec.axes import Axis, Labelled, ranged, values_of
 from robustness.spec.models import check_text
 from robustness.trial import Named, TaskConfig
 
-__all__ = ["Labelled", "Table", "init_tables", "labelled", "optimizer_tables", "task_tables"]
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled(Generic[T]):
-    """A variant of a task, optimizer or initialization, what a reader sees it called, and its table's path."""
-
-    label: str
-    config: T
-    path: str
+__all__ = ["Table", "init_tables", "labelled", "optimizer_tables", "task_tables"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of the spec with its lists as axes; `build` makes the config of one choice."""
+    """A table of the spec with its lists as axes; `build` makes the config of one choice.
+
+    `drawn` are the axes whose values the sampler chooses; among `axes` they have their least value.
+    """
 
     path: str
     base: str
     label: str | None
     axes: dict[str, tuple[Any, ...]]
     build: Callable[[dict[str, Any]], Any]
+    drawn: tuple[Axis, ...] = ()
 
     @property
     def size(self) -> int:
@@ -68,8 +62,16 @@ def _tables(
         arguments = dict(arguments_of(table, here, problems))
         if len(problems) > before:
             continue
+        ranges = {
+            name: ranged(table[name], arguments[name], f"{here}.{name}", problems)
+            for name in table
+            if name in arguments and isinstance(table[name], dict)
+        }
+        drawn = tuple(axis for axis in ranges.values() if isinstance(axis, Axis))
         axes = {
-            name: _axis(table[name], arguments[name], f"{here}.{name}", problems)
+            name: values_of(ranges[name])
+            if name in ranges
+            else _axis(table[name], arguments[name], f"{here}.{name}", problems)
             for name in table
             if name in arguments
         }
@@ -77,7 +79,7 @@ def _tables(
         base = str(table["name"]) if "name" in table else ""
         if "name" in table:
             axes = {"name": (table["name"],), **axes}
-        found.append(Table(path=here, base=base, label=label, axes=axes, build=build))
+        found.append(Table(path=here, base=base, label=label, axes=axes, build=build, drawn=drawn))
     return found
 
 
@@ -240,15 +242,15 @@ def labelled(tables: list[Table], path: str, problems: list[Problem]) -> tuple[L
 
     What does not build, or comes twice, is added to `problems` and left out.
     """
-    built: list[tuple[Table, Any, dict[str, Any]]] = []
+    built: list[tuple[Table, Labelled[Any], dict[str, Any]]] = []
     for table in tables:
         for choice in table.choices():
             try:
-                config = table.build(choice)
+                variant = _variant(table, choice)
             except ValueError as error:
                 problems.append(Problem(table.path, str(error)))
                 continue
-            built.append((table, config, _flat(config)))
+            built.append((table, variant, _flat(variant.config)))
     rivals: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for table, _, fields in built:
         if table.label is None:
@@ -259,23 +261,39 @@ def labelled(tables: list[Table], path: str, problems: list[Problem]) -> tuple[L
     }
     found: dict[Any, Labelled[Any]] = {}
     owners: dict[str, Table] = {}
-    for table, config, fields in built:
+    for table, variant, fields in built:
         if table.label is not None:
             shown = [name for name, values in table.axes.items() if len(values) > 1]
         elif path == "search.init":  # what was given says most: `normal std=0.01`
             shown = [name for name in table.axes if name != "name"]
         else:
             shown = varying[_identity(fields)]
-        label = _label(table, fields, shown)
-        if config in found:
-            problems.append(
-                Problem(table.path, f"is the same as {owners[found[config].label].path} ({label})")
-            )
+        drawn = {axis.field for axis in table.drawn}
+        label = _label(table, fields, [name for name in shown if name not in drawn])
+        same = (variant.config, tuple((axis.field, axis.low, axis.high) for axis in table.drawn))
+        if same in found:
+            problems.append(Problem(table.path, f"is the same as {owners[found[same].label].path} ({label})"))
         elif label in owners:
             problems.append(Problem(table.path, f"the label {label!r} comes twice"))
         else:
-            found[config], owners[label] = Labelled(label, config, table.path), table
+            found[same], owners[label] = replace(variant, label=label), table
     return tuple(found.values())
+
+
+def _variant(table: Table, choice: dict[str, Any]) -> Labelled[Any]:
+    """One choice of a table, still without its label.
+
+    Raises:
+        ValueError: its arguments do not go together, or would not where something is drawn.
+    """
+
+    def at(values: Mapping[str, float | int]) -> Any:
+        return table.build({**choice, **values})
+
+    variant = Labelled("", table.build(choice), table.path, table.drawn, at if table.drawn else None)
+    if table.drawn:
+        variant.at(dict.fromkeys((axis.name for axis in table.drawn), 1.0))
+    return variant
 
 
 def _label(table: Table, fields: dict[str, Any], shown: list[str]) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from robustness.errors import Interrupted, LeaseLost, RobustnessError, StoreError
-from robustness.spec import Grid, Resources, StudySpec
+from robustness.spec import Space, Resources, StudySpec
 from robustness.store import Lease, Store, StudyTrial
 from robustness.store.lease import LEASE_SECONDS
 from robustness.sweep.packing import Pack, packs
@@ -60,7 +60,7 @@ class RunSummary:
 def run_study(
     store: Store,
     study: StudySpec,
-    grid: Grid,
+    space: Space,
     *,
     root: Path,
     address: str | None = None,
@@ -72,7 +72,7 @@ def run_study(
     Args:
         store: where results are and go.
         study: what the user wrote.
-        grid: its trials.
+        space: its trials.
         root: the folder with the data sets, on every node.
         address: of a Ray cluster; None is RAY_ADDRESS or this machine.
         max_failures: how often a trial whose execution fails is tried again.
@@ -91,22 +91,22 @@ def run_study(
             title=study.title,
             question=study.question,
             spec=study.model_dump(mode="json"),
-            tasks={task.label: task.config.as_dict() for task in grid.tasks},
-            trials=(StudyTrial(trial, *labels) for trial, labels in grid.trials()),
+            tasks={task.label: task.config.as_dict() for task in space.tasks},
+            trials=(StudyTrial(trial, *labels) for trial, labels in space.trials()),
         )
         store.requeue(lease)
         todo = store.unfinished(lease.study_id)
         seconds = 0.0
-        with SweepProgress(len(todo), reused=grid.trial_count - len(todo), quiet=quiet) as progress:
+        with SweepProgress(len(todo), reused=space.trial_count - len(todo), quiet=quiet) as progress:
             if todo:
                 sweep = _Sweep(store, lease, study.resources, root, max_failures, progress)
                 seconds = sweep.run(todo, address)
         counts = store.counts(lease.study_id)
-    reused = grid.trial_count - len(todo)
+    reused = space.trial_count - len(todo)
     new = counts[TrialState.COMPLETE] - reused
     return RunSummary(
         study=study.name,
-        trials=grid.trial_count,
+        trials=space.trial_count,
         complete=counts[TrialState.COMPLETE],
         failed=counts[TrialState.FAILED],
         reused=reused,

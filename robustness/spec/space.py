@@ -1,6 +1,6 @@
 """From a checked frame to cells and trials: names and arguments against the catalog, axes multiplied.
 
-Sizes are multiplied before anything is expanded: a grid of 10^9 cells is refused at once.
+Sizes are multiplied before anything is expanded: a study of 10^9 cells is refused at once.
 """
 
 from __future__ import annotations
@@ -10,65 +10,145 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from robustness.catalog import DATASETS, INITS, MODELS
 from robustness.errors import Problem, SpecError, nearest
-from robustness.spec.models import LrRange, StudySpec, parse_lr
-from robustness.spec.variants import Labelled, init_tables, labelled, optimizer_tables, task_tables
+from robustness.spec.axes import Axis, Labelled
+from robustness.spec.models import ADAPTIVE, LrRange, Sampler, StudySpec, parse_lr
+from robustness.spec.sampling import lr_problems, settings
+from robustness.spec.variants import Table, init_tables, labelled, optimizer_tables, task_tables
 from robustness.trial import Cell, Named, TaskConfig, Trial, round_lr
 
-__all__ = ["MAX_CELLS", "MAX_TRIALS", "Grid", "expand"]
+__all__ = ["LR_AXIS", "MAX_CELLS", "MAX_TRIALS", "Labels", "Lrs", "Row", "Space", "expand"]
 
 MAX_CELLS = 100_000
 """Default limit of cells a study; ROBUSTNESS_MAX_CELLS overrides it."""
 MAX_TRIALS = 2_000_000
 LEAST_STOP = 2.0  # below, trials that go on to train would be stopped
 MAX_NUMBERS = 1_000_000_000
+LR_AXIS = "search.lr"
+"""The axis that all optimizers share; each places it in its own range."""
+
+Labels = tuple[str, str, str]
+"""Of task, optimizer, initialization."""
+Lrs = tuple[float, ...] | LrRange
+"""An optimizer's learning rates, ascending; or the range that the sampler draws from."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
-    """The full factorial of a study.
+class Row:
+    """One optimizer on one task with one initialization: a row of a heatmap."""
+
+    task: Labelled[TaskConfig]
+    optimizer: Labelled[Named]
+    init: Labelled[Named]
+    lrs: Lrs
+
+    @property
+    def labels(self) -> Labels:
+        """As a reader sees them."""
+        return self.task.label, self.optimizer.label, self.init.label
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What is drawn of it, the learning rate included."""
+        own = (*self.task.axes, *self.optimizer.axes, *self.init.axes)
+        if not isinstance(self.lrs, LrRange):
+            return own
+        low, high = self.lrs.low, self.lrs.high
+        return (Axis(name=LR_AXIS, field="lr", low=low, high=high, log=True, whole=False), *own)
+
+    def cells(self) -> Iterator[Cell]:
+        """Its squares, where learning rates are given and nothing is drawn."""
+        for lr in self.lrs if isinstance(self.lrs, tuple) else ():
+            yield self.cell(lr, {})
+
+    def cell(self, lr: float, point: Mapping[str, float]) -> Cell:
+        """The square at a learning rate, and at a point of the unit cube for all else that is drawn."""
+        return Cell(
+            task=self.task.at(point), optimizer=self.optimizer.at(point), lr=lr, init=self.init.at(point)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """What a study may try: the crossing of its axes, and how its sampler chooses.
 
     Attributes:
         tasks: task variants.
-        optimizers: optimizer variants, each with its learning rates, ascending.
+        optimizers: optimizer variants, each with its learning rates.
         inits: initializations.
         root_seed: the study's seed.
         seeds: number of seed indices.
+        sampler: how trials are chosen.
+        budget: of qmc, random, tpe, refine; 0 for the others.
+        resolution: of edge, decades.
+        check: of edge, extra points a row.
     """
 
     tasks: tuple[Labelled[TaskConfig], ...]
-    optimizers: tuple[tuple[Labelled[Named], tuple[float, ...]], ...]
+    optimizers: tuple[tuple[Labelled[Named], Lrs], ...]
     inits: tuple[Labelled[Named], ...]
     root_seed: int
     seeds: int
+    sampler: Sampler = "grid"
+    budget: int = 0
+    resolution: float = 0.0
+    check: int = 0
+
+    @property
+    def adaptive(self) -> bool:
+        """The sampler looks at results."""
+        return self.sampler in ADAPTIVE
 
     @property
     def cell_count(self) -> int:
-        """Squares of all heatmaps."""
-        return len(self.tasks) * len(self.inits) * sum(len(lrs) for _, lrs in self.optimizers)
+        """Squares of all heatmaps; of `edge` those that it may choose from."""
+        settings = sum(_settings_of(self, lrs) for _, lrs in self.optimizers)
+        return len(self.tasks) * len(self.inits) * settings
 
     @property
     def trial_count(self) -> int:
-        """Training runs."""
+        """Training runs; of `edge` the most that there can be."""
         return self.cell_count * self.seeds
 
-    def trials(self) -> Iterator[tuple[Trial, tuple[str, str, str]]]:
-        """Every trial with its labels (task, optimizer, init), in the spec's order."""
+    def rows(self) -> Iterator[Row]:
+        """Every row, in the spec's order."""
         for task, (optimizer, lrs), init in itertools.product(self.tasks, self.optimizers, self.inits):
-            labels = (task.label, optimizer.label, init.label)
-            for lr in lrs:
-                cell = Cell(task=task.config, optimizer=optimizer.config, lr=lr, init=init.config)
-                for index in range(self.seeds):
-                    yield Trial(cell=cell, root_seed=self.root_seed, seed_index=index), labels
+            yield Row(task=task, optimizer=optimizer, init=init, lrs=lrs)
+
+    def seeded(self, cell: Cell) -> list[Trial]:
+        """A square with each seed."""
+        return [
+            Trial(cell=cell, root_seed=self.root_seed, seed_index=index) for index in range(self.seeds)
+        ]
+
+    def trials(self) -> Iterator[tuple[Trial, Labels]]:
+        """Every trial of a grid with its labels, in the spec's order."""
+        for row in self.rows():
+            for cell in row.cells():
+                for trial in self.seeded(cell):
+                    yield trial, row.labels
 
 
-def expand(spec: StudySpec, *, max_cells: int | None = None) -> Grid:
-    """Check a study against the catalog and give its grid.
+def _settings_of(space: Space, lrs: Lrs) -> int:
+    """Settings of a row: learning rates of a grid, draws of a sampler."""
+    if space.sampler == "edge":
+        return lattice_size(lrs, space.resolution)
+    return _point_count(lrs) + space.budget if space.sampler in ("grid", "refine") else space.budget
+
+
+def lattice_size(lrs: Lrs, resolution: float) -> int:
+    """Learning rates of a range `resolution` decades apart."""
+    assert isinstance(lrs, LrRange)
+    return math.floor(math.log10(lrs.high / lrs.low) / resolution + 1e-9) + 1
+
+
+def expand(spec: StudySpec, *, max_cells: int | None = None) -> Space:
+    """Check a study against the catalog and give its space.
 
     Raises:
         SpecError: with every problem found: unknown or misspelt names, arguments that break their
@@ -79,20 +159,13 @@ def expand(spec: StudySpec, *, max_cells: int | None = None) -> Grid:
     optimizers = optimizer_tables(spec.optimizers, problems)
     inits = init_tables(spec.search.init, problems)
     lrs = [_own_lrs(spec, i, problems) for i in range(len(spec.optimizers))]
+    chosen = settings(spec.search, problems)
+    drawn = [axis for table in (*tasks, *optimizers, *inits) for axis in table.drawn]
+    problems += lr_problems(spec, lrs, drawn)
     if problems:
-        raise SpecError(problems)
+        raise SpecError(list(dict.fromkeys(problems)))
 
-    limit = max_cells if max_cells is not None else _limit_of_environment()
-    points = sum(v.size * _point_count(lr) for v, lr in zip(optimizers, lrs, strict=True))
-    cells = sum(v.size for v in tasks) * sum(v.size for v in inits) * points
-    if cells > limit:
-        raise SpecError.of("search", f"a study has at most {limit:,} cells, this one has {cells:,}")
-    if cells * spec.search.seeds > MAX_TRIALS:
-        raise SpecError.of(
-            "search.seeds",
-            f"a study has at most {MAX_TRIALS:,} trials, this one has {cells * spec.search.seeds:,}",
-        )
-
+    _check_size(spec, (tasks, optimizers, inits), lrs, chosen, max_cells)
     variants = [
         labelled(tables, path, problems)
         for tables, path in ((tasks, "tasks"), (optimizers, "optimizers"), (inits, "search.init"))
@@ -105,17 +178,43 @@ def expand(spec: StudySpec, *, max_cells: int | None = None) -> Grid:
         raise SpecError(list(dict.fromkeys(problems)))
     # Every table gave `size` variants, in order, since nothing was left out.
     owners = [i for i, table in enumerate(optimizers) for _ in range(table.size)]
-    grid = Grid(
+    space = Space(
         tasks=variants[0],
         optimizers=tuple((v, lrs_of[owner]) for v, owner in zip(variants[1], owners, strict=True)),
         inits=variants[2],
         root_seed=spec.search.seed,
         seeds=spec.search.seeds,
+        sampler=spec.search.sampler,
+        **chosen,
     )
-    misfits = [*_misfits(grid), *_unknown_in_claim(spec, grid)]
+    misfits = [*_misfits(space), *_unknown_in_claim(spec, space)]
     if misfits:
         raise SpecError(misfits)
-    return grid
+    return space
+
+
+def _check_size(
+    spec: StudySpec,
+    tables: tuple[list[Table], list[Table], list[Table]],
+    lrs: list[Any],
+    chosen: dict[str, Any],
+    max_cells: int | None,
+) -> None:
+    """Refuse what is too large, by multiplying lengths."""
+    tasks, optimizers, inits = tables
+    limit = max_cells if max_cells is not None else _limit_of_environment()
+    empty = Space(
+        tasks=(), optimizers=(), inits=(), root_seed=0, seeds=0, sampler=spec.search.sampler, **chosen
+    )
+    settings = sum(v.size * _settings_of(empty, lr) for v, lr in zip(optimizers, lrs, strict=True))
+    cells = sum(v.size for v in tasks) * sum(v.size for v in inits) * settings
+    if cells > limit:
+        raise SpecError.of("search", f"a study has at most {limit:,} cells, this one has {cells:,}")
+    if cells * spec.search.seeds > MAX_TRIALS:
+        raise SpecError.of(
+            "search.seeds",
+            f"a study has at most {MAX_TRIALS:,} trials, this one has {cells * spec.search.seeds:,}",
+        )
 
 
 def _limit_of_environment() -> int:
@@ -149,10 +248,14 @@ def _own_lrs(spec: StudySpec, index: int, problems: list[Problem]) -> Any:
 
 
 def _point_count(lr: Any) -> int:
-    return lr.points if isinstance(lr, LrRange) else len(lr) if isinstance(lr, list) else 1
+    if isinstance(lr, LrRange):
+        return lr.points or 0
+    return len(lr) if isinstance(lr, (list, tuple)) else 1
 
 
-def _points(lr: Any, path: str, problems: list[Problem]) -> tuple[float, ...]:
+def _points(lr: Any, path: str, problems: list[Problem]) -> Lrs:
+    if isinstance(lr, LrRange) and lr.points is None:
+        return lr
     values = (
         lr.values()
         if isinstance(lr, LrRange)
@@ -166,10 +269,10 @@ def _points(lr: Any, path: str, problems: list[Problem]) -> tuple[float, ...]:
     return tuple(sorted(values))
 
 
-def _unknown_in_claim(spec: StudySpec, grid: Grid) -> list[Problem]:
+def _unknown_in_claim(spec: StudySpec, space: Space) -> list[Problem]:
     if spec.claim is None:
         return []
-    labels = [optimizer.label for optimizer, _ in grid.optimizers]
+    labels = [optimizer.label for optimizer, _ in space.optimizers]
     return [
         Problem(f"claim.{side}", f"there is no optimizer {label!r:.80}; {nearest(label, labels)}")
         for side, label in (("a", spec.claim.a), ("b", spec.claim.b))
@@ -180,11 +283,10 @@ def _unknown_in_claim(spec: StudySpec, grid: Grid) -> list[Problem]:
 # -- what does not fit -----------------------------------------------------------------------------
 
 
-def _misfits(grid: Grid) -> list[Problem]:
+def _misfits(space: Space) -> list[Problem]:
     """Combinations of fields that are fine one by one and do not go together."""
     problems = []
-    for task in grid.tasks:
-        path, config = task.path, task.config
+    for path, config in ((task.path, config) for task in space.tasks for config in task.ends):
         facts = DATASETS.get(config.data.name).facts(dict(config.data.arguments))
         model = MODELS.get(config.model.name)
         if config.batch_size > facts.train_size:
@@ -240,7 +342,7 @@ def _misfits(grid: Grid) -> list[Problem]:
             problems.append(
                 Problem(path, f"the model would have {weights:,} weights, at most {MAX_NUMBERS:,}")
             )
-        for init in grid.inits:
+        for init in space.inits:
             refusal = INITS.get(init.config.name).refusal(model)
             if refusal:
                 problems.append(Problem("search.init", refusal))

@@ -1,0 +1,75 @@
+"""Which fields go with which sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from robustness.errors import Problem
+from robustness.spec.axes import Axis
+from robustness.spec.models import LrRange, Sampler, Search, StudySpec
+
+__all__ = ["DRAWING", "lr_problems", "settings"]
+
+DRAWING: tuple[Sampler, ...] = ("qmc", "random", "tpe")
+"""Samplers that draw from ranges."""
+_TAKES: dict[Sampler, dict[str, float | None]] = {
+    "grid": {},
+    "qmc": {"budget": None},
+    "random": {"budget": None},
+    "tpe": {"budget": None},
+    "edge": {"resolution": 0.05, "check": 4},
+    "refine": {"budget": None},
+}
+"""The fields of each with their defaults; None: required."""
+LATTICE = 10_000
+
+
+def settings(search: Search, problems: list[Problem]) -> dict[str, Any]:
+    """The fields of the study's sampler, defaults filled in; what does not go with it is added to `problems`."""
+    takes, found = _TAKES[search.sampler], {}
+    for name in ("budget", "resolution", "check"):
+        given = getattr(search, name)
+        if name not in takes and given is not None:
+            owners = ", ".join(sampler for sampler, fields in _TAKES.items() if name in fields)
+            problems.append(
+                Problem(f"search.{name}", f"goes with sampler = {owners}, got sampler = {search.sampler}")
+            )
+        elif name in takes and given is None and takes[name] is None:
+            problems.append(Problem(f"search.{name}", f"is required with sampler = {search.sampler}"))
+        elif name in takes:
+            found[name] = takes[name] if given is None else given
+    return found
+
+
+def lr_problems(spec: StudySpec, lrs: Sequence[Any], drawn: Sequence[Axis]) -> list[Problem]:
+    """What of the learning rates, and of other ranges, does not go with the sampler.
+
+    Args:
+        spec: the study.
+        lrs: of each optimizer.
+        drawn: ranges without points of all other fields.
+    """
+    sampler, found = spec.search.sampler, []
+    for i, (table, lr) in enumerate(zip(spec.optimizers, lrs, strict=True)):
+        path = f"optimizers[{i}].lr" if "lr" in table else "search.lr"
+        is_open = isinstance(lr, LrRange) and lr.points is None
+        if sampler == "edge" and lr is not None and not is_open:
+            found.append(Problem(path, "must be a range { low, high } without points with sampler = edge"))
+        elif sampler in DRAWING and lr is not None and not (is_open or isinstance(lr, float)):
+            found.append(
+                Problem(
+                    path,
+                    f"must be one number or a range {{ low, high }} without points with sampler = {sampler}",
+                )
+            )
+        elif sampler in ("grid", "refine") and is_open:
+            found.append(Problem(f"{path}.points", f"is required with sampler = {sampler}"))
+    if sampler not in DRAWING:
+        found += [
+            Problem(f"{axis.name}.points", f"is required with sampler = {sampler}, which does not draw it")
+            for axis in drawn
+        ]
+    elif not drawn and not any(isinstance(lr, LrRange) for lr in lrs):
+        found.append(Problem("search.sampler", f"{sampler} needs a range {{ low, high }} to draw from"))
+    return found
