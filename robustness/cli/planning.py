@@ -46,7 +46,7 @@ def plan(
     from robustness.summary.comparison.planning import plan_rows, plausible, unit_of
 
     width = Delta.parse(delta)
-    study, grid = checked(spec, set_ or [], None)
+    study, space = checked(spec, set_ or [], None)
     if metric is None and study.claim is None:
         raise SpecError.of("--metric", "is required, since the study names no claim")
     name = metric or (study.claim.metric if study.claim else "")

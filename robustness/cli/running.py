@@ -47,7 +47,7 @@ def run(
     from robustness.catalog import data_root
 
     packing = [] if pack is None else [f"resources.pack={pack}"]
-    study, grid = checked(spec, [*(set_ or []), *packing], max_cells)
+    study, space = checked(spec, [*(set_ or []), *packing], max_cells)
     root = data_root(data)
     require_parts(space, root)
     if report is not None:

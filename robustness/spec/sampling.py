@@ -27,7 +27,8 @@ LATTICE = 10_000
 
 def settings(search: Search, problems: list[Problem]) -> dict[str, Any]:
     """The fields of the study's sampler, defaults filled in; what does not go with it is added to `problems`."""
-    takes, found = _TAKES[search.sampler], {}
+    takes = _TAKES[search.sampler]
+    found: dict[str, Any] = {}
     for name in ("budget", "resolution", "check"):
         given = getattr(search, name)
         if name not in takes and given is not None:

@@ -64,10 +64,18 @@ class Row:
     def cells(self) -> Iterator[Cell]:
         """Its squares, where learning rates are given and nothing is drawn."""
         for lr in self.lrs if isinstance(self.lrs, tuple) else ():
-            yield self.cell(lr, {})
+            yield self.cell(lr)
 
-    def cell(self, lr: float, point: Mapping[str, float]) -> Cell:
-        """The square at a learning rate, and at a point of the unit cube for all else that is drawn."""
+    def cell(self, lr: float) -> Cell:
+        """The square at a learning rate, where nothing else is drawn."""
+        return Cell(task=self.task.config, optimizer=self.optimizer.config, lr=lr, init=self.init.config)
+
+    def drawn(self, point: Mapping[str, float]) -> Cell:
+        """The square at a point of the unit cube, given by the names of axes; the learning rate is drawn, or single."""
+        if isinstance(self.lrs, LrRange):
+            lr = float(self.axes[0].value(point[LR_AXIS]))
+        else:
+            (lr,) = self.lrs
         return Cell(
             task=self.task.at(point), optimizer=self.optimizer.at(point), lr=lr, init=self.init.at(point)
         )
@@ -122,9 +130,7 @@ class Space:
 
     def seeded(self, cell: Cell) -> list[Trial]:
         """A square with each seed."""
-        return [
-            Trial(cell=cell, root_seed=self.root_seed, seed_index=index) for index in range(self.seeds)
-        ]
+        return [Trial(cell=cell, root_seed=self.root_seed, seed_index=index) for index in range(self.seeds)]
 
     def trials(self) -> Iterator[tuple[Trial, Labels]]:
         """Every trial of a grid with its labels, in the spec's order."""

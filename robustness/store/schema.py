@@ -24,7 +24,7 @@ from sqlalchemy.engine import Dialect
 
 __all__ = ["SCHEMA_REVISION", "epoch", "lease", "metadata", "study", "study_trial", "trial"]
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The newest migration; a store that states it needs no Alembic."""
 
 
@@ -105,6 +105,7 @@ study_trial = Table(
     Column("task", Text, nullable=False),  # labels, as the study's readers see them
     Column("optimizer", Text, nullable=False),
     Column("init", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),  # why a sampler added it; empty where designed
 )
 Index("study_trial_trial", study_trial.c.trial_id)
 

@@ -30,12 +30,13 @@ __all__ = ["FailedAttempt", "Store", "StudyTrial", "open_store"]
 
 @dataclass(frozen=True, slots=True)
 class StudyTrial:
-    """A trial as one study sees it, with its labels."""
+    """A trial as one study sees it: its labels, and why a sampler added it; empty where it was designed."""
 
     trial: Trial
     task: str
     optimizer: str
     init: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,22 +138,39 @@ class Store:
             leases.check(connection, held)
             connection.execute(study.update().where(study.c.id == study_id).values(**values))
             connection.execute(study_trial.delete().where(study_trial.c.study_id == study_id))
-            position = 0
-            for chunk in chunks(trials):
-                ids = self._add_trials(connection, [item.trial for item in chunk])
-                links = [
-                    {
-                        "study_id": study_id,
-                        "trial_id": ids[item.trial.key],
-                        "position": position + i,
-                        "task": item.task,
-                        "optimizer": item.optimizer,
-                        "init": item.init,
-                    }
-                    for i, item in enumerate(chunk)
-                ]
-                connection.execute(study_trial.insert(), links)
-                position += len(chunk)
+            self._link(connection, study_id, 0, trials)
+
+    def extend(self, held: Lease, trials: Sequence[StudyTrial]) -> None:
+        """Add trials to a study, after those that it has; new ones wait.
+
+        Raises:
+            LeaseLost: another driver runs this study now; nothing was written.
+        """
+        last = sa.select(sa.func.max(study_trial.c.position)).where(study_trial.c.study_id == held.study_id)
+        with self._writing() as connection:
+            leases.check(connection, held)
+            position = connection.execute(last).scalar()
+            self._link(connection, held.study_id, 0 if position is None else position + 1, trials)
+
+    def _link(
+        self, connection: Connection, study_id: int, position: int, trials: Iterable[StudyTrial]
+    ) -> None:
+        for chunk in chunks(trials):
+            ids = self._add_trials(connection, [item.trial for item in chunk])
+            links = [
+                {
+                    "study_id": study_id,
+                    "trial_id": ids[item.trial.key],
+                    "position": position + i,
+                    "task": item.task,
+                    "optimizer": item.optimizer,
+                    "init": item.init,
+                    "reason": item.reason,
+                }
+                for i, item in enumerate(chunk)
+            ]
+            connection.execute(study_trial.insert(), links)
+            position += len(chunk)
 
     def import_study(
         self,
@@ -247,6 +265,15 @@ class Store:
         )
         with self.reading() as connection:
             return [Trial.from_dict(json.loads(text)) for text in connection.execute(query).scalars()]
+
+    def completed(self, keys: Sequence[str]) -> dict[str, Row[Any]]:
+        """The rows of those trials that are complete, in this study or another, by key."""
+        found: dict[str, Row[Any]] = {}
+        with self.reading() as connection:
+            for chunk in chunks(keys):
+                query = sa.select(trial).where(trial.c.key.in_(chunk), trial.c.state == TrialState.COMPLETE)
+                found.update((row.key, row) for row in connection.execute(query))
+        return found
 
     def counts(self, study_id: int) -> dict[TrialState, int]:
         """The study's number of trials in each state."""

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import ray
 from ray import tune
 
 from robustness.errors import RobustnessError
-from robustness.store import FailedAttempt, Lease, Store
-from robustness.summary import Thresholds, task_facts
-from robustness.summary.frame import COLUMNS
-from robustness.summary.outcome import outcomes
-from robustness.summary.tasks import filled
+from robustness.store import FailedAttempt, Lease, Store, StudyTrial
 from robustness.sweep.progress import SweepProgress
-from robustness.trial import Trial, TrialRecord
+from robustness.sweep.samplers.sampling import Sampling
+from robustness.sweep.work import Work
+from robustness.trial import TrialRecord
 
-__all__ = ["Collector", "StopFlag", "diverged_test"]
+__all__ = ["Collector", "StopFlag"]
 
 
 CLUSTER_LOOK_SECONDS = 5.0
@@ -50,13 +45,9 @@ class StopFlag(tune.Stopper):
 
 
 class Collector(tune.Callback):
-    """Stores results as they arrive and remembers what one round of ray trials left over.
+    """Stores results as they arrive, tells the work and the sampler, and takes in what the sampler asks for then.
 
     Attributes:
-        complete: keys stored as complete.
-        failures: last error of each trial whose execution failed and that is not complete since.
-        attempts: how often the execution of each trial failed by itself.
-        suspects: trials that were in a pack whose worker died; one of them may be why.
         committed: when the last write reached the disk, `time.monotonic`; None before the first.
         error: why the sweep had to stop (the store failed, the lease was lost); None while all is well.
     """
@@ -65,39 +56,25 @@ class Collector(tune.Callback):
         self,
         store: Store,
         lease: Lease,
+        sampling: Sampling,
+        work: Work,
         progress: SweepProgress,
         stop: threading.Event,
-        is_diverged: Callable[[TrialRecord], bool],
     ) -> None:
         """Write with `lease`; set `stop` when writing is no longer possible."""
         self._store = store
         self._lease = lease
+        self._sampling = sampling
+        self._work = work
         self._progress = progress
         self._stop = stop
-        self._is_diverged = is_diverged
         self._looked = time.monotonic()
-        self.complete: set[str] = set()
-        self.failures: dict[str, str] = {}
-        self.attempts: Counter[str] = Counter()
-        self.suspects: set[str] = set()
-        self._failed_now: set[str] = set()
-        self._keys: Sequence[Sequence[Sequence[str]]] = ()
         self.committed: float | None = None
         self.error: RobustnessError | None = None
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         """Tune pickles its experiment to restore it later; we never do, so the copy does nothing."""
         return tune.Callback, ()
-
-    def begin_round(self, keys: Sequence[Sequence[Sequence[str]]]) -> None:
-        """Trials that failed before are tried again.
-
-        Args:
-            keys: of the trials of each pack of each ray trial, by the ray trial's id.
-        """
-        self._keys = keys
-        self._progress.retry(sum(key in self.failures for packs in keys for pack in packs for key in pack))
-        self._failed_now.clear()
 
     def give_up(self, error: RobustnessError) -> None:
         """Stop the sweep; the first reason counts."""
@@ -118,8 +95,9 @@ class Collector(tune.Callback):
             )
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Packs of trials went to a worker."""
-        keys = [key for pack in self._packs(trial) for key in pack]
+        """Packs of trials went to a worker; those that failed before are tried again."""
+        keys = self._work.running(_id(trial))
+        self._progress.retry(sum(key in self._work.failures for key in keys))
         self._progress.running(len(keys))
         self._write(lambda: self._store.start(self._lease, keys))
 
@@ -128,39 +106,36 @@ class Collector(tune.Callback):
     ) -> None:
         """Trials of a pack ended."""
         records: list[TrialRecord] = result.pop("records", [])
+        errors: dict[str, str] = dict(result.pop("errors", []))
         if records and self._write(lambda: self._store.finish(self._lease, records)):
-            keys = {record.key for record in records}
-            self.complete |= keys
-            for key in keys & self.failures.keys():
-                del self.failures[key]
-            self._progress.count(done=len(records), diverged=sum(map(self._is_diverged, records)))
-        self._fail(result.pop("errors", []))
+            self._work.ended(_id(trial), {record.key for record in records})
+            asked, diverged = self._sampling.ended(records)
+            self._progress.count(done=len(records), diverged=diverged)
+            self._take_in(asked)
+        if errors:
+            self._fail(errors, self._work.failed(_id(trial), errors))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker died: the pack that it was training failed; those behind it were never begun."""
         self._progress.say("a worker died; the pack that it was training is tried again, trial by trial")
-        over = self.complete | self._failed_now
-        packs = [[key for key in pack if key not in over] for pack in self._packs(trial)]
-        training: list[str] = next(filter(None, packs), [])
-        self._progress.running(len(training) - sum(map(len, packs)))
         file = Path(trial.error_file) if trial.error_file else None
         text = file.read_text() if file and file.is_file() else "the worker process died"
-        self._fail([(key, text) for key in training], suspected=len(training) > 1)
+        death = self._work.died(_id(trial), text)
+        self._progress.running(-death.not_begun)
+        self._fail(death.errors, death.given_up)
 
-    def _packs(self, ray_trial: Any) -> Sequence[Sequence[str]]:
-        """The keys of its packs' trials."""
-        return self._keys[ray_trial.config["batch"]["id"]]
-
-    def _fail(self, errors: Sequence[tuple[str, str]], *, suspected: bool = False) -> None:
-        attempts = [FailedAttempt(key, text) for key, text in errors]
+    def _fail(self, errors: dict[str, str], given_up: list[str]) -> None:
+        attempts = [FailedAttempt(key, text) for key, text in errors.items()]
         if attempts and self._write(lambda: self._store.fail(self._lease, attempts)):
-            self.failures.update(errors)
-            if suspected:  # each gets a worker to itself before an attempt counts
-                self.suspects.update(key for key, _ in errors)
-            else:
-                self.attempts.update(key for key, _ in errors)
-            self._failed_now.update(key for key, _ in errors)
             self._progress.count(failed=len(errors))
+            self._take_in(self._sampling.given_up(given_up))
+
+    def _take_in(self, asked: Sequence[StudyTrial]) -> None:
+        """What the sampler asks for now: into the store, then to the work."""
+        if asked and self._write(lambda: self._store.extend(self._lease, asked)):
+            todo = [item.trial for item in asked if item.trial.key not in self._sampling.known]
+            self._progress.more(len(todo))
+            self._work.add(todo)
 
     def _write(self, action: Callable[[], None]) -> bool:
         if self.error is not None:
@@ -175,24 +150,7 @@ class Collector(tune.Callback):
         return True
 
 
-def diverged_test(trials: Sequence[Trial]) -> Callable[[TrialRecord], bool]:
-    """Whether a record is a divergence by what the trial alone shows; for the progress line."""
-    tasks = {trial.key: trial.cell.task for trial in trials}
-    none = pd.DataFrame(columns=list(COLUMNS), dtype=float)
-    facts = {task: filled(task_facts(task), none) for task in set(tasks.values())}
-
-    def is_diverged(record: TrialRecord) -> bool:
-        task = facts[tasks[record.key]]
-        last = record.epochs[-1]
-        outcome = outcomes(
-            nonfinite_T=np.array([record.nonfinite]),
-            stopped_T=np.array([record.stopped]),
-            score_T=np.array([last.test_accuracy]),
-            train_loss_T=np.array([last.train_loss]),
-            l0_T=np.array([record.l0]),
-            constants=task,
-            thresholds=Thresholds(),
-        )[0]
-        return outcome in ("nonfinite", "blowup")
-
-    return is_diverged
+def _id(ray_trial: Any) -> int:
+    """Of its list of packs."""
+    found: int = ray_trial.config["batch"]["id"]
+    return found

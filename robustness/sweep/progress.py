@@ -15,11 +15,15 @@ PLAIN_SECONDS = 5.0
 
 
 class SweepProgress:
-    """Counts of a sweep, shown on stderr so that stdout stays free for results."""
+    """Counts of a sweep, shown on stderr so that stdout stays free for results.
+
+    Attributes:
+        total: trials to run, as far as the sampler has asked for them.
+    """
 
     def __init__(self, total: int, *, reused: int, quiet: bool = False) -> None:
         """Expect `total` trials, besides `reused` ones that the store had."""
-        self._total = total
+        self.total = total
         self._done = self._diverged = self._failed = 0
         self._running = 0
         self._began = self._last_line = time.monotonic()
@@ -40,7 +44,7 @@ class SweepProgress:
 
     def __enter__(self) -> SweepProgress:
         """Start showing."""
-        if self._bar is not None and self._total:
+        if self._bar is not None and self.total:
             self._bar.start()
         return self
 
@@ -50,7 +54,7 @@ class SweepProgress:
         """Stop showing; in plain lines, say how it ended."""
         if self._bar is not None:
             self._bar.stop()
-        elif self._total and not self._quiet:
+        elif self.total and not self._quiet:
             self._print_line()
 
     def running(self, change: int) -> None:
@@ -63,6 +67,12 @@ class SweepProgress:
             self._bar.console.print(text, markup=False)
         elif not self._quiet:
             print(text, file=sys.stderr, flush=True)
+
+    def more(self, count: int) -> None:
+        """A sampler asked for more trials."""
+        self.total += count
+        if self._bar is not None:
+            self._bar.update(self._task, total=self.total)
 
     def retry(self, failed: int) -> None:
         """Trials that failed are run again: they no longer count as failed."""
@@ -91,8 +101,6 @@ class SweepProgress:
     def _print_line(self) -> None:
         self._last_line = time.monotonic()
         rate = self._done / max(self._last_line - self._began, 1e-9)
-        left = (self._total - self._done - self._failed) / rate if rate else float("inf")
+        left = (self.total - self._done - self._failed) / rate if rate else float("inf")
         remaining = f", {left:,.0f} s left" if left and left != float("inf") else ""
-        print(
-            f"{self._done:,}/{self._total:,} done, {self._counts()}{remaining}", file=sys.stderr, flush=True
-        )
+        print(f"{self._done:,}/{self.total:,} done, {self._counts()}{remaining}", file=sys.stderr, flush=True)

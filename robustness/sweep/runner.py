@@ -1,37 +1,31 @@
 """Expand, subtract what the store has complete, run the rest.
 
-The same rule starts a study, resumes it after any crash, extends a grid and adds seeds. Within one run
-it also repairs dead workers: what a round of ray trials left over is dealt anew in the next round.
+The same rule starts a study, resumes it after any crash, extends a grid and adds seeds. What a sampler asks for as
+results come is run in the same session, and so is what a dead worker left over.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
-import math
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from robustness.errors import Interrupted, LeaseLost, RobustnessError, StoreError
-from robustness.spec import Space, Resources, StudySpec
-from robustness.store import Lease, Store, StudyTrial
+from robustness.spec import Resources, Space, StudySpec
+from robustness.store import Lease, Store
 from robustness.store.lease import LEASE_SECONDS
-from robustness.sweep.packing import Pack, packs
 from robustness.sweep.progress import SweepProgress
+from robustness.sweep.samplers.sampling import Sampling
+from robustness.sweep.work import Work
 from robustness.trial import Trial, TrialState
 
 __all__ = ["RunSummary", "run_study"]
-
-LISTS_A_SLOT = 8
-MAX_LIST = 64
-"""Packs a ray trial: few enough to balance the load, many enough to pay its 50 to 100 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +34,7 @@ class RunSummary:
 
     Attributes:
         study: its name.
-        trials: of the current spec.
+        trials: of the current spec; of an adaptive sampler those that it asked for.
         complete: reused ones included.
         failed: executions that ended in an error; missing data, not divergences.
         reused: complete before this run.
@@ -72,7 +66,7 @@ def run_study(
     Args:
         store: where results are and go.
         study: what the user wrote.
-        space: its trials.
+        space: what it may try.
         root: the folder with the data sets, on every node.
         address: of a Ray cluster; None is RAY_ADDRESS or this machine.
         max_failures: how often a trial whose execution fails is tried again.
@@ -86,27 +80,29 @@ def run_study(
         StoreError: the store failed; what was acknowledged is in it.
     """
     with _leased(store, store.register(study.name)) as lease:
+        sampling = Sampling(space, store)
         store.save_study(
             lease,
             title=study.title,
             question=study.question,
             spec=study.model_dump(mode="json"),
             tasks={task.label: task.config.as_dict() for task in space.tasks},
-            trials=(StudyTrial(trial, *labels) for trial, labels in space.trials()),
+            trials=sampling.begin(),
         )
         store.requeue(lease)
         todo = store.unfinished(lease.study_id)
+        reused = len(sampling.issued) - len(todo)
         seconds = 0.0
-        with SweepProgress(len(todo), reused=space.trial_count - len(todo), quiet=quiet) as progress:
+        with SweepProgress(len(todo), reused=reused, quiet=quiet) as progress:
             if todo:
-                sweep = _Sweep(store, lease, study.resources, root, max_failures, progress)
+                sweep = _Sweep(store, lease, sampling, study.resources, root, max_failures, progress)
                 seconds = sweep.run(todo, address)
         counts = store.counts(lease.study_id)
-    reused = space.trial_count - len(todo)
+    trials = sum(counts.values())
     new = counts[TrialState.COMPLETE] - reused
     return RunSummary(
         study=study.name,
-        trials=space.trial_count,
+        trials=trials,
         complete=counts[TrialState.COMPLETE],
         failed=counts[TrialState.FAILED],
         reused=reused,
@@ -117,18 +113,19 @@ def run_study(
 
 @dataclass(frozen=True, slots=True)
 class _Sweep:
-    """What all rounds of one run share."""
+    """What is needed to run a study's missing trials."""
 
     store: Store
     lease: Lease
+    sampling: Sampling
     resources: Resources
     root: Path
     max_failures: int
     progress: SweepProgress
 
     def run(self, todo: list[Trial], address: str | None) -> float:
-        """All rounds, in one Ray session; seconds from after Ray's start."""
-        from robustness.sweep.cluster import ray_session, require_resources
+        """Train these trials, and what the sampler asks for then, in one Ray session; seconds from after Ray's start."""
+        from robustness.sweep.cluster import ray_session, require_resources, slots
 
         stop = threading.Event()
         # Twice: Ray puts its own handlers in place when it starts.
@@ -136,90 +133,49 @@ class _Sweep:
             require_resources(self.resources)
             began = time.monotonic()
             self.progress.start_clock()
-            from robustness.sweep.collector import Collector, diverged_test
+            from robustness.sweep.collector import Collector
 
-            collector = Collector(self.store, self.lease, self.progress, stop, diverged_test(todo))
+            at_once = slots(self.resources)
+            work = Work(self.resources, at_once, self.max_failures)
+            work.add(todo)
+            collector = Collector(self.store, self.lease, self.sampling, work, self.progress, stop)
             with _renewing(self.store, self.lease, collector.give_up):
-                self._rounds(todo, collector, stop, folder)
+                self._tune(work, collector, at_once, stop, folder)
         if collector.error is not None:
             raise collector.error
         seconds = (collector.committed or began) - began
         if stop.is_set():
             raise Interrupted(
-                f"stopped; {len(collector.complete):,} of {len(todo):,} trials were finished and are stored. "
+                f"stopped; {work.complete:,} of {self.progress.total:,} trials were finished and are stored. "
                 "The same command goes on from there."
             )
-        for text in dict.fromkeys(collector.failures.values()):
+        for text in dict.fromkeys(work.failures.values()):
             print(f"\na trial failed {self.max_failures + 1} times:\n{text}", file=sys.stderr)
         return seconds
 
-    def _rounds(self, todo: list[Trial], collector: Any, stop: threading.Event, folder: Path) -> None:
-        """Deal what is left until every trial is complete or has failed too often.
-
-        A trial that failed before gets a worker's list of its own: if it takes its worker along again, it
-        takes no others.
-        """
-        left = todo
-        while left and not stop.is_set():
-            suspects = [t for t in left if collector.attempts[t.key] or t.key in collector.suspects]
-            fresh = [t for t in left if not collector.attempts[t.key] and t.key not in collector.suspects]
-            self._tune(fresh, suspects, collector, stop, folder)
-            left = [
-                trial
-                for trial in left
-                if trial.key not in collector.complete and collector.attempts[trial.key] <= self.max_failures
-            ]
-
-    def _tune(
-        self,
-        fresh: list[Trial],
-        suspects: list[Trial],
-        collector: Any,
-        stop: threading.Event,
-        folder: Path,
-    ) -> None:
-        """One round through ray.tune.Tuner."""
+    def _tune(self, work: Work, collector: Any, at_once: int, stop: threading.Event, folder: Path) -> None:
+        """Everything through one ray.tune.Tuner, which asks for lists of packs until there are no more."""
         from ray import tune
 
-        from robustness.sweep.cluster import slots
         from robustness.sweep.collector import StopFlag
-        from robustness.sweep.trainable import PackList
+        from robustness.sweep.searcher import PackSearcher
+        from robustness.sweep.trainable import PackRunner
 
-        device = "cuda" if self.resources.gpus else "cpu"
-        common = {"root": str(self.root.absolute()), "device": device, "threads": self.resources.cpus}
-        at_once, size = slots(self.resources), self.resources.pack
-        dealt = [*_dealt(list(packs(fresh, size=size, device=device, slots=at_once)), at_once)]
-        # Each for itself, but by the technique of the others: the same numbers to the bit.
-        dealt += [list(packs([trial], size=size, device=device, slots=1)) for trial in suspects]
-        collector.begin_round([[[trial.key for trial in pack.trials] for pack in part] for part in dealt])
-        # As text: Tune copies and writes every config several times, number by number.
-        lists = [
-            {
-                "id": i,
-                "packs": json.dumps([(p.technique, [trial.as_dict() for trial in p.trials]) for p in part]),
-                **common,
-            }
-            for i, part in enumerate(dealt)
-        ]
         tuner = tune.Tuner(
-            tune.with_resources(PackList, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
-            param_space={"batch": tune.grid_search(lists)},
+            tune.with_resources(PackRunner, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
             tune_config=tune.TuneConfig(
-                reuse_actors=True, trial_dirname_creator=lambda trial: trial.trial_id
+                search_alg=PackSearcher(work, self.root),
+                num_samples=-1,
+                # As many lists wait for a worker as are being trained.
+                max_concurrent_trials=2 * at_once,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
             ),
             run_config=tune.RunConfig(
                 name="sweep", storage_path=str(folder), callbacks=[collector], stop=StopFlag(stop), verbose=0
             ),
         )
         tuner.fit()
-
-
-def _dealt(found: Sequence[Pack], slots: int) -> Iterator[list[Pack]]:
-    """The packs in lists, in order."""
-    size = min(max(math.ceil(len(found) / (slots * LISTS_A_SLOT)), 1), MAX_LIST)
-    remaining = iter(found)
-    while part := list(itertools.islice(remaining, size)):
-        yield part
 
 
 @contextmanager

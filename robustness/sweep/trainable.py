@@ -15,14 +15,14 @@ from ray import tune
 from robustness.errors import RobustnessError
 from robustness.trial import Trial, TrialRecord
 
-__all__ = ["PackList"]
+__all__ = ["PackRunner"]
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 REPORT_SECONDS = 1.0
 """How long a pack is trained before the actor reports even though no trial ended: that it is alive."""
 
 
-class PackList(tune.Trainable):
+class PackRunner(tune.Trainable):
     """A ray trial. Its config: `batch` with `packs` (JSON: technique, trials), `root`, `device`, `threads`.
 
     Each step reports `records` of trials that ended and `errors` (key, text) of those whose execution failed.

@@ -1,0 +1,40 @@
+"""Designs: trials that are chosen before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from robustness.spec import Space
+from robustness.store import StudyTrial
+from robustness.sweep.samplers.asking import Line
+
+__all__ = ["drawn", "grid"]
+
+
+def grid(space: Space) -> Iterator[Line]:
+    """Every combination, as one line."""
+    yield _once([StudyTrial(trial, *labels) for trial, labels in space.trials()])
+
+
+def drawn(space: Space) -> Iterator[Line]:
+    """The same points for every optimizer, initialization and seed, as one line.
+
+    Each variant takes of a point what belongs to it. A setting that comes twice, which only whole numbers can, is
+    tried once.
+    """
+    from robustness.sweep.samplers.draws import seed_of, unit_points
+
+    kind: Literal["qmc", "random"] = "qmc" if space.sampler == "qmc" else "random"
+    names = sorted({axis.name for row in space.rows() for axis in row.axes})
+    points = unit_points(kind, names, space.budget, seed_of(kind, space.root_seed))
+    trials: dict[str, StudyTrial] = {}
+    for row in space.rows():
+        for point in points:
+            for trial in space.seeded(row.drawn(point)):
+                trials.setdefault(trial.key, StudyTrial(trial, *row.labels))
+    yield _once(list(trials.values()))
+
+
+def _once(trials: list[StudyTrial]) -> Line:
+    yield trials
