@@ -105,14 +105,14 @@ def _planned(
     """What is to be drawn, checked before anything is; without names, all that applies."""
     from dataclasses import replace
 
-    from robustness.figures.gallery import FIGURES, applicable, parse_cell
+    from robustness.figures.gallery import applicable, lacks, parse_cell
 
     planned = []
     for request in requests:
         if cell is not None:
             request = replace(request, cell=parse_cell(study, request.task, cell))
         for name in names:
-            why = FIGURES[name].lacks(request)
+            why = lacks(name, request)
             if why:
                 raise SpecError.of("--figure", f"{name} cannot be drawn of {request.task!r:.80}: {why}")
         planned += [(name, request) for name in names or applicable(request)]

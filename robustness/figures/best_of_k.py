@@ -16,8 +16,8 @@ from robustness.figures.curves import score_axis
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
 from robustness.summary import Study
+from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.cubes import Cube
-from robustness.summary.measure import NOT_INDEPENDENT
 from robustness.summary.metrics import expected_best_of_k
 from robustness.summary.resampling import Resamples
 
@@ -62,8 +62,8 @@ class BestOfKInfo:
 
 def refused(study: Study) -> str:
     """Why this study has no such curve; empty where it has."""
-    sampler = study.spec.get("search", {}).get("sampler", "")
-    if sampler in NOT_INDEPENDENT:
+    sampler = sampler_of(study.spec)
+    if not_independent(sampler):
         return f"the sampler {sampler} looks at earlier trials: its trials are not an independent sample"
     return ""
 

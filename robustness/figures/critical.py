@@ -17,7 +17,6 @@ from robustness.figures.lanes import Lanes, jitter, lanes
 from robustness.figures.style import Size
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
-from robustness.summary.metrics import critical_lrs
 from robustness.summary.resampling import Estimate, Resamples, estimates, quantile
 
 __all__ = ["CriticalInfo", "CriticalRow", "critical_info", "draw_critical"]
@@ -108,11 +107,11 @@ def critical_info(
 
 
 def _rows(cube: Cube, lane: int, rng: np.random.Generator) -> list[CriticalRow]:
-    found = critical_lrs(np.moveaxis(cube.trained_SIL, 1, 0), cube.lrs_L)  # (I, S)
+    found = cube.critical
     resamples = Resamples.of(cube.shape[0], rng, draws=DRAWS)
     rows = []
     for i, init in enumerate(cube.inits):
-        first_S, there = found.first_not_trained[i], ~np.isnan(found.first_not_trained[i])
+        first_S, there = found.first_not_trained[:, i], ~np.isnan(found.first_not_trained[:, i])
         complete = ~np.isnan(cube.trained_SIL[:, i]).all(axis=1)
         if not complete.any():
             continue
@@ -125,8 +124,8 @@ def _rows(cube: Cube, lane: int, rng: np.random.Generator) -> list[CriticalRow]:
                 init=init,
                 seeds_S=cube.seeds_S[there],
                 first_S=first_S[there],
-                last_S=found.last_trained[i][there],
-                monotone_S=found.monotone[i][there],
+                last_S=found.last_trained[there, i],
+                monotone_S=found.monotone[there, i],
                 never=int((complete & ~there).sum()),
                 tenth=tenth,
                 half=half,

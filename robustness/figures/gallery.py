@@ -24,11 +24,12 @@ from robustness.figures.shift import draw_shift
 from robustness.figures.spread import draw_spread, spread_info
 from robustness.store import Store
 from robustness.summary import Study
+from robustness.summary.chosen import sampler_of
 from robustness.summary.cubes import Cube, cubes
 from robustness.summary.epochs import cell_epochs
 from robustness.summary.shift import shift_info
 
-__all__ = ["FIGURES", "Drawing", "Request", "applicable", "draw", "parse_cell", "task_labels"]
+__all__ = ["FIGURES", "Drawing", "Request", "applicable", "draw", "lacks", "parse_cell", "task_labels"]
 
 Kind = Literal["task", "pair", "cell"]
 
@@ -183,9 +184,24 @@ FIGURES: dict[str, Drawing] = {
 }
 
 
+_MEANT: dict[str, tuple[str, ...]] = {
+    "edge": ("critical-lr", "learning-curves"),
+    "tpe": ("spread", "profile", "learning-curves"),
+}
+"""What can be drawn of trials that were chosen by their results."""
+
+
+def lacks(name: str, request: Request) -> str:
+    """Why a figure cannot be drawn of a request; empty where it can."""
+    sampler = sampler_of(request.study.spec)
+    if name not in _MEANT.get(sampler, FIGURES):
+        return f"trials were chosen by {sampler}, for {' and '.join(_MEANT[sampler])}"
+    return FIGURES[name].lacks(request)
+
+
 def applicable(request: Request) -> list[str]:
     """The names of the figures that can be drawn of this request."""
-    return [name for name, drawing in FIGURES.items() if not drawing.lacks(request)]
+    return [name for name in FIGURES if not lacks(name, request)]
 
 
 def draw(name: str, request: Request) -> go.Figure:
@@ -196,7 +212,7 @@ def draw(name: str, request: Request) -> go.Figure:
     """
     if name not in FIGURES:
         raise SpecError.of("figure", f"there is no figure {name!r:.80}; {nearest(name, FIGURES)}")
-    why = FIGURES[name].lacks(request)
+    why = lacks(name, request)
     if why:
         raise SpecError.of("figure", f"{name} cannot be drawn of {request.task!r:.80}: {why}")
     return FIGURES[name].draw(request)

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from robustness.summary import Study, measure
+from robustness.summary import MetricRow, Study, measure
+from robustness.summary.chosen import sampler_of
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.intervals import Rate, seed_block_rates
+from robustness.summary.measure import resampled
 from robustness.summary.resampling import draws_for
+from robustness.summary.row_metrics import CRITICAL_MEDIAN
 
 __all__ = ["answer", "asides"]
 
@@ -27,7 +30,69 @@ def answer(study: Study) -> list[str]:
     """
     if not len(study.complete):
         return ["Nothing is complete yet."]
-    return [_rates(study), _windows(study), _difference(study)]
+    sampler = sampler_of(study.spec)
+    if sampler == "edge":
+        return [_ends(study), _monotone(study), _difference(study, "critical_lr")]
+    if sampler == "tpe":
+        return [_found(study), _difference(study, "score")]
+    return [_rates(study), _windows(study), _difference(study, "divergence_rate")]
+
+
+def _ends(study: Study) -> str:
+    rows = [row for row in measure(study, metrics=("critical_lr",)) if row.at == CRITICAL_MEDIAN]
+    found = []
+    for optimizer in dict.fromkeys(row.optimizer for row in rows):
+        own = [row for row in rows if row.optimizer == optimizer]
+        known = [row for row in own if math.isfinite(row.value)]
+        texts = [
+            f"{_lr(row.value)} ({_lr(row.low)} to {_lr(row.high)}; {_row_name(row, own)}n = {row.n})"
+            for row in known
+        ]
+        beyond = len([row for row in own if math.isinf(row.value)])
+        texts += [f"beyond what was tried in {beyond} of {len(own)} rows"] if beyond else []
+        nowhere = len(own) - len(known) - beyond
+        texts += [f"trains nowhere in {nowhere} of {len(own)} rows"] if nowhere else []
+        best = max((row.value for row in known), default=-math.inf)
+        found.append((-best, f"{optimizer} {', '.join(texts)}"))
+    return f"Training ends at a learning rate of (median over seeds, 95 % intervals by whole seeds): {_listed(found)}."
+
+
+def _lr(log10: float) -> str:
+    return f"{10**log10:.3g}" if math.isfinite(log10) else "?"
+
+
+def _row_name(row: MetricRow, own: Sequence[MetricRow]) -> str:
+    return f"{row.task}, {row.init}, " if len(own) > 1 else ""
+
+
+def _monotone(study: Study) -> str:
+    texts = []
+    for sample in resampled(study, draws=0):
+        known_SI = ~np.isnan(sample.cube.critical.first_not_trained)
+        odd = int((known_SI & ~sample.cube.critical.monotone).sum())
+        tried = (~np.isnan(sample.cube.score_SIL)).sum(axis=2)[known_SI]
+        mean = float(tried.mean()) if tried.size else math.nan
+        texts.append(
+            f"{sample.cube.optimizer} on {sample.cube.task} {odd} of {int(known_SI.sum())} "
+            f"({mean:.1f} trials a row)"
+        )
+    return (
+        "Rows of a seed in which a learning rate trains above one that does not, so that the end is not one place: "
+        f"{'; '.join(texts)}."
+    )
+
+
+def _found(study: Study) -> str:
+    rows = measure(study, metrics=("score",))
+    budget = study.spec["search"]["budget"]
+    texts = [
+        (-row.value, f"{row.optimizer} {100 * row.value:.1f} % on {row.task}, {row.init}")
+        for row in rows
+        if math.isfinite(row.value)
+    ]
+    dead = [row for row in rows if not math.isfinite(row.value)]
+    texts += [(math.inf, f"{row.optimizer} trains nowhere on {row.task}, {row.init}") for row in dead]
+    return f"Mean test score of the best setting among {budget:,}, chosen by validation: {_listed(texts)}."
 
 
 def _rates(study: Study) -> str:
@@ -102,13 +167,13 @@ def _listed(found: list[tuple[float, str]]) -> str:
     return "; ".join(texts)
 
 
-def _difference(study: Study) -> str:
+def _difference(study: Study, unclaimed: str) -> str:
     claim = study.spec.get("claim")
     optimizers = [str(name) for name in study.complete["optimizer"].unique()]
     if claim is not None and {claim["a"], claim["b"]} <= set(optimizers):
         a, b, metric, head = claim["a"], claim["b"], claim["metric"], "The study's claim:"
     elif len(optimizers) > 1:
-        a, b, metric, head = optimizers[0], optimizers[1], "divergence_rate", "Not a claim made beforehand:"
+        a, b, metric, head = optimizers[0], optimizers[1], unclaimed, "Not a claim made beforehand:"
     else:
         return "One optimizer: nothing to compare it with."
     return " ".join([head, *(sentence(found) for found in compare(study, a, b, metric))])

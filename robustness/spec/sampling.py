@@ -9,20 +9,21 @@ from robustness.errors import Problem
 from robustness.spec.axes import Axis
 from robustness.spec.models import LrRange, Sampler, Search, StudySpec
 
-__all__ = ["DRAWING", "lr_problems", "settings"]
+__all__ = ["DRAWING", "EDGE_RESOLUTION", "lr_problems", "settings"]
 
 DRAWING: tuple[Sampler, ...] = ("qmc", "random", "tpe")
 """Samplers that draw from ranges."""
+EDGE_RESOLUTION = 0.05
+"""Decades; edge's default."""
 _TAKES: dict[Sampler, dict[str, float | None]] = {
     "grid": {},
     "qmc": {"budget": None},
     "random": {"budget": None},
     "tpe": {"budget": None},
-    "edge": {"resolution": 0.05, "check": 4},
+    "edge": {"resolution": EDGE_RESOLUTION, "check": 4},
     "refine": {"budget": None},
 }
 """The fields of each with their defaults; None: required."""
-LATTICE = 10_000
 
 
 def settings(search: Search, problems: list[Problem]) -> dict[str, Any]:

@@ -7,12 +7,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from robustness.spec.sampling import EDGE_RESOLUTION
+from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.frame import Study
+from robustness.summary.metrics import CriticalLrs, critical_lrs
 
 __all__ = ["BINS_PER_DECADE", "Cube", "cube_of", "cubes", "drawn_at_random", "lr_bins"]
 
@@ -42,6 +46,8 @@ class Cube:
         trained_SIL: 1 where trained, else 0.
         diverged_SIL: the same of the side `diverged`.
         nonfinite_SIL: the same of the outcome `nonfinite`.
+        designed_L: learning rates of the study's design; the others were added by a sampler.
+        resolution: of learning rates chosen around where training ends, decades; None of all others.
     """
 
     task: str
@@ -57,6 +63,8 @@ class Cube:
     trained_SIL: Floats
     diverged_SIL: Floats
     nonfinite_SIL: Floats
+    designed_L: npt.NDArray[np.bool_]
+    resolution: float | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -67,12 +75,18 @@ class Cube:
     def flags(self, rate: str) -> Floats:
         """1 for each trial that counts for a rate, 0 for the others, NaN where missing, (S, I, L).
 
+        Learning rates that a sampler added lie where training changes: they are missing here.
+
         Args:
             rate: divergence_rate, nonfinite_rate or not_trained_rate.
         """
-        if rate == "not_trained_rate":
-            return 1 - self.trained_SIL
-        return self.diverged_SIL if rate == "divergence_rate" else self.nonfinite_SIL
+        flags = {"not_trained_rate": 1 - self.trained_SIL, "divergence_rate": self.diverged_SIL}
+        return np.where(self.designed_L, flags.get(rate, self.nonfinite_SIL), math.nan)
+
+    @cached_property
+    def critical(self) -> CriticalLrs:
+        """Where training ends, (S, I)."""
+        return critical_lrs(self.trained_SIL, self.lrs_L, self.resolution)
 
     @property
     def missing(self) -> int:
@@ -99,7 +113,8 @@ def _cubes(study: Study) -> Iterator[Cube]:
 
 def _cube(study: Study, task: str, optimizer: str, inits: list[str], part: pd.DataFrame) -> Cube:
     constants = study.facts[task]
-    binned = drawn_at_random(part)
+    sampler = sampler_of(study.spec)
+    binned = drawn_at_random(part) and not not_independent(sampler)
     lr = lr_bins(part["lr"].to_numpy()) if binned else part["lr"].to_numpy()
     lrs_L, l_T = np.unique(lr, return_inverse=True)
     seeds_S, s_T = np.unique(np.arange(len(part)) if binned else part["seed_index"], return_inverse=True)
@@ -127,7 +142,22 @@ def _cube(study: Study, task: str, optimizer: str, inits: list[str], part: pd.Da
         trained_SIL=dense(part["outcome"] == "trained"),
         diverged_SIL=dense(part["side"] == "diverged"),
         nonfinite_SIL=dense(part["outcome"] == "nonfinite"),
+        designed_L=_designed(part, l_T, len(lrs_L), refined=sampler == "refine"),
+        resolution=float(study.spec["search"]["resolution"] or EDGE_RESOLUTION)
+        if sampler == "edge"
+        else None,
     )
+
+
+def _designed(
+    part: pd.DataFrame, l_T: npt.NDArray[np.intp], lrs: int, *, refined: bool
+) -> npt.NDArray[np.bool_]:
+    """Which learning rates have a trial that no sampler added."""
+    if not refined:
+        return np.ones(lrs, dtype=np.bool_)
+    found = np.zeros(lrs, dtype=np.bool_)
+    found[l_T[(part["reason"] == "").to_numpy()]] = True
+    return found
 
 
 def _capped_loss(part: pd.DataFrame, constant_loss: float) -> Floats:

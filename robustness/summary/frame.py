@@ -14,9 +14,11 @@ import pandas as pd
 import sqlalchemy as sa
 
 from robustness.errors import SpecError
+from robustness.spec.sampling import DRAWING
 from robustness.store import Store
 from robustness.store.schema import epoch, study_trial, trial
 from robustness.store.schema import study as study_table
+from robustness.summary.chosen import sampler_of
 from robustness.summary.outcome import Thresholds, classify
 from robustness.summary.tasks import TaskConstants, filled, task_facts
 from robustness.trial import ImportedTask, TaskConfig, TrialState, task_from_dict
@@ -38,7 +40,7 @@ _FIGURES = (
     "max_earlier_score",
     "clamped_share",
 )
-COLUMNS = (*_LABELS, "lr", "seed_index", "state", *_FIGURES)
+COLUMNS = (*_LABELS, "reason", "lr", "seed_index", "state", *_FIGURES)
 """What summaries need of a trial; `trial_frame` has all that was recorded."""
 
 
@@ -58,7 +60,8 @@ class Study:
         optimizers: name and arguments of each optimizer label, as recorded with its first trial.
         trials: every trial of the study, `COLUMNS`, in the spec's order.
         complete: the complete ones, classified; see `outcome.classify`.
-        settings: of an imported study, what else varied: one column a hyperparameter, the index of `trials`.
+        settings: of studies whose settings were drawn, here or by others, what varied beside the learning rate: one
+            column a number, the index of `trials`.
         thresholds: the rule by which they were classified.
     """
 
@@ -126,7 +129,9 @@ def load_study(
         optimizers=_optimizers(store, row.id, trials),
         trials=trials,
         complete=classified,
-        settings=_settings(store, row.id, trials) if source else trials[[]],
+        settings=_settings(store, row.id, trials)
+        if source or sampler_of(json.loads(row.spec)) in DRAWING
+        else trials[[]],
         thresholds=rules,
     )
 
@@ -146,7 +151,7 @@ def _uncollected() -> Iterator[None]:
 def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
     # The database's own values, a column at a time: rows as objects take five times as long.
     columns = [
-        *(study_trial.c[name] for name in _LABELS),
+        *(study_trial.c[name] for name in (*_LABELS, "reason")),
         *(trial.c[name] for name in ("lr", "seed_index", "state", *_FIGURES)),
     ]
     query = (
@@ -158,7 +163,7 @@ def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
     with store.reading() as connection, _uncollected():
         rows = connection.execute(query).cursor.fetchall()
     values = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(COLUMNS, ())
-    kinds = {"seed_index": np.int64, **dict.fromkeys((*_LABELS, "state"), object)}
+    kinds = {"seed_index": np.int64, **dict.fromkeys((*_LABELS, "reason", "state"), object)}
     # NULL is NaN.
     arrays = {name: np.array(column, dtype=kinds.get(name, float)) for name, column in values.items()}
     return pd.DataFrame(arrays)
@@ -178,7 +183,7 @@ def _optimizers(store: Store, study_id: int, trials: pd.DataFrame) -> dict[str, 
 
 
 def _settings(store: Store, study_id: int, trials: pd.DataFrame) -> pd.DataFrame:
-    """The numeric hyperparameters that vary between an imported study's trials, the learning rate apart."""
+    """The numbers that vary between trials of the same labels, the learning rate apart."""
     query = (
         sa.select(study_trial.c.position, trial.c.config)
         .join(trial, trial.c.id == study_trial.c.trial_id)
@@ -187,10 +192,25 @@ def _settings(store: Store, study_id: int, trials: pd.DataFrame) -> pd.DataFrame
     )
     with store.reading() as connection:
         rows = connection.execute(query).all()
-    plain = [json.loads(row.config).get("hyperparameters", {}) for row in rows]
+    plain = [_numbers(json.loads(row.config)) for row in rows]
     frame = pd.DataFrame(plain, index=[row.position for row in rows]).loc[trials.index]
     numeric = frame.select_dtypes("number")
-    return numeric.loc[:, numeric.nunique() > 1]
+    own = numeric.groupby([trials[label] for label in _LABELS], sort=False)
+    return numeric.loc[:, (own.nunique() > 1).any()]
+
+
+def _numbers(config: dict[str, Any]) -> dict[str, float]:
+    """All that a trial's configuration says in numbers."""
+    if "hyperparameters" in config:
+        return dict(config["hyperparameters"])
+    task, parts = config["task"], (config["optimizer"], config["init"])
+    found = {f"{part['name']}.{name}": value for part in parts for name, value in part.items()}
+    return (
+        found
+        | {name: value for name, value in task.items() if name not in ("data", "model")}
+        | task["data"]
+        | task["model"]
+    )
 
 
 _RECORDED = (

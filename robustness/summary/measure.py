@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 
 from robustness.catalog import OPTIMIZERS
+from robustness.summary.chosen import not_meant, sampler_of
 from robustness.summary.cubes import Cube, cubes
 from robustness.summary.frame import Study
 from robustness.summary.importance import importance_rows
@@ -16,11 +17,9 @@ from robustness.summary.row_metrics import ROW_METRICS, refused_row
 from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Raw
 from robustness.summary.study_metrics import OVER_TASKS, against, over_tasks
 
-__all__ = ["NOT_INDEPENDENT", "default_lr", "measure", "resampled"]
+__all__ = ["default_lr", "measure", "resampled"]
 
 _AGAINST = ("rate_difference", "probability_of_improvement", "comparison")
-NOT_INDEPENDENT = ("tpe", "edge")
-"""Samplers whose trials depend on each other: no formula for the best of k of them."""
 
 
 def default_lr(study: Study, optimizer: str) -> float:
@@ -63,11 +62,14 @@ def measure(
     wanted = [name for name in METRICS if metrics is None or name in metrics]
     samples = resampled(study)
     found: list[tuple[str | None, str, Raw]] = []
-    sampler = study.spec.get("search", {}).get("sampler", "")
+    sampler = sampler_of(study.spec)
     for name in wanted:
-        if name in ROW_METRICS:
+        why = not_meant(name, sampler)
+        if why:
+            found += [(s.cube.task, s.cube.optimizer, refused_row(name, s, why)) for s in samples]
+        elif name in ROW_METRICS:
             for sample in samples:
-                why = _refused(name, sample, sampler)
+                why = _refused(name, sample)
                 raws = [refused_row(name, sample, why)] if why else ROW_METRICS[name](sample, delta)
                 found += [(sample.cube.task, sample.cube.optimizer, raw) for raw in raws]
         elif name in OVER_TASKS:
@@ -80,14 +82,14 @@ def measure(
             found += _against(name, samples, delta)
     rows = list(_with_intervals(study, found))
     return rows + (
-        importance_rows(study, [sample.cube for sample in samples]) if "importance" in wanted else []
+        importance_rows(study, [sample.cube for sample in samples])
+        if "importance" in wanted and not not_meant("importance", sampler)
+        else []
     )
 
 
-def _refused(name: str, sample: Resampled, sampler: str) -> str:
+def _refused(name: str, sample: Resampled) -> str:
     """Why a metric is not defined for trials drawn as these were; empty where it is."""
-    if name == "expected_best_of_k" and sampler in NOT_INDEPENDENT:
-        return f"the trials of {sampler} depend on each other: there is no formula for the best of k of them"
     if name == "critical_lr" and sample.cube.binned:
         return "learning rates were drawn at random: no seed has more than one"
     return ""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.cubes import Cube
-from robustness.summary.metrics import critical_lrs, tuned_index
+from robustness.summary.metrics import tuned_index
 from robustness.summary.resampling import DRAWS, Resamples, mean, quantile, study_resamples
 from robustness.summary.tasks import TaskConstants
 
@@ -122,8 +122,7 @@ class Resampled:
         """Median over seeds of the first learning rate that does not train, log10; NaN where rates were drawn."""
         if self.cube.binned:
             return np.full(self.tuned_RI.shape, math.nan)
-        found = critical_lrs(self.cube.trained_SIL, self.cube.lrs_L)
-        return quantile(found.first_not_trained, self.resamples)
+        return quantile(self.cube.critical.first_not_trained, self.resamples)
 
     @cached_property
     def trains_I(self) -> npt.NDArray[np.bool_]:

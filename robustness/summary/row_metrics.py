@@ -14,7 +14,6 @@ import numpy.typing as npt
 from robustness.summary.cubes import BINS_PER_DECADE
 from robustness.summary.intervals import uneven, wilson
 from robustness.summary.metrics import (
-    critical_lrs,
     cvar,
     expected_best_of_k,
     is_open,
@@ -32,13 +31,14 @@ from robustness.summary.resampling import mean, quantile
 from robustness.summary.rows import Delta, Raw
 from robustness.summary.spreads import across, at_tuned
 
-__all__ = ["ROW_METRICS", "rate", "refused_row"]
+__all__ = ["CRITICAL_MEDIAN", "ROW_METRICS", "rate", "refused_row"]
 
 Floats = npt.NDArray[np.float64]
 
 BEST_OF_K_SHARE = 20  # of the draws: enough for a band
 _SPREADS: tuple[Spread, ...] = ("sd", "iqr", "p05", "worst")
 NOTHING_TRAINS = "no learning rate trains"
+CRITICAL_MEDIAN = "first not trained, 50 % point"
 FEW_AT_TUNED = "most seeds lack the tuned learning rate: no interval"
 
 
@@ -205,7 +205,7 @@ def _window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
 
 
 def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    found = critical_lrs(sample.cube.trained_SIL, sample.cube.lrs_L)
+    found = sample.cube.critical
     gaps_I = (~found.monotone).sum(axis=0)
     for name, logs_SI in (
         ("first not trained", found.first_not_trained),
@@ -258,13 +258,17 @@ def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
         return
     seeds, inits, lrs = cube.shape
     loss_RIL = mean(cube.loss_SIL.reshape(seeds, -1), sample.resamples).reshape(-1, inits, lrs)
-    weights_L = log_weights(cube.lrs_L)
+    # Learning rates that a sampler added would count twice what it found interesting.
+    weights_L = np.zeros(lrs)
+    weights_L[cube.designed_L] = log_weights(cube.lrs_L[cube.designed_L])
+    added = int((~cube.designed_L).sum())
+    notes = [f"without the {added} learning rates that were added" if added else ""] * inits
     for place, around in (("whole range", False), ("a decade each side of the tuned", True)):
         columns = [
             lr_sensitivity(loss_RIL[:, i], weights_L, cube.lrs_L, sample.tuned_RI[:, i] if around else None)
             for i in range(inits)
         ]
-        yield from _each_init(metric, sample, np.stack(columns, axis=1), "loss", place=place)
+        yield from _each_init(metric, sample, np.stack(columns, axis=1), "loss", notes=notes, place=place)
 
 
 def _prior(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
-from robustness.summary.metrics import critical_lrs, window_ends
+from robustness.summary.metrics import window_ends
 from robustness.summary.outcome import classify
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
@@ -35,6 +36,9 @@ def study_warnings(
     if not len(study.complete):
         return ["Nothing is complete yet."]
     samples = resampled(study) if samples is None else samples
+    sampler = sampler_of(study.spec)
+    if not_independent(sampler):
+        return [*_missing(study), *_assumed(study), *_chosen(study, sampler), *_non_monotone(samples)]
     return [
         *_missing(study),
         *_assumed(study),
@@ -100,6 +104,22 @@ def _seeds(study: Study, samples: Sequence[Resampled]) -> Iterator[str]:
         if not any(constants.selection == "test" for constants in study.facts.values())
         else "Learning rates are selected and reported on the same seeds and the same data: tuned scores are too good."
     )
+
+
+def _chosen(study: Study, sampler: str) -> Iterator[str]:
+    seeds = study.complete["seed_index"].nunique()
+    if seeds < FEW_SEEDS:
+        yield f"{_count(seeds, 'seed')}: below {FEW_SEEDS} the intervals cover less than they state."
+    if sampler == "edge":
+        yield (
+            "Learning rates were chosen by edge, around where training ends: rates, windows and scores over them say "
+            "nothing of robustness. Critical learning rates are nominal: an optimizer with smaller steps ends later."
+        )
+    else:
+        yield (
+            "Settings were chosen by tpe, where scores are best: rates and windows over them say nothing of robustness, "
+            "and tuned scores are those of a search with this budget."
+        )
 
 
 def _grids(study: Study) -> Iterator[str]:
@@ -180,7 +200,7 @@ def _non_monotone(samples: Sequence[Resampled]) -> Iterator[str]:
     odd = total = 0
     for sample in samples:
         if not sample.cube.binned:
-            monotone_SI = critical_lrs(sample.cube.trained_SIL, sample.cube.lrs_L).monotone
+            monotone_SI = sample.cube.critical.monotone
             odd += int((~monotone_SI).sum())
             total += int(np.size(monotone_SI))
     if odd:

@@ -18,6 +18,7 @@ def trial(**changes: Any) -> dict[str, Any]:
         "task": "t",
         "optimizer": "o",
         "init": "i",
+        "reason": "",
         "lr": 0.1,
         "seed_index": 0,
         "key": "",

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from robustness.errors import SpecError, nearest
 from robustness.spec import COMPARABLE
+from robustness.summary.chosen import not_meant, sampler_of
 from robustness.summary.comparison.contrasts import CONTRASTS, RATES, Contrast
 from robustness.summary.comparison.paired import bootstrap_p, mcnemar_exact, newcombe_paired, seed_test
 from robustness.summary.comparison.pairing import Pair, paired
@@ -100,7 +101,13 @@ def compare_all(
         for label in study.tasks if task is None else [task]:
             asked = [init] if init is not None or not each_init else _inits(study, label, (a, b))
             pair_of = (sides.get((label, a)), sides.get((label, b)))
-            found += [_compared(pair_of, (label, each, metric, a, b), delta) for each in asked]
+            why = not_meant(metric, sampler_of(study.spec))
+            found += [
+                _nothing((label, each, metric, a, b), why)
+                if why
+                else _compared(pair_of, (label, each, metric, a, b), delta)
+                for each in asked
+            ]
     return corrected(found)
 
 
@@ -192,7 +199,7 @@ def _compared(sides: tuple[Resampled | None, Resampled | None], asked: _Asked, d
     if math.isnan(value["difference"]):
         return replace(_nothing(asked, "; ".join(contrast.notes) or "not defined"), unit=contrast.unit)
     notes = [*contrast.notes, value.pop("note")]
-    missing = pair.a.cube.missing + pair.b.cube.missing
+    missing = 0 if pair.a.cube.resolution else pair.a.cube.missing + pair.b.cube.missing
     notes += [f"{missing} squares of seeds have no trial"] if missing else []
     beside = None if nominal is None else _tested(nominal, pair.seeds)
     return Comparison(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.comparison.pairing import Pair, matched, mean_where
-from robustness.summary.metrics import critical_lrs, log_weights, lr_sensitivity, prior_weights
+from robustness.summary.metrics import log_weights, lr_sensitivity, prior_weights
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean
 
@@ -153,7 +153,7 @@ def _critical(pair: Pair) -> Both:
     firsts, notes = [], []
     for side in (pair.a, pair.b):
         logs_L = np.log10(side.cube.lrs_L)
-        first_SI = critical_lrs(side.cube.trained_SIL, side.cube.lrs_L).first_not_trained
+        first_SI = side.cube.critical.first_not_trained
         censored, dead = int(np.isinf(first_SI).sum()), int(np.isnan(first_SI).sum())
         if censored:
             notes.append(
@@ -167,8 +167,11 @@ def _critical(pair: Pair) -> Both:
         firsts.append(np.where(np.isinf(first_SI), logs_L[-1] + 2 * pair.half_step, first_SI))
     a_S, b_S = _over_inits(*firsts)
     a_R, b_R = (mean(x[:, None], pair.resamples)[:, 0] for x in (a_S, b_S))
-    middle_a_R, middle_b_R = pair.middles_R
     nominal = Contrast(unit="log10 lr", a_R=a_R, b_R=b_R, seeds_S=(a_S, b_S), notes=tuple(notes))
+    if any(side.cube.resolution is not None for side in (pair.a, pair.b)):
+        why = "the trials of edge show no window to measure from: compared at nominal learning rates"
+        return replace(nominal, notes=(*nominal.notes, why)), None
+    middle_a_R, middle_b_R = pair.middles_R
     if math.isnan(middle_a_R[0]):
         why = "there is no window on which both train: compared at nominal learning rates"
         return replace(nominal, notes=(*nominal.notes, why)), None

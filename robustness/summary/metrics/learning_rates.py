@@ -121,7 +121,7 @@ class CriticalLrs:
 
     Attributes:
         first_not_trained: the smallest above one that trains; +inf where all that were tried train, NaN where
-            less than half of them were tried.
+            less than half of them were tried, or its end is not yet known.
         last_trained: the largest that trains.
         monotone: no learning rate trains above one that does not.
     """
@@ -131,7 +131,7 @@ class CriticalLrs:
     monotone: npt.NDArray[np.bool_]
 
 
-def critical_lrs(trained_SL: Floats, lrs_L: Floats) -> CriticalLrs:
+def critical_lrs(trained_SL: Floats, lrs_L: Floats, resolution: float | None = None) -> CriticalLrs:
     """The critical learning rates of each seed.
 
     Learning rates too small to train come before training begins and are no end of it. NaN (and monotone)
@@ -140,6 +140,8 @@ def critical_lrs(trained_SL: Floats, lrs_L: Floats) -> CriticalLrs:
     Args:
         trained_SL: 1 where trained, 0 where not, NaN where missing (skipped); any leading axes.
         lrs_L: ascending, > 0.
+        resolution: of learning rates that were chosen around each seed's end, decades; a seed whose last learning rate
+            that trains and first that does not are further apart is not known. None: learning rates are a grid.
 
     >>> found = critical_lrs(np.array([[0, 1, 1, 0, 1], [0, 1, 1, 1, 1.0]]), 10.0 ** np.arange(-3, 2))
     >>> found.first_not_trained.tolist(), found.last_trained.tolist(), found.monotone.tolist()
@@ -152,9 +154,15 @@ def critical_lrs(trained_SL: Floats, lrs_L: Floats) -> CriticalLrs:
     begins_S1 = np.argmax(trains_SL, axis=-1)[..., None]
     fails_SL = (trained_SL == 0) & (place_L > begins_S1)
     first_S = np.where(fails_SL, logs_L, np.inf).min(axis=-1)
-    # A seed with few of the learning rates (rerun at the best one, say) does not tell where training ends.
-    few_S = np.isnan(trained_SL).mean(axis=-1) > 0.5
-    first_S = np.where(np.isinf(first_S) & few_S, np.nan, first_S)
+    if resolution is None:
+        # A seed with few of the learning rates (rerun at the best one, say) does not tell where training ends.
+        unknown_S = np.isinf(first_S) & (np.isnan(trained_SL).mean(axis=-1) > 0.5)
+    else:
+        below_S = np.where(trains_SL & (logs_L < first_S[..., None]), logs_L, -np.inf).max(axis=-1)
+        # Of one that trains up to the end of what was tried: the search for its end is not over, or it has none.
+        ends_S = np.where(np.isinf(first_S), logs_L[-1], first_S)
+        unknown_S = ends_S - below_S > 1.5 * resolution
+    first_S = np.where(unknown_S, np.nan, first_S)
     last_S = np.where(trains_SL, logs_L, -np.inf).max(axis=-1)
     return CriticalLrs(
         first_not_trained=np.where(any_S, first_S, np.nan),
