@@ -200,17 +200,14 @@ def _settings(store: Store, study_id: int, trials: pd.DataFrame) -> pd.DataFrame
 
 
 def _numbers(config: dict[str, Any]) -> dict[str, float]:
-    """All that a trial's configuration says in numbers."""
+    """All that a trial's configuration says in numbers, or may."""
     if "hyperparameters" in config:
         return dict(config["hyperparameters"])
-    task, parts = config["task"], (config["optimizer"], config["init"])
-    found = {f"{part['name']}.{name}": value for part in parts for name, value in part.items()}
-    return (
-        found
-        | {name: value for name, value in task.items() if name not in ("data", "model")}
-        | task["data"]
-        | task["model"]
-    )
+    task = {name: value for name, value in config["task"].items() if name not in ("data", "model")}
+    found: dict[str, float] = {**config["task"]["data"], **config["task"]["model"], **task}
+    for part in (config["optimizer"], config["init"]):
+        found |= {f"{part['name']}.{name}": value for name, value in part.items()}
+    return found
 
 
 _RECORDED = (

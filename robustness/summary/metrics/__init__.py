@@ -12,6 +12,7 @@ from robustness.summary.metrics.aggregate import (
     probability_of_improvement,
 )
 from robustness.summary.metrics.learning_rates import (
+    CriticalLrs,
     critical_lrs,
     is_open,
     log_weights,
@@ -34,6 +35,7 @@ from robustness.summary.metrics.sensitivity import (
 )
 
 __all__ = [
+    "CriticalLrs",
     "best_of_k_weights",
     "critical_lrs",
     "cvar",
