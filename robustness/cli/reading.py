@@ -51,8 +51,8 @@ def list_studies(store: StoreUrl = DEFAULT_STORE) -> None:
 def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
     """Show a study: its state, an answer for each optimizer, its table."""
     from robustness.report import answer
-    from robustness.summary import cell_table, load_study, row_table
-    from robustness.tables import tuned_table, write_markdown
+    from robustness.summary import load_study
+    from robustness.tables import standard_table, write_markdown
 
     with open_(store) as opened:
         found = load_study(opened, study)
@@ -60,8 +60,7 @@ def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
     counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n)
     print(f"{len(found.trials):,} trials: {counts or 'none'}\n")
     print("\n".join(answer(found)), end="\n\n")
-    cells = cell_table(found.trials, found.complete)
-    print(write_markdown(tuned_table(found, row_table(found.complete, cells))), end="")
+    print(write_markdown(standard_table(found)), end="")
 
 
 def report(

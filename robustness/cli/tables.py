@@ -65,6 +65,7 @@ def table(
 ) -> None:
     """Print a study's table: the tuned one, or any metrics in rows and columns of your choice."""
     from robustness.summary import Delta
+    from robustness.summary.chosen import sampler_of
     from robustness.summary.measure import resampled
     from robustness.summary.rows import check_metrics
     from robustness.tables.axes import parse_axes
@@ -80,9 +81,10 @@ def table(
     axes = parse_axes(*by_default) if rows is columns is None else parse_axes(rows or "", columns or "")
     found = loaded(store, study, seed_filter, threshold)
     if not chosen:
-        print(_tuned(found, format_), end="")
+        print(_standard(found, format_), end="")
         return
-    names = list(dict.fromkeys([*([] if names and figures is None else ["score"]), *names]))
+    main = "critical_lr" if sampler_of(found.spec) == "edge" else "score"
+    names = list(dict.fromkeys([*([] if names and figures is None else [main]), *names]))
     samples = resampled(found, draws=0)
     scores = tuned_scores(samples) if "score" in names else []
     measured = _measured(found, names, scores, width, intervals=spread is TableSpread.INTERVAL)
@@ -147,15 +149,14 @@ def _test(study: Study, samples: Sequence[Resampled], delta: Delta) -> Test:
     return paired_test(compared, holm, COMPARABLE)
 
 
-def _tuned(study: Study, format_: TableFormat) -> str:
+def _standard(study: Study, format_: TableFormat) -> str:
     from robustness import tables
-    from robustness.summary import cell_table, row_table
 
-    cells = cell_table(study.trials, study.complete)
     if format_ is TableFormat.CSV:
-        return tables.write_csv(cells)
-    layout = tables.tuned_table(study, row_table(study.complete, cells))
-    return _written(layout, format_)
+        from robustness.summary import cell_table
+
+        return tables.write_csv(cell_table(study.trials, study.complete))
+    return _written(tables.standard_table(study), format_)
 
 
 def _written(layout: TableLayout, format_: TableFormat) -> str:

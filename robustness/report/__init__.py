@@ -15,11 +15,12 @@ from robustness.report.answer import answer, asides
 from robustness.report.pdf import print_pdf
 from robustness.spec import StudySpec
 from robustness.store import Store
-from robustness.summary import Study, cell_table, measure, row_table
+from robustness.summary import Study, measure
+from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.measure import resampled
 from robustness.summary.outcome import ROW
 from robustness.summary.warnings import study_warnings
-from robustness.tables import pivot_table, tuned_table, write_html
+from robustness.tables import pivot_table, standard_table, write_html
 from robustness.tables.measured import measurements
 from robustness.trial import RECORD_VERSION
 
@@ -53,10 +54,9 @@ def write_report(
         on_step(f"{name} of {request.task}", steps)
         pictures.append(_embedded(draw(name, request), first=not pictures))
     on_step("tables", steps)
-    cells = cell_table(study.trials, study.complete)
-    tables = [write_html(tuned_table(study, row_table(study.complete, cells)))]
+    tables = [write_html(standard_table(study))]
     samples = resampled(study, draws=0)
-    if samples:
+    if samples and not not_independent(sampler_of(study.spec)):
         pooled = measurements(measure(study, metrics=_POOLED))
         layout = pivot_table(study, pooled, rows=("task", "optimizer"), columns=(), delta="5 % of skill")
         tables.append(write_html(layout))

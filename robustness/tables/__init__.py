@@ -7,12 +7,14 @@ from robustness.tables.layout import Spanner, TableLayout, tuned_table
 from robustness.tables.markdown import write_markdown
 from robustness.tables.measured import Measurement
 from robustness.tables.pivot import pivot_table
+from robustness.tables.standard import standard_table
 
 __all__ = [
     "Measurement",
     "Spanner",
     "TableLayout",
     "pivot_table",
+    "standard_table",
     "tuned_table",
     "write_csv",
     "write_html",
