@@ -23,12 +23,12 @@ def spec(**changes: Any) -> dict[str, Any]:
     }
 
 
-def grid(**changes: Any) -> Space:
+def space(**changes: Any) -> Space:
     return expand(parse(spec(**changes)))
 
 
 def trials(**changes: Any) -> list[Trial]:
-    return [trial for trial, _ in grid(**changes).trials()]
+    return [trial for trial, _ in space(**changes).trials()]
 
 
 def save(store: Store, **changes: Any) -> int:

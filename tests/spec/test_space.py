@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from robustness.spec import LrRange, expand, json_schema, override, parse, read_file, read_text
 from robustness.trial import Trial
-from tests.builders import grid, spec, trials
+from tests.builders import space, spec, trials
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
 
 def labels(**changes: Any) -> list[str]:
-    return [optimizer.label for optimizer, _ in grid(**changes).optimizers]
+    return [optimizer.label for optimizer, _ in space(**changes).optimizers]
 
 
 def test_a_grid_is_the_full_factorial() -> None:
-    found = grid(
+    found = space(
         task={"norm": ["none", "batch"]},
         optimizers=[{"name": "sgd", "momentum": [0.0, 0.9]}, {"name": "adam", "lr": [0.1, 0.2, 0.3]}],
         search={"init": ["default", "orthogonal"], "seeds": 3},
@@ -104,14 +104,14 @@ def test_a_users_label_keeps_the_others_short() -> None:
 
 
 def test_an_initialization_shows_the_arguments_that_were_given() -> None:
-    found = grid(
+    found = space(
         search={"init": ["default", {"name": "normal", "std": 2.0}, {"name": "default", "scale": 8.0}]}
     )
     assert [init.label for init in found.inits] == ["default", "normal std=2", "default scale=8"]
 
 
 def test_task_axes_are_in_the_label() -> None:
-    found = grid(task={"norm": ["none", "batch"], "batch_size": 32})
+    found = space(task={"norm": ["none", "batch"], "batch_size": 32})
     assert [task.label for task in found.tasks] == ["digits mlp norm=none", "digits mlp norm=batch"]
 
 
