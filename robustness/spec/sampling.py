@@ -20,7 +20,7 @@ _TAKES: dict[Sampler, dict[str, float | None]] = {
     "qmc": {"budget": None},
     "random": {"budget": None},
     "tpe": {"budget": None},
-    "edge": {"resolution": EDGE_RESOLUTION, "check": 4},
+    "edge": {"resolution": EDGE_RESOLUTION, "check": 6},
     "refine": {"budget": None},
 }
 """The fields of each with their defaults; None: required."""

@@ -2,8 +2,8 @@
 
 Learning rates lie on a lattice `resolution` decades apart from the range's low end, so that an edge is a pair of
 neighbours of the grid of that step, and trials are shared with one. A line brackets the edge by steps of at most a
-decade from the optimizer's default learning rate, bisects, then checks some learning rates above it: training that
-works again above an edge is reported, not hidden.
+decade from the optimizer's default learning rate, bisects, then checks some learning rates around it: training that
+fails below an edge moves it there, and training that works again above one is reported, not hidden.
 """
 
 # k: places on the lattice
@@ -42,7 +42,7 @@ def wanted(known: dict[int, bool], *, size: int, start: int, decade: int, check:
         size: of the lattice; places are 0 to size - 1.
         start: where to begin.
         decade: places in a decade, the longest step of the bracket.
-        check: how many places above the edge are tried in the end.
+        check: how many places around the edge are tried in the end.
 
     >>> wanted({}, size=101, start=40, decade=20, check=2)
     [(40, 'bracket')]
@@ -71,23 +71,45 @@ def _walk(size: int, start: int, decade: int, check: int) -> Generator[Wanted, d
             return
         down, up = min(down, *ends), max(up, *ends)
         known |= yield [(k, BRACKET) for k in ends]
-    trains = min(k for k, is_trained in known.items() if is_trained)
-    while (fails := min((k for k, ok in known.items() if k > trains and not ok), default=None)) is None:
-        trains = max(k for k, ok in known.items() if ok)
-        if trains == size - 1:
-            break
-        known |= yield [(min(trains + decade, size - 1), BRACKET)]
-    if fails is None:
-        return
-    trains = max(k for k, ok in known.items() if k < fails and ok)
-    while fails - trains > 1:
-        middle = (trains + fails) // 2
-        known |= yield [(middle, BISECTION)]
-        trains, fails = (middle, fails) if known[middle] else (trains, middle)
-    above = [fails + 2**step for step in range(check)]
-    checks = [(k, CHECK) for k in above if k < size and k not in known]
+    while _first_failure(known, size) is None:
+        highest = max(k for k, is_trained in known.items() if is_trained)
+        if highest == size - 1:
+            return
+        known |= yield [(min(highest + decade, size - 1), BRACKET)]
+    yield from _bisected(known, size)
+    edge = _first_failure(known, size)
+    assert edge is not None
+    begins = min(k for k, is_trained in known.items() if is_trained)
+    checks = [k for k in _around(edge, check) if begins < k < size and k not in known]
     if checks:
-        yield checks
+        known |= yield [(k, CHECK) for k in checks]
+        yield from _bisected(known, size)  # where one below has failed, that is the edge
+
+
+def _bisected(known: dict[int, bool], size: int) -> Generator[Wanted, dict[int, bool], None]:
+    """Halve the gap below the first failure until there is none."""
+    while True:
+        fails = _first_failure(known, size)
+        assert fails is not None
+        trains = max(k for k, is_trained in known.items() if is_trained and k < fails)
+        if fails - trains == 1:
+            return
+        known |= yield [((trains + fails) // 2, BISECTION)]
+
+
+def _first_failure(known: dict[int, bool], size: int) -> int | None:
+    """The lowest place that does not train above one that does."""
+    begins = min((k for k, is_trained in known.items() if is_trained), default=size)
+    return min((k for k, is_trained in known.items() if not is_trained and k > begins), default=None)
+
+
+def _around(edge: int, check: int) -> list[int]:
+    """Places in turn above and below an edge, ever further: +1, -2, +3, -6, +9, -18.
+
+    Of 28 rows of digits and an mlp that are not monotone on a grid of 0.05 decades, six of these show 22, six above 15.
+    """
+    steps = [3 ** (j // 2) for j in range(check)]
+    return [edge - 2 * step if j % 2 else edge + step for j, step in enumerate(steps)]
 
 
 class EdgeSampler(BaseSampler):
