@@ -102,6 +102,7 @@ def test_absent_data_are_refused_before_the_store_is_opened(
     ("arguments", "words"),
     [
         (["table", "smal"], "did you mean 'small'"),
+        (["audit", "smal"], "did you mean 'small'"),
         (["show", "../x"], "no study"),
         (["report", "small", "-o", "/nowhere/r.html"], "folder /nowhere"),
         (["export", "small", "-o", "/nowhere/x.csv"], "folder /nowhere"),
@@ -316,6 +317,35 @@ def test_metrics_prints_json_or_blocks_and_narrows(url: str, capsys: pytest.Capt
     assert re.search(r"adam .* 1 .* 1/1", out)
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_audit_prints_a_verdict_for_each_section_within_the_terminal(
+    width: int, url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert call("audit", "small", "--store", url) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= width
+    assert not re.search(r" $", out, re.M)
+    assert re.findall(r"^(ok|look|bad) +([a-z ]+):", out, re.M) == [
+        ("look", "budgets"),
+        ("bad", "missing squares"),
+        ("bad", "edges"),
+        ("look", "defaults"),
+        ("look", "selection"),
+        ("ok", "labels") if "every label" in out else ("look", "labels"),
+    ]
+    assert re.search(r"=cmd\|sgd +4 +4 +0 +0 +1 +2 +2\n +adam +4 +2 +2 +0", out)
+    assert re.search(r"adam, default +1 +0 +2\n", out)
+
+
+def test_audit_prints_one_json_object(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("audit", "small", "--store", url, "--json") == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["study"] == "small"
+    assert [row["complete"] for row in plain["budgets"]["rows"]] == [4, 2]
+    assert plain["defaults"]["rows"][1]["gain"] is None
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -326,6 +356,7 @@ def test_metrics_prints_json_or_blocks_and_narrows(url: str, capsys: pytest.Capt
         ["show", "small"],
         ["report", "small"],
         ["metrics", "small"],
+        ["audit", "small"],
     ],
     ids=lambda a: a[0],
 )

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from robustness.bench.commands import bench
+from robustness.cli.auditing import audit
 from robustness.cli.comparing import compare
 from robustness.cli.drawing import figures
 from robustness.cli.importing import import_
@@ -31,7 +32,7 @@ app = typer.Typer(
 app.command()(plan)
 app.command()(run)
 app.command("list")(list_studies)
-for command in (show, metrics, compare, table, report, figures, export):
+for command in (show, metrics, compare, audit, table, report, figures, export):
     app.command()(command)
 app.command("import")(import_)
 app.command()(schema)

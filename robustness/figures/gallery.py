@@ -18,6 +18,7 @@ from robustness.figures.curves import curves_info, draw_curves
 from robustness.figures.difference import difference_info, draw_difference
 from robustness.figures.heatmap import Shade, heatmap_info
 from robustness.figures.heatmap_drawing import draw_heatmap
+from robustness.figures.importance import draw_importance, importance_info, is_slow, lacking
 from robustness.figures.learning import Cell, draw_learning, learning_info, telling_cell
 from robustness.figures.profile import draw_profile, profile_info
 from robustness.figures.shift import draw_shift
@@ -100,12 +101,14 @@ class Drawing:
         kind: what it is drawn of: a task, a pair of optimizers, a cell.
         draw: from a request.
         lacks: why a request cannot be drawn; empty where it can.
+        is_slow: whether a request takes seconds: reports leave it out.
     """
 
     title: str
     draw: Callable[[Request], go.Figure]
     kind: Kind = "task"
     lacks: Callable[[Request], str] = lambda _: ""
+    is_slow: Callable[[Request], bool] = lambda _: False
 
 
 def _heatmap(shade: Shade) -> Callable[[Request], go.Figure]:
@@ -176,6 +179,12 @@ FIGURES: dict[str, Drawing] = {
         title="Expected score of the best of k trials",
         draw=lambda r: draw_best_of_k(best_of_k_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
         lacks=lambda r: refused(r.study),
+    ),
+    "importance": Drawing(
+        title="Which axis decides",
+        draw=lambda r: draw_importance(importance_info(r.study, r.cubes, r.task), r.size),
+        lacks=lambda r: lacking(r.study, r.cubes),
+        is_slow=lambda r: is_slow(r.study, r.cubes),
     ),
     "shift": Drawing(title="Is it just a learning rate?", draw=_shift, kind="pair", lacks=_no_pair),
     "learning-curves": Drawing(

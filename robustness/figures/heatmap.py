@@ -14,6 +14,7 @@ import pandas as pd
 
 from robustness.figures import style
 from robustness.summary import Study, wilson
+from robustness.summary.chosen import sampler_of
 from robustness.summary.cubes import drawn_at_random, lr_bins
 from robustness.summary.metrics import tuned_index
 
@@ -128,7 +129,7 @@ def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapI
 
 
 def _panel(optimizer: str, trials: pd.DataFrame, complete: pd.DataFrame, inits: tuple[str, ...]) -> Panel:
-    binned = drawn_at_random(trials)
+    binned = drawn_at_random(trials, sampler_of(study.spec))
 
     def columns(part: pd.DataFrame) -> Floats:
         lr = part["lr"].to_numpy(dtype=float)

@@ -85,7 +85,7 @@ def _planned(study: Study, store: Store | None) -> Iterator[tuple[str, Request]]
         request = Request(study=study, task=task, store=store)
         possible = set(applicable(request))
         for name in FIGURES if place < _FIRST_TASKS else _EVERYWHERE:
-            if name in possible and name not in _LEFT_OUT:
+            if name in possible and name not in _LEFT_OUT and not FIGURES[name].is_slow(request):
                 yield name, request
 
 

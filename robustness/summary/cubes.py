@@ -114,7 +114,7 @@ def _cubes(study: Study) -> Iterator[Cube]:
 def _cube(study: Study, task: str, optimizer: str, inits: list[str], part: pd.DataFrame) -> Cube:
     constants = study.facts[task]
     sampler = sampler_of(study.spec)
-    binned = drawn_at_random(part) and not not_independent(sampler)
+    binned = drawn_at_random(part, sampler)
     lr = lr_bins(part["lr"].to_numpy()) if binned else part["lr"].to_numpy()
     lrs_L, l_T = np.unique(lr, return_inverse=True)
     seeds_S, s_T = np.unique(np.arange(len(part)) if binned else part["seed_index"], return_inverse=True)
@@ -172,8 +172,15 @@ def _capped_loss(part: pd.DataFrame, constant_loss: float) -> Floats:
     return nothing if unknown else np.where(dead, constant_loss, np.fmin(loss, constant_loss))
 
 
-def drawn_at_random(part: pd.DataFrame) -> bool:
-    """Whether the learning rates of these trials of one optimizer were drawn: many, most of a single trial."""
+def drawn_at_random(part: pd.DataFrame, sampler: str) -> bool:
+    """Whether the learning rates of these trials of one optimizer were drawn: many, most of a single trial.
+
+    Args:
+        part: the trials.
+        sampler: of the study; adaptive ones choose each learning rate for a reason.
+    """
+    if not_independent(sampler):
+        return False
     sizes = part["lr"].value_counts()
     return len(sizes) > _DRAWN_ABOVE and bool((sizes == 1).mean() > 0.5)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +16,19 @@ from robustness.summary.cubes import Cube
 from robustness.summary.frame import Study
 from robustness.summary.rows import MetricRow
 
-__all__ = ["factorial_shares", "importance_rows", "sampled_shares"]
+__all__ = [
+    "Design",
+    "Importance",
+    "designs",
+    "factorial_shares",
+    "importance_rows",
+    "importances",
+    "sampled_shares",
+]
 
 Floats = npt.NDArray[np.float64]
+Of = Literal["score", "divergence"]
+"""What is explained: S, or whether a trial diverged."""
 
 _AXES = ("seed", "init", "lr")
 """Of a cube."""
@@ -106,77 +118,160 @@ def _is_logarithmic(values: pd.Series[float]) -> bool:
     return bool(values.min() > 0 and values.max() / values.min() >= 30)
 
 
-def importance_rows(study: Study, samples: Sequence[Cube]) -> list[MetricRow]:
-    """Importance of each axis for the score and for divergence: of each task over all, and of each optimizer.
+_NO_DESIGN = f"not a full grid, and fewer than {SMALLEST} trials for a forest"
+_EQUAL = "all values are equal"
+_FOREST = "not a full grid: Optuna's fANOVA, single axes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What there is to explain, before anything is computed.
+
+    Attributes:
+        task: its label.
+        optimizer: its label; None over all of the task.
+        seeds: S; trials where learning rates were drawn.
+        trials: complete ones.
+        axes: of the full grid, in the order of the values' axes; empty where it is none.
+        settings: of what is no full grid, one line a trial; without columns where it is too small for a forest.
+        values: of each `Of`, over the axes or one for each line.
+        why: why there is nothing to compute; empty where there is.
+    """
+
+    task: str
+    optimizer: str | None
+    seeds: int
+    trials: int
+    axes: tuple[str, ...] = ()
+    settings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    values: Mapping[Of, Floats] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether shares come from a forest, which takes seconds."""
+        return not self.axes and any(self.varies(of) for of in self.values)
+
+    def varies(self, of: Of) -> bool:
+        """Whether there is a variance to explain."""
+        return of in self.values and float(np.ptp(self.values[of])) > 0
+
+    def shares(self, of: Of) -> dict[str, float]:
+        """By axis, pair (`lr x init`) and `rest`; empty where there is nothing to explain."""
+        if not self.varies(of):
+            return {}
+        if not self.axes:
+            return sampled_shares(self.settings, self.values[of])
+        values = self.values[of]
+        long = [place for place, size in enumerate(values.shape) if size > 1]
+        return factorial_shares(values.squeeze(), [self.axes[place] for place in long])
+
+
+def designs(study: Study, samples: Sequence[Cube]) -> Iterator[Design]:
+    """Of each task over all optimizers, where it has several, and of each optimizer.
 
     Args:
         study: for the settings of a random design.
         samples: its cubes.
     """
-    found: list[MetricRow] = []
     for task in dict.fromkeys(cube.task for cube in samples):
         own = [cube for cube in samples if cube.task == task]
         if len(own) > 1:
-            found += _rows(task, "all", own[0].shape[0], _over_optimizers(own))
+            yield _over_optimizers(task, own)
         for cube in own:
-            found += _rows(task, cube.optimizer, cube.shape[0], _of_one(study, cube))
-    return found
+            yield _of_one(study, cube)
 
 
-_Shares = dict[str, tuple[dict[str, float], str]]
-"""Of the score and of divergence: the shares, and a note."""
-_NO_DESIGN = f"not a full grid, and fewer than {SMALLEST} trials for a forest"
-_EQUAL = "all values are equal"
-
-
-def _over_optimizers(own: Sequence[Cube]) -> _Shares:
+def _over_optimizers(task: str, own: Sequence[Cube]) -> Design:
+    trials = sum(_trials(cube) for cube in own)
     alike = {(cube.inits, tuple(cube.lrs_L), tuple(cube.seeds_S), cube.missing) for cube in own}
+    found = Design(task=task, optimizer=None, seeds=own[0].shape[0], trials=trials)
     if len(alike) > 1 or own[0].missing:
-        return dict.fromkeys(("score", "divergence"), ({}, "optimizers have no common full grid"))
-    return {
-        "score": _exact(np.stack([cube.score_SIL for cube in own]), ("optimizer", *_AXES)),
-        "divergence": _exact(np.stack([cube.diverged_SIL for cube in own]), ("optimizer", *_AXES)),
-    }
+        return replace(found, why="optimizers have no common full grid")
+    score = np.stack([cube.score_SIL for cube in own])
+    diverged = np.stack([cube.diverged_SIL for cube in own])
+    return replace(found, axes=("optimizer", *_AXES), values={"score": score, "divergence": diverged})
 
 
-def _of_one(study: Study, cube: Cube) -> _Shares:
+def _trials(cube: Cube) -> int:
+    return cube.score_SIL.size - cube.missing
+
+
+def _of_one(study: Study, cube: Cube) -> Design:
+    found = Design(task=cube.task, optimizer=cube.optimizer, seeds=cube.shape[0], trials=_trials(cube))
     if not cube.missing:
-        return {"score": _exact(cube.score_SIL, _AXES), "divergence": _exact(cube.diverged_SIL, _AXES)}
+        return replace(found, axes=_AXES, values={"score": cube.score_SIL, "divergence": cube.diverged_SIL})
     part = study.complete[
         (study.complete["task"] == cube.task) & (study.complete["optimizer"] == cube.optimizer)
     ]
     if len(part) < SMALLEST:
-        return dict.fromkeys(("score", "divergence"), ({}, _NO_DESIGN))
+        return replace(found, why=_NO_DESIGN)
     settings = study.settings.loc[part.index].assign(lr=part["lr"], init=pd.factorize(part["init"])[0])
     if not cube.binned:  # else each trial is a seed of its own
         settings = settings.assign(seed=part["seed_index"])
-    known = settings[settings.columns[settings.notna().all() & (settings.nunique() > 1)]]
-    found: _Shares = {}
-    for of, values in (("score", part["score"]), ("divergence", part["side"] == "diverged")):
-        shares = sampled_shares(known, np.asarray(values, dtype=float))
-        found[of] = (shares, "not a full grid: Optuna's fANOVA, single axes" if shares else _EQUAL)
-    return found
+    return replace(
+        found,
+        settings=settings[settings.columns[settings.notna().all() & (settings.nunique() > 1)]],
+        values={
+            "score": part["score"].to_numpy(dtype=float),
+            "divergence": (part["side"] == "diverged").to_numpy().astype(float),
+        },
+    )
 
 
-def _exact(values: Floats, names: Sequence[str]) -> tuple[dict[str, float], str]:
-    axes = [place for place, size in enumerate(values.shape) if size > 1]
-    shares = factorial_shares(values.squeeze(), [names[place] for place in axes]) if axes else {}
-    return shares, "" if shares else _EQUAL
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Importance:
+    """The share of the variance of one quantity that each axis explains.
+
+    Attributes:
+        design: of which trials.
+        of: what is explained.
+        shares: by axis, pair (`lr x init`) and `rest`; of a forest single axes only; empty where there are none.
+        note: how they were computed where not exactly, or why there are none.
+    """
+
+    design: Design
+    of: Of
+    shares: Mapping[str, float]
+    note: str
 
 
-def _rows(task: str, optimizer: str, n: int, found: _Shares) -> Iterator[MetricRow]:
-    for of, (shares, note) in found.items():
-        for axis, share in (shares or {"": math.nan}).items():
-            yield MetricRow(
-                metric="importance",
-                task=task,
-                optimizer=optimizer,
-                init=None,
-                value=share,
-                low=math.nan,
-                high=math.nan,
-                n=n,
-                unit="share",
-                note=note,
-                at=f"{axis} for {of}" if axis else f"for {of}",
-            )
+def importances(study: Study, samples: Sequence[Cube]) -> Iterator[Importance]:
+    """Of the score and of divergence, for each of `designs`; forests take seconds.
+
+    Args:
+        study: for the settings of a random design.
+        samples: its cubes.
+    """
+    targets: tuple[Of, ...] = ("score", "divergence")
+    for design in designs(study, samples):
+        for of in targets:
+            shares = design.shares(of)
+            note = ("" if design.axes else _FOREST) if shares else design.why or _EQUAL
+            yield Importance(design=design, of=of, shares=shares, note=note)
+
+
+def importance_rows(study: Study, samples: Sequence[Cube]) -> list[MetricRow]:
+    """The metric `importance`: of each task over all optimizers ("all"), and of each optimizer.
+
+    Args:
+        study: for the settings of a random design.
+        samples: its cubes.
+    """
+    return [
+        MetricRow(
+            metric="importance",
+            task=found.design.task,
+            optimizer=found.design.optimizer or "all",
+            init=None,
+            value=share,
+            low=math.nan,
+            high=math.nan,
+            n=found.design.seeds,
+            unit="share",
+            note=found.note,
+            at=f"{axis} for {found.of}" if axis else f"for {found.of}",
+        )
+        for found in importances(study, samples)
+        for axis, share in (found.shares or {"": math.nan}).items()
+    ]

@@ -26,9 +26,12 @@ import pandas as pd
 
 from robustness.summary.tasks import ROW, TaskConstants, raw_score
 
-__all__ = ["ROW", "Thresholds", "classify", "outcomes"]
+__all__ = ["RESTING", "ROW", "Thresholds", "classify", "outcomes"]
 
 Array = npt.NDArray[Any]
+
+RESTING = ("smaller-lr-trains", "larger-lr-trains")
+"""Evidence that lies in other learning rates of the row, and can change when trials are added."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,11 +128,11 @@ def classify(
         ]
     found = pd.concat(parts).loc[trials.index]
     smaller, larger = _neighbours_train(found)
-    resting = np.select([smaller, larger], ["smaller-lr-trains", "larger-lr-trains"], "")
+    resting = np.select([smaller, larger], RESTING, "")
     untold = (found["outcome"] == "untrained").to_numpy() & (found["evidence"] == "").to_numpy()
     found["evidence"] = np.where(untold, resting, found["evidence"])
     trained = (found["outcome"] == "trained").to_numpy()
-    stalled = (found["evidence"] == "larger-lr-trains").to_numpy()
+    stalled = (found["evidence"] == RESTING[1]).to_numpy()
     told = (found["evidence"] != "").to_numpy()
     found["side"] = np.select([trained, stalled, told], ["trained", "stalled", "diverged"], "unresolved")
     return found

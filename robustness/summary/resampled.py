@@ -117,6 +117,17 @@ class Resampled:
         """Median test score there."""
         return at(self.score_RIL, self.tuned_RI)
 
+    @property
+    def default_place(self) -> int | None:
+        """Place of the learning rate nearest to the default; None where none is within half a step of the grid."""
+        if math.isnan(self.default_lr):
+            return None
+        logs_L = np.log10(self.cube.lrs_L)
+        away_L = np.abs(logs_L - math.log10(self.default_lr))
+        nearest = int(away_L.argmin())
+        step = float(np.diff(logs_L).max()) if len(logs_L) > 1 else 0.0
+        return nearest if away_L[nearest] <= step / 2 + 1e-9 else None
+
     @cached_property
     def critical_RI(self) -> Floats:
         """Median over seeds of the first learning rate that does not train, log10; NaN where rates were drawn."""

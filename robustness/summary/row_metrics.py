@@ -21,6 +21,7 @@ from robustness.summary.metrics import (
     lr_sensitivity,
     prior_weights,
     tolerance_window,
+    touched,
     transfer_regret,
     tuned_index,
     window_ends,
@@ -161,18 +162,14 @@ def _score(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
 
 def _edges(first_I: npt.NDArray[np.intp], last_I: npt.NDArray[np.intp], lrs: int) -> list[str]:
     """The note of each window that touches the grid's edge: it is at least as wide."""
-    texts = {
-        (True, True): "censored low and high",
-        (True, False): "censored low",
-        (False, True): "censored high",
-    }
-    return [texts.get((first == 0, last == lrs - 1), "") for first, last in zip(first_I, last_I, strict=True)]
+    ends = [touched(int(first), int(last), lrs) for first, last in zip(first_I, last_I, strict=True)]
+    return [f"censored {end}" if end else "" for end in ends]
 
 
 def _tuned_lr(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     logs_L = np.log10(sample.cube.lrs_L)
     ends_I = sample.tuned_RI[0]
-    notes = ["at the grid's edge" if end in (0, len(logs_L) - 1) else "" for end in ends_I]
+    notes = ["at the grid's edge" if touched(int(end), int(end), len(logs_L)) else "" for end in ends_I]
     yield from _each_init(metric, sample, logs_L[sample.tuned_RI], "log10 lr", notes=notes)
 
 
@@ -340,19 +337,14 @@ def _init_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]
 
 
 def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    logs_L = np.log10(sample.cube.lrs_L)
     values_RI = np.full(sample.tuned_RI.shape, math.nan)
-    note = "no default learning rate is known"
-    if not math.isnan(sample.default_lr):
-        away_L = np.abs(logs_L - math.log10(sample.default_lr))
-        nearest = int(away_L.argmin())
-        step = float(np.diff(logs_L).max()) if len(logs_L) > 1 else 0.0
+    note, place = "no default learning rate is known", sample.default_place
+    if place is not None:
+        values_RI = sample.tuned_score_RI - sample.score_RIL[:, :, place]
+        note, lr = f"default {sample.default_lr:g}", float(sample.cube.lrs_L[place])
+        note += "" if math.isclose(lr, sample.default_lr, rel_tol=1e-5) else f", nearest {lr:.3g}"
+    elif not math.isnan(sample.default_lr):
         note = f"default {sample.default_lr:g} is not among the learning rates"
-        if away_L[nearest] <= step / 2 + 1e-9:
-            values_RI = sample.tuned_score_RI - sample.score_RIL[:, :, nearest]
-            note = f"default {sample.default_lr:g}"
-            if away_L[nearest] > 1e-6:
-                note += f", nearest {sample.cube.lrs_L[nearest]:.3g}"
     yield from _each_init(metric, sample, values_RI, sample.unit, notes=[note] * len(sample.cube.inits))
 
 

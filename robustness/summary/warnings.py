@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
+from robustness.summary.checks import (
+    FEW_SEEDS,
+    budgets,
+    fewest_seeds,
+    row_edges,
+    row_gaps,
+    uneven_tasks,
+)
 from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
-from robustness.summary.metrics import window_ends
-from robustness.summary.outcome import classify
+from robustness.summary.outcome import RESTING, classify
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
+from robustness.summary.wording import counted, listed
 
-__all__ = ["FEW_SEEDS", "FLOORS", "floor_rates", "study_warnings"]
+__all__ = ["FLOORS", "floor_rates", "study_warnings"]
 
 FLOORS = (0.05, 0.2)
 """The skill floors between which a report shows how much the rates move."""
-_NAMED = 4
-FEW_SEEDS = 10
 
 
 def study_warnings(
@@ -66,36 +70,35 @@ def _assumed(study: Study) -> Iterator[str]:
         for text in constants.assumed:
             texts.setdefault(text, []).append(task)
     for text, tasks in texts.items():
-        yield f"{_listed(tasks)}: {text}."
+        yield f"{listed(tasks)}: {text}."
     on_test = [task for task, constants in study.facts.items() if constants.selection == "test"]
     if on_test:
-        yield f"{_listed(on_test)}: no validation scores, so learning rates are selected on test data."
+        yield f"{listed(on_test)}: no validation scores, so learning rates are selected on test data."
     lopsided = [
         task
         for task, constants in study.facts.items()
         if constants.score == "accuracy" and constants.chance > 0.5
     ]
     if lopsided:
-        yield f"{_listed(lopsided)}: one class has more than half of the test set, and accuracy is not balanced."
+        yield f"{listed(lopsided)}: one class has more than half of the test set, and accuracy is not balanced."
     unsure = [
         task
         for task, constants in study.facts.items()
         if constants.score == "accuracy" and constants.test_size is None
     ]
     if unsure:
-        yield f"{_listed(unsure)}: the number of independent test items is not known, so chance has no standard error."
+        yield f"{listed(unsure)}: the number of independent test items is not known, so chance has no standard error."
 
 
 def _seeds(study: Study, samples: Sequence[Resampled]) -> Iterator[str]:
     # Of random searches each trial is a seed; else what counts is the tuned square with the fewest.
-    seeds = study.complete["seed_index"].nunique()
-    seeds = min([seeds, *(int(s.tuned_seeds_I.min()) for s in samples if not s.cube.binned)])
+    seeds = fewest_seeds(study.complete, samples)
     if seeds < FEW_SEEDS:
-        yield f"{_count(seeds, 'seed')}: below {FEW_SEEDS} the intervals cover less than they state."
+        yield f"{counted(seeds, 'seed')}: below {FEW_SEEDS} the intervals cover less than they state."
     uneven = [_pair(s) for s in samples if s.cube.missing and not s.cube.binned]
     if uneven:
         yield (
-            f"Seeds differ between learning rates or squares are missing: {_listed(uneven)}. Pooled rates weigh a "
+            f"Seeds differ between learning rates or squares are missing: {listed(uneven)}. Pooled rates weigh a "
             "learning rate by its trials; --seed-filter keeps seeds that have them all."
         )
     yield (
@@ -109,7 +112,7 @@ def _seeds(study: Study, samples: Sequence[Resampled]) -> Iterator[str]:
 def _chosen(study: Study, sampler: str) -> Iterator[str]:
     seeds = study.complete["seed_index"].nunique()
     if seeds < FEW_SEEDS:
-        yield f"{_count(seeds, 'seed')}: below {FEW_SEEDS} the intervals cover less than they state."
+        yield f"{counted(seeds, 'seed')}: below {FEW_SEEDS} the intervals cover less than they state."
     if sampler == "edge":
         yield (
             "Learning rates were chosen by edge, around where training ends: rates, windows and scores over them say "
@@ -132,41 +135,29 @@ def _grids(study: Study) -> Iterator[str]:
             "All optimizers share one nominal grid: one with a smaller effective step looks more robust there. Rates "
             "do not separate the two; windows and the command compare do."
         )
-    budgets = study.trials.groupby(["task", "optimizer"]).size().groupby("task").nunique()
-    if (budgets > 1).any():
-        yield f"{_listed(list(map(str, budgets.index[budgets > 1])))}: optimizers have different numbers of trials."
+    uneven = uneven_tasks(budgets(study))
+    if uneven:
+        yield f"{listed(uneven)}: optimizers have different numbers of trials."
 
 
 def _edges(samples: Sequence[Resampled], delta: Delta) -> Iterator[str]:
-    tuned: list[str] = []
-    censored: list[str] = []
-    dead: list[str] = []
-    for sample in samples:
-        last = len(sample.cube.lrs_L) - 1
-        width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
-        first_I, last_I = window_ends(sample.score_RIL[0], sample.tuned_RI[0], width)
-        for i, init in enumerate(sample.cube.inits):
-            name = f"{_pair(sample)}, {init}"
-            if not sample.trains_I[i]:
-                dead.append(name)
-                continue
-            if sample.tuned_RI[0, i] in (0, last):
-                tuned.append(name)
-            if first_I[i] == 0 or last_I[i] == last:
-                censored.append(name)
+    rows = row_edges(samples, delta)
+    dead = [row.name for row in rows if not row.trains]
+    tuned = [row.name for row in rows if row.trains and row.tuned]
+    censored = [row.name for row in rows if row.trains and row.window]
     if dead:
-        yield f"No learning rate trains in {_count(len(dead), 'row')}: {_listed(dead)}."
+        yield f"No learning rate trains in {counted(len(dead), 'row')}: {listed(dead)}."
     if tuned:
-        yield f"The tuned learning rate is at the grid's edge in {_count(len(tuned), 'row')}: {_listed(tuned)}."
+        yield f"The tuned learning rate is at the grid's edge in {counted(len(tuned), 'row')}: {listed(tuned)}."
     if censored:
         yield (
-            f"The window (within {delta} of the best) reaches the grid's edge in {_count(len(censored), 'row')} and is "
-            f"at least as wide as stated: {_listed(censored)}."
+            f"The window (within {delta} of the best) reaches the grid's edge in {counted(len(censored), 'row')} and is "
+            f"at least as wide as stated: {listed(censored)}."
         )
 
 
 def _labels(study: Study) -> Iterator[str]:
-    resting = study.complete["evidence"].isin(["smaller-lr-trains", "larger-lr-trains"]).sum()
+    resting = study.complete["evidence"].isin(RESTING).sum()
     if resting:
         yield (
             f"{resting:,} labels rest on other learning rates of their row and can change when trials are added."
@@ -197,26 +188,11 @@ def floor_rates(study: Study) -> dict[float, float]:
 
 
 def _non_monotone(samples: Sequence[Resampled]) -> Iterator[str]:
-    odd = total = 0
-    for sample in samples:
-        if not sample.cube.binned:
-            monotone_SI = sample.cube.critical.monotone
-            odd += int((~monotone_SI).sum())
-            total += int(np.size(monotone_SI))
+    rows = row_gaps(samples)
+    odd, total = sum(len(row.seeds) for row in rows), sum(row.of for row in rows)
     if odd:
         yield f"In {odd:,} of {total:,} rows of a seed a learning rate trains above one that does not."
 
 
 def _pair(sample: Resampled) -> str:
     return f"{sample.cube.optimizer} on {sample.cube.task}"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    unique = list(dict.fromkeys(names))
-    shown = "; ".join(unique[:_NAMED])
-    more = len(unique) - _NAMED
-    return f"{shown} and {more:,} more" if more > 0 else shown

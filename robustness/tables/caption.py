@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from robustness.summary import Study
+from robustness.summary.checks import FEW_SEEDS
 from robustness.summary.rows import METRICS
-from robustness.summary.warnings import FEW_SEEDS
 from robustness.tables.axes import Arrangement
 from robustness.tables.entries import RATES, Spread, unit_text
 from robustness.tables.layout import rule_sentence, title_sentence

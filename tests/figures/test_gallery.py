@@ -12,6 +12,7 @@ from robustness.errors import SpecError
 from robustness.figures import COLUMN, FIGURES, PAGE, Request, applicable, draw
 from robustness.figures.export import write_all
 from robustness.figures.gallery import parse_cell, task_labels
+from robustness.report import _planned
 from robustness.store import open_store
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
@@ -60,6 +61,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
+NO_VARIANCE = ("one learning rate", "all diverged", "some missing", "one seed of one square")
+"""All values are equal, or trials are no full grid and too few for a forest."""
+
+
 @pytest.mark.parametrize(
     ("case", "size"),
     [
@@ -75,8 +80,9 @@ def test_every_figure_is_drawn_whatever_happened(case: str, size: Any, tmp_path:
     needs_pair = {"difference", "shift"}
     missing = {
         "one optimizer": needs_pair,
-        "nothing complete": needs_pair | {"learning-curves"},
+        "nothing complete": needs_pair | {"learning-curves", "importance"},
         "drawn at random": {"critical-lr"},
+        **dict.fromkeys(NO_VARIANCE, {"importance"}),
     }.get(case, set())
     assert set(figures) == set(FIGURES) - missing
     for figure in figures.values():
@@ -184,3 +190,18 @@ def test_a_column_becomes_a_pdf_of_its_width(tmp_path: Path) -> None:
     assert float(box[2]) / 72 == pytest.approx(3.4, abs=0.02)
     header = png.read_bytes()[:24]
     assert int.from_bytes(header[16:20]) == int(326 * COLUMN.scale)
+
+
+@pytest.mark.parametrize(("lost", "drawn_there"), [(-1, True), (3, False)], ids=["whole", "a seed short"])
+def test_a_report_leaves_out_a_figure_that_takes_seconds(
+    lost: int, drawn_there: bool, tmp_path: Path
+) -> None:
+    def complete(t: Any) -> Any:
+        return None if t.seed_index == lost and t.cell.lr == 1.0 else diverges_above(0.05)(t)
+
+    search = {"lr": [0.01, 0.1, 1.0], "init": ["default", "orthogonal"], "seeds": 4}
+    found = study(tmp_path, complete, search=search)
+    names = [name for name, _ in _planned(found, None)]
+    assert "curves" in names
+    assert ("importance" in names) == drawn_there
+    assert "importance" in applicable(Request(study=found, task="digits mlp"))

@@ -12,15 +12,16 @@ import pytest
 from robustness.figures.best_of_k import best_of_k_info
 from robustness.figures.critical import critical_info
 from robustness.figures.difference import difference_info
+from robustness.figures.importance import draw_importance, importance_info, is_slow, lacking
 from robustness.figures.learning import learning_info, telling_cell
 from robustness.figures.profile import profile_info
 from robustness.figures.spread import spread_info
-from robustness.figures.style import fitted, text_width, wrapped
+from robustness.figures.style import COLUMN, PAGE, fitted, text_width, wrapped
 from robustness.store import open_store
 from robustness.summary.cubes import cubes
 from robustness.summary.epochs import cell_epochs
 from tests.builders import dead_epoch, epoch
-from tests.figures.studies import diverges_above, study
+from tests.figures.studies import diverges_above, study, texts
 
 ADAM = "<b>adam</b>"
 
@@ -133,6 +134,73 @@ def test_the_telling_cell_of_a_row_that_only_breaks_whole_is_where_it_breaks(tmp
     cell = telling_cell(found, task)
     assert cell is not None
     assert cell.lr == 0.1
+
+
+def deciding(trial: Any) -> Any:
+    """The score by learning rate and initialization, hardly by seed; sgd alone diverges."""
+    if trial.cell.lr == 1.0 and not is_adam(trial):
+        return [dead_epoch(1)]
+    score = 0.9 - 0.2 * (trial.cell.lr != 0.1) - 0.1 * (trial.cell.init.name == "orthogonal")
+    return [epoch(1, test_accuracy=score + 0.001 * trial.seed_index)]
+
+
+def test_the_parts_of_a_bar_sum_to_one_and_small_ones_are_in_the_rest(tmp_path: Path) -> None:
+    found = study(tmp_path, deciding)
+    [task] = found.tasks
+    info = importance_info(found, cubes(found), task)
+    assert info.terms == ("lr", "init", "optimizer", "optimizer x lr", "rest")
+    by_name = {(bar.optimizer, bar.of): bar for bar in info.bars}
+    assert [bar.optimizer for bar in info.bars[::2]] == ["sgd", ADAM, None]
+    for bar in info.bars:
+        assert not bar.shares or math.fsum(bar.shares) == pytest.approx(1)
+    lr, init, *_, rest = by_name[ADAM, "score"].shares
+    variances = np.var([0.2, 0.0, 0.2]), np.var([0.0, 0.1])
+    assert lr == pytest.approx(variances[0] / sum(variances), abs=1e-3)
+    assert init == pytest.approx(variances[1] / sum(variances), abs=1e-3)
+    assert 0 < rest < 0.01
+    assert (by_name[ADAM, "divergence"].shares, by_name[ADAM, "divergence"].why) == (
+        (),
+        "all values are equal",
+    )
+    assert by_name["sgd", "divergence"].shares[0] == pytest.approx(1)
+    assert info.subtitle.endswith("n = 18 trials an optimizer, 3 seeds.")
+    assert "below 3 % in every bar (seed, pairs without a pattern of their own)" in info.notes[0]
+
+
+def test_a_column_shortens_the_names_of_axes_and_says_what_they_mean(tmp_path: Path) -> None:
+    found = study(tmp_path, deciding)
+    [task] = found.tasks
+    info = importance_info(found, cubes(found), task)
+    page, column = (texts(draw_importance(info, size)) for size in (PAGE, COLUMN))
+    assert {"optimizer × learning rate", "learning rate", "share of variance", "rest"} <= set(page)
+    assert {"opt × lr", "lr", "share of variance", "rest"} <= set(column)
+    assert any("opt: optimizer; lr: learning rate; init: initialization." in text for text in column)
+    assert "<i>all values are equal</i>" in page
+
+
+def test_of_half_a_grid_a_forest_estimates_single_axes_and_the_bar_says_so(tmp_path: Path) -> None:
+    def complete(t: Any) -> Any:
+        missing = not is_adam(t) and t.cell.lr == 1.0 and t.seed_index == 4
+        return None if missing else [epoch(1, test_accuracy=0.9 - 0.3 * (t.cell.lr == 0.1))]
+
+    search = {"lr": [0.01, 0.1, 1.0], "init": ["default", "orthogonal"], "seeds": 5}
+    found = study(tmp_path, complete, search=search)
+    [task] = found.tasks
+    own = cubes(found)
+    assert is_slow(found, own)
+    info = importance_info(found, own, task)
+    assert [bar.is_sampled for bar in info.bars] == [True, False, False, False]
+    assert info.bars[0].shares[0] > 0.9
+    assert "n = 28 to 30 trials" in info.subtitle
+    for words in ("*: not a full grid", "No bar over all optimizers"):
+        assert words in info.notes[0]
+    assert "sgd *" in texts(draw_importance(info))
+
+
+def test_without_a_variance_there_is_no_importance_and_the_reason_is_told(tmp_path: Path) -> None:
+    found = study(tmp_path, lambda t: [dead_epoch(1)])
+    assert lacking(found, cubes(found)) == "all values are equal"
+    assert lacking(found, []) == "no trial is complete"
 
 
 def test_text_is_wrapped_and_cut_by_its_width_and_escaped_after() -> None:

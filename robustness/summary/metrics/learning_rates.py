@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ __all__ = [
     "is_open",
     "log_weights",
     "tolerance_window",
+    "touched",
     "transfer_regret",
     "tuned_index",
     "window_ends",
@@ -22,6 +24,8 @@ __all__ = [
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
+Edge = Literal["", "low", "high", "low and high"]
+"""Ends of the learning rates that were tried."""
 
 
 def tuned_index(selection_RL: Floats) -> Places:
@@ -73,6 +77,17 @@ def is_open(score_RL: Floats, first_R: Places, last_R: Places) -> npt.NDArray[np
         for end_R in (first_R - 1, last_R + 1)
     )
     return np.asarray((before & (first_R > 0)) | (after & (last_R < last)))
+
+
+def touched(first: int, last: int, lrs: int) -> Edge:
+    """The ends of a grid of so many learning rates that a run of places touches.
+
+    >>> touched(0, 3, 5), touched(4, 4, 5), touched(0, 0, 1), touched(1, 3, 5)
+    ('low', 'high', 'low and high', '')
+    """
+    if first == 0:
+        return "low and high" if last == lrs - 1 else "low"
+    return "high" if last == lrs - 1 else ""
 
 
 def tolerance_window(score_RL: Floats, tuned_R: Places, lrs_L: Floats, delta: float) -> Floats:
