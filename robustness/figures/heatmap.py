@@ -104,7 +104,7 @@ def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapI
     inits = tuple(dict.fromkeys(own["init"]))
     complete = dict(iter(study.complete[study.complete["task"] == task].groupby("optimizer", sort=False)))
     panels = tuple(
-        _panel(str(name), part, complete.get(name, study.complete.iloc[:0]), inits)
+        _panel(str(name), sampler_of(study.spec), part, complete.get(name, study.complete.iloc[:0]), inits)
         for name, part in own.groupby("optimizer", sort=False)
     )
     facts = study.facts[task]
@@ -128,8 +128,10 @@ def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapI
     )
 
 
-def _panel(optimizer: str, trials: pd.DataFrame, complete: pd.DataFrame, inits: tuple[str, ...]) -> Panel:
-    binned = drawn_at_random(trials, sampler_of(study.spec))
+def _panel(
+    optimizer: str, sampler: str, trials: pd.DataFrame, complete: pd.DataFrame, inits: tuple[str, ...]
+) -> Panel:
+    binned = drawn_at_random(trials, sampler)
 
     def columns(part: pd.DataFrame) -> Floats:
         lr = part["lr"].to_numpy(dtype=float)

@@ -94,7 +94,7 @@ def audit_info(study: Study) -> AuditInfo:
         defaults=_not_asked(window) if window else _defaults(list(against_defaults(study, samples))),
         selection=_not_asked(tuned) if tuned else _selection(list(selections(study, samples))),
         labels=_labels(list(labels(study, samples))),
-        additions=_additions(added(study), given),
+        additions=_additions(added(study), given, even=sampler != "edge"),
     )
 
 
@@ -228,7 +228,7 @@ def _labels(rows: Sequence[Labels]) -> Section[Labels]:
     return Section(verdict="look" if found else "ok", says=says, rows=tuple(rows))
 
 
-def _additions(rows: Sequence[Addition], pairs: Sequence[Budget]) -> Section[Addition] | None:
+def _additions(rows: Sequence[Addition], pairs: Sequence[Budget], *, even: bool) -> Section[Addition] | None:
     if not rows:
         return None
     given = {(pair.task, pair.optimizer): 0 for pair in pairs}
@@ -237,7 +237,7 @@ def _additions(rows: Sequence[Addition], pairs: Sequence[Budget]) -> Section[Add
     by_task: dict[str, set[int]] = {}
     for (task, _), trials in given.items():
         by_task.setdefault(task, set()).add(trials)
-    uneven = [task for task, sizes in by_task.items() if len(sizes) > 1]
+    uneven = [task for task, sizes in by_task.items() if even and len(sizes) > 1]
     says = f"the sampler added {counted(sum(given.values()), 'trial')} to those designed"
     says += f"; optimizers were given different numbers of them on {listed(uneven)}" if uneven else ""
     return Section(verdict="look" if uneven else "ok", says=says, rows=tuple(rows))

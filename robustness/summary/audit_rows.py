@@ -233,11 +233,12 @@ def labels(study: Study, samples: Sequence[Resampled]) -> Iterator[Labels]:
 
 def added(study: Study) -> list[Addition]:
     """Trials with a reason, by reason; none of a study whose trials were all designed."""
-    if "reason" not in study.trials:
-        return []
-    found = study.trials[study.trials["reason"].fillna("") != ""]
+    found = study.trials[study.trials["reason"] != ""]
     sizes = Counter(zip(found["task"], found["optimizer"], found["reason"], strict=True))
+    pairs = list(dict.fromkeys((task, optimizer) for task, optimizer, _ in sizes))
     return [
         Addition(task=task, optimizer=optimizer, reason=reason, trials=trials)
+        for pair in pairs
         for (task, optimizer, reason), trials in sizes.items()
+        if (task, optimizer) == pair
     ]
