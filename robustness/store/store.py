@@ -248,6 +248,28 @@ class Store:
         with self.reading() as connection:
             return [Trial.from_dict(json.loads(text)) for text in connection.execute(query).scalars()]
 
+    def labelled(self, study_id: int, keys: Sequence[str]) -> dict[str, StudyTrial]:
+        """Trials of a study with its labels, by key."""
+        columns = (
+            trial.c.key,
+            trial.c.config,
+            study_trial.c.task,
+            study_trial.c.optimizer,
+            study_trial.c.init,
+        )
+        query = (
+            sa.select(*columns)
+            .join(study_trial, study_trial.c.trial_id == trial.c.id)
+            .where(study_trial.c.study_id == study_id, trial.c.key.in_(keys))
+        )
+        with self.reading() as connection:
+            return {
+                row.key: StudyTrial(
+                    Trial.from_dict(json.loads(row.config)), row.task, row.optimizer, row.init
+                )
+                for row in connection.execute(query)
+            }
+
     def counts(self, study_id: int) -> dict[TrialState, int]:
         """The study's number of trials in each state."""
         query = (

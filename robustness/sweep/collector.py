@@ -21,6 +21,7 @@ from robustness.summary.frame import COLUMNS
 from robustness.summary.outcome import outcomes
 from robustness.summary.tasks import filled
 from robustness.sweep.progress import SweepProgress
+from robustness.sweep.trackers import Trackers
 from robustness.trial import Trial, TrialRecord
 
 __all__ = ["Collector", "StopFlag", "diverged_test"]
@@ -68,6 +69,7 @@ class Collector(tune.Callback):
         progress: SweepProgress,
         stop: threading.Event,
         is_diverged: Callable[[TrialRecord], bool],
+        trackers: Trackers,
     ) -> None:
         """Write with `lease`; set `stop` when writing is no longer possible."""
         self._store = store
@@ -75,6 +77,7 @@ class Collector(tune.Callback):
         self._progress = progress
         self._stop = stop
         self._is_diverged = is_diverged
+        self._trackers = trackers
         self._looked = time.monotonic()
         self.complete: set[str] = set()
         self.failures: dict[str, str] = {}
@@ -134,7 +137,19 @@ class Collector(tune.Callback):
             for key in keys & self.failures.keys():
                 del self.failures[key]
             self._progress.count(done=len(records), diverged=sum(map(self._is_diverged, records)))
+            if self._trackers:
+                self._track(records)
         self._fail(result.pop("errors", []))
+
+    def _track(self, records: Sequence[TrialRecord]) -> None:
+        keys = [record.key for record in records]
+        try:
+            found = self._store.labelled(self._lease.study_id, keys)
+        except RobustnessError as error:
+            self.give_up(error)
+            return
+        for record in records:
+            self._trackers.log(found[record.key], record)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker died: the pack that it was training failed; those behind it were never begun."""

@@ -99,7 +99,7 @@ def run_study(
         seconds = 0.0
         with SweepProgress(len(todo), reused=grid.trial_count - len(todo), quiet=quiet) as progress:
             if todo:
-                sweep = _Sweep(store, lease, study.resources, root, max_failures, progress)
+                sweep = _Sweep(store, lease, study, root, max_failures, progress)
                 seconds = sweep.run(todo, address)
         counts = store.counts(lease.study_id)
     reused = grid.trial_count - len(todo)
@@ -121,10 +121,14 @@ class _Sweep:
 
     store: Store
     lease: Lease
-    resources: Resources
+    study: StudySpec
     root: Path
     max_failures: int
     progress: SweepProgress
+
+    @property
+    def resources(self) -> Resources:
+        return self.study.resources
 
     def run(self, todo: list[Trial], address: str | None) -> float:
         """All rounds, in one Ray session; seconds from after Ray's start."""
@@ -137,9 +141,11 @@ class _Sweep:
             began = time.monotonic()
             self.progress.start_clock()
             from robustness.sweep.collector import Collector, diverged_test
+            from robustness.sweep.trackers import Trackers
 
-            collector = Collector(self.store, self.lease, self.progress, stop, diverged_test(todo))
-            with _renewing(self.store, self.lease, collector.give_up):
+            trackers = Trackers(self.study.name, self.study.loggers, self.progress.say, stop)
+            collector = Collector(self.store, self.lease, self.progress, stop, diverged_test(todo), trackers)
+            with _renewing(self.store, self.lease, collector.give_up), trackers:
                 self._rounds(todo, collector, stop, folder)
         if collector.error is not None:
             raise collector.error
