@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 
 def require_chromium() -> str:
@@ -35,3 +38,19 @@ def rendered(page: Path, profile: Path) -> tuple[str, str]:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout, done.stderr
+
+
+@contextmanager
+def open_page() -> Iterator[Page]:
+    """A page to click on, which reaches this machine alone."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=require_chromium(),
+            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
+        )
+        try:
+            page = browser.new_page(viewport={"width": 1600, "height": 1200})
+            page.set_default_timeout(120_000)
+            yield page
+        finally:
+            browser.close()

@@ -10,6 +10,7 @@ from robustness.catalog.optimizers import OPTIMIZERS, OptimizerEntry
 from robustness.catalog.references import REFERENCE_VERSION, reference_score
 from robustness.catalog.registry import Argument, Entry, Registry
 from robustness.catalog.tasks import TASK_FIELDS
+from robustness.catalog.trackers import TRACKERS, TrackerEntry
 
 __all__ = [
     "DATASETS",
@@ -18,6 +19,7 @@ __all__ = [
     "OPTIMIZERS",
     "REFERENCE_VERSION",
     "TASK_FIELDS",
+    "TRACKERS",
     "Argument",
     "DataEntry",
     "DataFacts",
@@ -26,6 +28,7 @@ __all__ = [
     "ModelEntry",
     "OptimizerEntry",
     "Registry",
+    "TrackerEntry",
     "data_root",
     "reference_score",
 ]

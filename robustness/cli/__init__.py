@@ -10,10 +10,11 @@ from robustness.bench.commands import bench
 from robustness.cli.auditing import audit
 from robustness.cli.comparing import compare
 from robustness.cli.drawing import figures
+from robustness.cli.exporting import export
 from robustness.cli.importing import import_
 from robustness.cli.measuring import metrics
 from robustness.cli.planning import plan
-from robustness.cli.reading import export, list_studies, report, show
+from robustness.cli.reading import list_studies, report, show
 from robustness.cli.running import get_data, run
 from robustness.cli.specs import catalog, schema
 from robustness.cli.tables import table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.cli.options import DEFAULT_STORE, StoreUrl, open_
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_
 
 if TYPE_CHECKING:
     from robustness.importers.runs import Advance
 
 __all__ = ["import_"]
-
-SHOW_AFTER = 2.0  # seconds
 
 
 def import_(
@@ -45,26 +42,11 @@ def import_(
 
 @contextmanager
 def _progress(path: Path) -> Iterator[Advance]:
-    """A bar on stderr where that is a terminal and the import takes a while; bytes, as they are read twice."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    """In bytes, as they are read twice."""
+    from rich.progress import DownloadColumn
 
-    columns = (TextColumn("reading"), BarColumn(bar_width=None), DownloadColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    total = _size(path) if bar.console.is_terminal else 0
-    task = bar.add_task("", total=2 * total)
-    began = time.monotonic()
-
-    def advance(size: int) -> None:
-        bar.advance(task, size)
-        if bar.console.is_terminal and not bar.live.is_started and time.monotonic() - began > SHOW_AFTER:
-            bar.start()
-
-    try:
+    with late_bar("reading", 2 * _size(path), DownloadColumn()) as advance:
         yield advance
-    finally:
-        if bar.live.is_started:  # stopping one that never started prints an empty line
-            bar.stop()
 
 
 def _size(path: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,20 @@ import typer
 from robustness.errors import SpecError
 
 if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
     from robustness.store import Store
 
-__all__ = ["DEFAULT_STORE", "DataRoot", "StoreUrl", "StudyName", "open_", "writable", "write_report_of"]
+__all__ = [
+    "DEFAULT_STORE",
+    "DataRoot",
+    "StoreUrl",
+    "StudyName",
+    "late_bar",
+    "open_",
+    "writable",
+    "write_report_of",
+]
 
 StoreUrl = Annotated[
     str, typer.Option("--store", envvar="ROBUSTNESS_STORE", help="sqlite:///FILE or postgresql://...")
@@ -30,6 +42,7 @@ StudyName = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study's name; `robustness list` shows them.")
 ]
 DEFAULT_STORE = "sqlite:///robustness.db"
+SHOW_AFTER = 2.0  # seconds
 
 
 def open_(url: str, *, create: bool = False) -> Store:
@@ -48,6 +61,38 @@ def _steps() -> Iterator[Callable[[str, int], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("")
         yield lambda what, steps: bar.update(task, description=what, total=steps, advance=1)
+
+
+@contextmanager
+def late_bar(what: str, total: int, count: ProgressColumn) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, where that is a terminal, for what takes more than `SHOW_AFTER`; gone when done.
+
+    Args:
+        what: is being done.
+        total: of all steps.
+        count: shows how many of them are done.
+
+    Yields:
+        What to call with the number of steps done since the last call.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(bar_width=None), count, TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task("", total=total)
+    began = time.monotonic()
+
+    def advance(steps: int) -> None:
+        bar.advance(task, steps)
+        if bar.console.is_terminal and not bar.live.is_started and time.monotonic() - began > SHOW_AFTER:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        if bar.live.is_started:  # stopping one that never started prints an empty line
+            bar.stop()
 
 
 def write_report_of(store: Store, name: str, path: Path) -> None:

@@ -1,8 +1,7 @@
-"""Commands of the read side: list, show, report, export. Torch-free."""
+"""Commands of the read side: list, show, report. Torch-free."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +9,7 @@ import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, writable, write_report_of
 
-__all__ = ["export", "list_studies", "report", "show"]
-
-
-class ExportFormat(StrEnum):
-    """Formats of `robustness export`."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
+__all__ = ["list_studies", "report", "show"]
 
 
 def list_studies(store: StoreUrl = DEFAULT_STORE) -> None:
@@ -83,28 +75,3 @@ def report(
     if pdf is not None:
         print_pdf(output, pdf)
         print(pdf.absolute())
-
-
-def export(
-    study: StudyName,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
-    store: StoreUrl = DEFAULT_STORE,
-    format_: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.PARQUET,
-    epochs: Annotated[
-        bool, typer.Option("--epochs", help="One row an epoch instead of one a trial.")
-    ] = False,
-) -> None:
-    """Export a study's trials, or their epochs, with everything recorded."""
-    from robustness.summary.frame import epoch_frame, load_study, trial_frame
-    from robustness.tables.csv import defuse
-
-    writable(output)
-    with open_(store) as opened:
-        frame = epoch_frame(opened, study) if epochs else trial_frame(opened, load_study(opened, study))
-    if format_ is ExportFormat.PARQUET:
-        frame.to_parquet(output, index=False)
-    else:
-        for column in ("task", "optimizer", "init"):
-            frame[column] = frame[column].map(defuse)
-        frame.to_csv(output, index=False, lineterminator="\n")
-    print(f"{len(frame):,} rows in {output}")

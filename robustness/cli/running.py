@@ -49,7 +49,7 @@ def run(
     packing = [] if pack is None else [f"resources.pack={pack}"]
     study, space = checked(spec, [*(set_ or []), *packing], max_cells)
     root = data_root(data)
-    require_parts(space, root)
+    require_parts(study, space, root)
     if report is not None:
         writable(report)
     with open_(store, create=True) as opened:
@@ -105,11 +105,13 @@ def checked(path: Path, assignments: Sequence[str], max_cells: int | None) -> tu
     return study, expand(study, max_cells=max_cells)
 
 
-def require_parts(space: Space, root: Path) -> None:
-    """What a study names must be on this machine: data sets, and packages of optimizers."""
-    from robustness.catalog import DATASETS, OPTIMIZERS
+def require_parts(study: StudySpec, space: Space, root: Path) -> None:
+    """What a study names must be on this machine: data sets, and packages of optimizers and trackers."""
+    from robustness.catalog import DATASETS, OPTIMIZERS, TRACKERS
 
     for task in space.tasks:
         DATASETS.get(task.config.data.name).require(root)
     for optimizer, _ in space.optimizers:
         OPTIMIZERS.get(optimizer.config.name).require()
+    for name in study.loggers:
+        TRACKERS.get(name).require()

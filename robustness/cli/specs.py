@@ -22,10 +22,10 @@ def schema() -> None:
 def catalog(
     name: Annotated[str | None, typer.Argument(help="One entry, with its arguments.")] = None,
 ) -> None:
-    """Show what a study can name: data sets, models, initializations, optimizers, with defaults."""
+    """Show what a study can name: data sets, models, initializations, optimizers, trackers, with defaults."""
     from robustness import catalog as found
 
-    registries = (found.OPTIMIZERS, found.DATASETS, found.MODELS, found.INITS)
+    registries = (found.OPTIMIZERS, found.DATASETS, found.MODELS, found.INITS, found.TRACKERS)
     names = [entry.name for registry in registries for entry in registry]
     if name is not None and name not in names:
         from robustness.errors import nearest

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from robustness.catalog import TRACKERS
 from robustness.errors import Problem, SpecError, nearest
 from robustness.trial import round_lr
 
@@ -195,6 +196,19 @@ class Resources(_Strict):
         return gpus
 
 
+def _check_tracker(name: str) -> str:
+    if name not in TRACKERS:
+        raise ValueError(f"must be a tracker; {nearest(name, TRACKERS.names)}")
+    return name
+
+
+def _check_each_once(names: list[str]) -> list[str]:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ValueError(f"must name each tracker once, got {name!r} twice")
+    return names
+
+
 class Claim(_Strict):
     """The comparison that a study is made for, named before it runs: a metric, and labels of two optimizers."""
 
@@ -228,6 +242,15 @@ class StudySpec(_Strict):
     search: Search = Search()
     resources: Resources = Resources()
     claim: Claim | None = None
+    loggers: Annotated[
+        list[
+            Annotated[str, AfterValidator(_check_tracker), Field(json_schema_extra={"enum": TRACKERS.names})]
+        ],
+        AfterValidator(_check_each_once),
+        Field(
+            json_schema_extra={"uniqueItems": True}, description="trackers to which each new trial is logged"
+        ),
+    ] = []
 
 
 def parse(plain: dict[str, Any]) -> StudySpec:

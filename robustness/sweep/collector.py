@@ -15,6 +15,7 @@ from robustness.errors import RobustnessError
 from robustness.store import FailedAttempt, Lease, Store, StudyTrial
 from robustness.sweep.progress import SweepProgress
 from robustness.sweep.samplers.sampling import Sampling
+from robustness.sweep.trackers import Trackers
 from robustness.sweep.work import Work
 from robustness.trial import TrialRecord
 
@@ -58,6 +59,7 @@ class Collector(tune.Callback):
         lease: Lease,
         sampling: Sampling,
         work: Work,
+        trackers: Trackers,
         progress: SweepProgress,
         stop: threading.Event,
     ) -> None:
@@ -68,6 +70,7 @@ class Collector(tune.Callback):
         self._work = work
         self._progress = progress
         self._stop = stop
+        self._trackers = trackers
         self._looked = time.monotonic()
         self.committed: float | None = None
         self.error: RobustnessError | None = None
@@ -111,6 +114,8 @@ class Collector(tune.Callback):
             self._work.ended(_id(trial), {record.key for record in records})
             asked, diverged = self._sampling.ended(records)
             self._progress.count(done=len(records), diverged=diverged)
+            for record in records:
+                self._trackers.log(self._sampling.issued[record.key], record)
             self._take_in(asked)
         if errors:
             self._fail(errors, self._work.failed(_id(trial), errors))

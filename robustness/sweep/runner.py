@@ -95,7 +95,7 @@ def run_study(
         seconds = 0.0
         with SweepProgress(len(todo), reused=reused, quiet=quiet) as progress:
             if todo:
-                sweep = _Sweep(store, lease, sampling, study.resources, root, max_failures, progress)
+                sweep = _Sweep(store, lease, sampling, study, root, max_failures, progress)
                 seconds = sweep.run(todo, address)
         counts = store.counts(lease.study_id)
     trials = sum(counts.values())
@@ -118,10 +118,14 @@ class _Sweep:
     store: Store
     lease: Lease
     sampling: Sampling
-    resources: Resources
+    study: StudySpec
     root: Path
     max_failures: int
     progress: SweepProgress
+
+    @property
+    def resources(self) -> Resources:
+        return self.study.resources
 
     def run(self, todo: list[Trial], address: str | None) -> float:
         """Train these trials, and what the sampler asks for then, in one Ray session; seconds from after Ray's start."""
@@ -134,12 +138,14 @@ class _Sweep:
             began = time.monotonic()
             self.progress.start_clock()
             from robustness.sweep.collector import Collector
+            from robustness.sweep.trackers import Trackers
 
             at_once = slots(self.resources)
             work = Work(self.resources, at_once, self.max_failures)
             work.add(todo)
-            collector = Collector(self.store, self.lease, self.sampling, work, self.progress, stop)
-            with _renewing(self.store, self.lease, collector.give_up):
+            trackers = Trackers(self.study.name, self.study.loggers, self.progress.say, stop)
+            collector = Collector(self.store, self.lease, self.sampling, work, trackers, self.progress, stop)
+            with _renewing(self.store, self.lease, collector.give_up), trackers:
                 self._tune(work, collector, at_once, stop, folder)
         if collector.error is not None:
             raise collector.error

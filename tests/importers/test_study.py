@@ -216,7 +216,7 @@ def test_notes_go_to_stderr_and_a_misspelt_column_is_one(
 def test_a_long_import_shows_a_bar_on_a_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("robustness.cli.importing.SHOW_AFTER", 0.0)
+    monkeypatch.setattr("robustness.cli.options.SHOW_AFTER", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert (
         call("import", "opda", DATA / "opda", "--name", "x", "--store", f"sqlite:///{tmp_path / 's.db'}") == 0

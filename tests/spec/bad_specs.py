@@ -62,6 +62,9 @@ BAD: list[Bad] = [
     ("a line break in a label", _optimizer(label="a\nb"), "optimizers[0].label", "one line"),
     ("a blank label", _optimizer(label=" "), "optimizers[0].label", "1 to 100"),
     ("an escape in a title", {"title": "a\u009b31m"}, "title", "control characters"),
+    ("an unknown tracker", {"loggers": ["mlfow"]}, "loggers[0]", "did you mean 'mlflow'"),
+    ("a tracker twice", {"loggers": ["mlflow", "mlflow"]}, "loggers", "each tracker once"),
+    ("trackers a string", {"loggers": "mlflow"}, "loggers", "valid list"),
     # numbers out of bounds
     ("lr NaN", {"search": {"lr": NAN}}, "search.lr", "finite"),
     ("lr infinite", {"search": {"lr": [0.1, INF]}}, "search.lr[1]", "finite"),

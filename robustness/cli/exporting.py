@@ -1,0 +1,94 @@
+"""Command `export`: a study's trials as a table, or studies as a journal for optuna-dashboard. Torch-free."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_, writable
+from robustness.errors import SpecError
+
+__all__ = ["export"]
+
+OPTUNA = "optuna"
+
+
+class ExportFormat(StrEnum):
+    """Formats of `robustness export STUDY`."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+def export(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study's name; or optuna, before a PATH.")],
+    path: Annotated[
+        Path | None, typer.Argument(metavar="PATH", help="After optuna: the journal file to make.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write a study's trials to.")
+    ] = None,
+    store: StoreUrl = DEFAULT_STORE,
+    format_: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.PARQUET,
+    epochs: Annotated[
+        bool, typer.Option("--epochs", help="One row an epoch instead of one a trial.")
+    ] = False,
+    studies: Annotated[
+        list[str] | None, typer.Option("--study", help="After optuna: this study only; may be repeated.")
+    ] = None,
+) -> None:
+    """Export a study's trials, or their epochs, with everything recorded; or studies to optuna-dashboard."""
+    if path is not None:
+        if study != OPTUNA:
+            raise SpecError.of("PATH", f"goes with optuna alone: 'robustness export {OPTUNA} {path}'")
+        if output is not None or epochs:
+            raise SpecError.of("--epochs" if epochs else "--output", f"does not go with {OPTUNA}")
+        _journal(store, path, studies)
+        return
+    if studies:
+        raise SpecError.of("--study", f"goes with optuna alone: 'robustness export {OPTUNA} PATH'")
+    if output is None:
+        what = "is required; or a PATH, to export to optuna-dashboard" if study == OPTUNA else "is required"
+        raise SpecError.of("--output", what)
+    _table(store, study, output, format_, epochs=epochs)
+
+
+def _table(store: str, study: str, output: Path, format_: ExportFormat, *, epochs: bool) -> None:
+    from robustness.summary.frame import epoch_frame, load_study, trial_frame
+    from robustness.tables.csv import defuse
+
+    writable(output)
+    with open_(store) as opened:
+        frame = epoch_frame(opened, study) if epochs else trial_frame(opened, load_study(opened, study))
+    if format_ is ExportFormat.PARQUET:
+        frame.to_parquet(output, index=False)
+    else:
+        for column in ("task", "optimizer", "init"):
+            frame[column] = frame[column].map(defuse)
+        frame.to_csv(output, index=False, lineterminator="\n")
+    print(f"{len(frame):,} rows in {output}")
+
+
+def _journal(store: str, path: Path, studies: list[str] | None) -> None:
+    from rich.progress import MofNCompleteColumn
+
+    writable(path, "PATH")
+    if path.exists():
+        raise SpecError.of("PATH", f"{path} exists, and a journal is only ever appended to; name a new file")
+    with open_(store) as opened:
+        known = {row.name: row.waiting + row.running + row.complete + row.failed for row in opened.studies()}
+        names = list(dict.fromkeys(studies or known))
+        for name in names:
+            opened.study(name)  # a name that is wrong is said before the work
+        from robustness.exporters import write_journal
+
+        total = sum(known[name] for name in names)
+        with late_bar("exporting", total, MofNCompleteColumn()) as advance:
+            counts = write_journal(opened, path, names, advance)
+    trials = sum(counts.values())
+    print(
+        f"{trials:,} trials of {len(counts):,} Optuna studies in {path}; 'optuna-dashboard {path}' opens it"
+    )
