@@ -16,12 +16,11 @@ from robustness.figures.curves import score_axis
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
 from robustness.summary import Study
-from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.cubes import Cube
 from robustness.summary.metrics import expected_best_of_k
 from robustness.summary.resampling import Resamples
 
-__all__ = ["BestOfK", "BestOfKInfo", "best_of_k_info", "draw_best_of_k", "refused"]
+__all__ = ["BestOfK", "BestOfKInfo", "best_of_k_info", "draw_best_of_k"]
 
 Floats = npt.NDArray[np.float64]
 DRAWS = 300
@@ -58,14 +57,6 @@ class BestOfKInfo:
     panels: tuple[tuple[str, tuple[BestOfK, ...]], ...]
     score_name: str
     notes: tuple[str, ...]
-
-
-def refused(study: Study) -> str:
-    """Why this study has no such curve; empty where it has."""
-    sampler = sampler_of(study.spec)
-    if not_independent(sampler):
-        return f"the sampler {sampler} looks at earlier trials: its trials are not an independent sample"
-    return ""
 
 
 def best_of_k_info(

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from robustness.errors import SpecError, nearest
 from robustness.figures import style
-from robustness.figures.best_of_k import best_of_k_info, draw_best_of_k, refused
+from robustness.figures.best_of_k import best_of_k_info, draw_best_of_k
 from robustness.figures.critical import critical_info, draw_critical
 from robustness.figures.curves import curves_info, draw_curves
 from robustness.figures.difference import difference_info, draw_difference
@@ -178,7 +178,6 @@ FIGURES: dict[str, Drawing] = {
     "best-of-k": Drawing(
         title="Expected score of the best of k trials",
         draw=lambda r: draw_best_of_k(best_of_k_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
-        lacks=lambda r: refused(r.study),
     ),
     "importance": Drawing(
         title="Which axis decides",

@@ -187,7 +187,7 @@ def test_trials_that_a_sampler_added_are_counted_by_reason() -> None:
     study = grid_study()
     assert audit_info(study).additions is None
     assert audit_info(replace(study, trials=study.trials.assign(reason=""))).additions is None
-    reason = pd.Series([None] * len(study.trials), dtype=object)
+    reason = pd.Series([""] * len(study.trials), dtype=object)
     reason[:3], reason[3:5] = "edge of the window", "between two rates"
     found = audit_info(replace(study, trials=study.trials.assign(reason=reason))).additions
     assert found is not None

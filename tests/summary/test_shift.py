@@ -38,6 +38,7 @@ def cube(optimizer: str, curve_L: np.ndarray, noise: float = 0.0, seeds: int = 6
         "trained_SIL": ones,
         "diverged_SIL": 0 * ones,
         "nonfinite_SIL": 0 * ones,
+        "designed_L": np.ones(len(curve_L), dtype=bool),
     }
     return Cube(**{**plain, **changes})
 
