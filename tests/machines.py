@@ -23,14 +23,14 @@ __all__ = ["Machine", "pair", "single"]
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "0123456789abcdef" * 4
-# Ignored, so that the kernel takes dead orphans away: `ray stop` waits for zombies.
-FIRST_PROCESS = """
+PREPARE = """
 ip link set lo up && mkdir -p /tmp/ray && mount -t tmpfs ray /tmp/ray || exit
 mount --bind /dev/null /etc/resolv.conf # no name server to wait for
 echo up
-trap '' CHLD
-exec sleep infinity
+exec "$0" -c "$1"
 """
+# The kernel takes the dead away whose parent does not care for them: `ray stop` would wait for each.
+FIRST_PROCESS = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: signal.pause()"
 
 
 class Machine:
@@ -50,7 +50,7 @@ class Machine:
         # --kill-child: however this test session ends, the machine ends with it.
         self._keeper = subprocess.Popen(
             ["unshare", "--net", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"]
-            + ["sh", "-c", FIRST_PROCESS],
+            + ["sh", "-c", PREPARE, sys.executable, FIRST_PROCESS],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -61,6 +61,7 @@ class Machine:
             pytest.skip("no namespaces here: they need root")
         [self._first] = psutil.Process(self._keeper.pid).children()
         self.pid = self._first.pid
+        self._number = os.stat(f"/proc/{self.pid}/ns/pid").st_ino
         # Held open, the cable stays when the machine is dead: its network would go with its last process.
         self._network = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY)
 
@@ -80,7 +81,12 @@ class Machine:
 
     def processes(self) -> list[psutil.Process]:
         """All that runs in it."""
-        return list(self._first.children(recursive=True))
+        found = []
+        for process in psutil.process_iter():
+            with suppress(OSError):
+                if os.stat(f"/proc/{process.pid}/ns/pid").st_ino == self._number:
+                    found.append(process)
+        return found
 
     def kill(self) -> None:
         """Cut its power: it falls silent, without a farewell to whom it was connected with."""

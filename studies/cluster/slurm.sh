@@ -7,6 +7,7 @@
 #SBATCH --cpus-per-task=16
 #SBATCH --gpus-per-node=4    # leave out for studies with gpus = 0
 #SBATCH --exclusive          # the `ray stop` at its end stops every Ray of yours on the node
+#SBATCH --no-kill            # a node that fails costs the packs on it one retry, not the job
 #SBATCH --time=12:00:00
 #SBATCH --requeue            # a second start, like a second sbatch, goes on from what the store has
 #
@@ -32,11 +33,12 @@ export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
 export RAY_TMPDIR=/tmp/ray-$SLURM_JOB_ID          # /tmp/ray may be another user's; short, as sockets are below it
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300 # 30 s are too few for a Python on a network file system
 export RAY_USAGE_STATS_ENABLED=0
-mkdir -p "$RAY_TMPDIR"
+trap 'srun rm -rf "$RAY_TMPDIR"' EXIT
 
 # --num-cpus: Ray would count the node's cores, not the job's. --address: without it, the study would start a Ray
-# of its own on the first node. GPUs are those of CUDA_VISIBLE_DEVICES, which Slurm sets.
-srun ray symmetric-run \
+# of its own on the first node. GPUs are those of CUDA_VISIBLE_DEVICES, which Slurm sets. When the study has ended,
+# the other nodes notice within a minute; that Ray "failed" on them is what they say then.
+srun --no-kill ray symmetric-run \
   --address "$address" \
   --min-nodes "$SLURM_JOB_NUM_NODES" \
   --num-cpus "$SLURM_CPUS_PER_TASK" \
