@@ -109,6 +109,7 @@ def single(home: Path) -> Iterator[Machine]:
     """A machine whose address is its loopback's."""
     with _machine("10.77.0.1", home) as machine:
         machine.run(["ip", "address", "add", f"{machine.address}/32", "dev", "lo"])
+        machine.run(["ip", "route", "add", "default", "dev", "lo", "src", machine.address])
         yield machine
 
 

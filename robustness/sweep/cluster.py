@@ -45,6 +45,9 @@ def ray_session(address: str | None) -> Iterator[Path]:
         os.environ.setdefault(name, value)
     target = address or os.environ.get("RAY_ADDRESS") or "local"
     _require_listener(target)
+    if target == "local":
+        # Named for other systems, but it is what keeps a Ray on loopback; by default it listens on every address.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
     # Short: Ray makes Unix sockets below it, whose paths hold at most 107 characters.

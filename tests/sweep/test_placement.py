@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 
@@ -106,3 +108,35 @@ def test_a_study_whose_gpus_no_node_has_is_refused_in_words(machine: Machine, tm
     said, _ = refused.communicate(timeout=100)
     assert refused.returncode == 2
     assert "error: resources.gpus: must be <= 2, what the largest node has, got 3" in said
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_a_ray_of_a_studys_own_listens_on_loopback_alone(tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(spec(search={"seeds": 500})))
+    with single(tmp_path) as alone:
+        alone.popen(
+            [
+                sys.executable,
+                "-m",
+                "robustness.cli",
+                "run",
+                path,
+                "--store",
+                f"sqlite:///{tmp_path / 's.db'}",
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        while not any("PackList" in "".join(names(p)) for p in alone.processes()):
+            time.sleep(0.2)
+        heard = alone.run(["ss", "--listening", "--tcp", "--numeric", "--no-header"]).splitlines()
+    places = {line.split()[3].rpartition(":")[0].removeprefix("[::ffff:").rstrip("]") for line in heard}
+    assert places == {"127.0.0.1"}
+
+
+def names(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
