@@ -129,9 +129,9 @@ def test_a_node_that_dies_costs_one_retry_of_its_pack_and_no_result(
         env={"ROBUSTNESS_PYTHON": sys.executable, "ROBUSTNESS_STORE": store},
     )
     deadline = time.monotonic() + 90
-    while count(store, "state = 'complete'") < 0.25 * TRIALS and time.monotonic() < deadline:
+    while count(store, "state = 'complete'") < 0.25 * TRIALS or not training(worker):
+        assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert training(head) == training(worker) == 1
     worker.kill()
     assert 0 < count(store, "state = 'complete'") < TRIALS
     output, _ = job.communicate(timeout=120)
