@@ -22,7 +22,7 @@ check: test lint
 
 # Debian's packages for the tests that would otherwise skip; as root.
 system-packages:
-	@missing=""; for p in chromium postgresql-15 dataset-fashion-mnist fonts-liberation texlive-latex-recommended; do \
+	@missing=""; for p in chromium postgresql-15 dataset-fashion-mnist fonts-liberation texlive-latex-recommended shellcheck; do \
 	  dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; fi
 

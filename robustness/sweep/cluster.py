@@ -45,6 +45,9 @@ def ray_session(address: str | None) -> Iterator[Path]:
         os.environ.setdefault(name, value)
     target = address or os.environ.get("RAY_ADDRESS") or "local"
     _require_listener(target)
+    if target == "local":
+        # Named for other systems, but it is what keeps a Ray on loopback; by default it listens on every address.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
     # Short: Ray makes Unix sockets below it, whose paths hold at most 107 characters.
@@ -94,15 +97,27 @@ def require_resources(resources: Resources) -> None:
             raise SpecError.of(
                 f"resources.{field}", f"must be <= {most:g}, what the largest node has, got {wanted:g}"
             )
+    if not any(_fitting(resources, node) for node in nodes):
+        raise SpecError.of(
+            "resources",
+            f"must fit on one node, but none has both {resources.cpus} CPUs and {resources.gpus:g} GPUs",
+        )
 
 
 def slots(resources: Resources) -> int:
     """How many packs the cluster trains at the same time."""
     import ray
 
-    def fit(node: dict[str, float]) -> int:
-        wanted = {"CPU": resources.cpus, "GPU": resources.gpus}
-        # A thousandth more: ten tenths of a GPU are one.
-        return int(min(node.get(name, 0.0) / want + 1e-3 for name, want in wanted.items() if want))
+    return max(sum(_fitting(resources, node["Resources"]) for node in ray.nodes() if node["Alive"]), 1)
 
-    return max(sum(fit(node["Resources"]) for node in ray.nodes() if node["Alive"]), 1)
+
+def _fitting(resources: Resources, node: dict[str, float]) -> int:
+    """How many packs a node holds."""
+    room = int(node.get("CPU", 0.0) / resources.cpus)
+    if not resources.gpus:
+        return room
+    gpus = node.get("GPU", 0.0)
+    if resources.gpus >= 1:
+        return min(room, int(gpus / resources.gpus))
+    # Ray takes a share from one GPU: of 0.6 one fits on each. A thousandth more: ten tenths are one.
+    return min(room, int(gpus) * int(1 / resources.gpus + 1e-3))
