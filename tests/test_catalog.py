@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS, Argument, Entry, Registry, data_root
+from robustness.catalog.datasets import SIZES, apportioned
 from robustness.errors import DataMissing
 from robustness.spec import expand, parse
 from robustness.tasks import build_model
@@ -63,6 +66,9 @@ def test_a_models_arguments_are_those_of_its_class(entry: Any) -> None:
 @pytest.mark.parametrize("entry", list(DATASETS), ids=lambda e: e.name)
 def test_a_data_sets_arguments_are_those_of_its_reader(entry: Any) -> None:
     theirs = set(inspect.signature(target(entry)).parameters) - {"root"}
+    if not entry.takes_sizes:  # `load` takes the part
+        assert theirs.isdisjoint(SIZES)
+        theirs |= set(SIZES)
     assert {a.name for a in entry.arguments} == theirs
 
 
@@ -133,6 +139,16 @@ def test_a_model_has_the_parameters_of_its_definition(model: str, parameters: in
 def test_resnet20_has_its_published_size() -> None:
     task = expand(parse(spec(task={"model": "resnet20", "data": "cifar10", "norm": "batch"}))).tasks[0].config
     assert sum(p.numel() for p in build_model(task).parameters()) == 269_722
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=20).filter(any), st.data())
+def test_a_part_has_its_size_and_is_within_one_of_each_classes_share(counts: list[int], data: Any) -> None:
+    size = data.draw(st.integers(1, sum(counts)))
+    part = apportioned(counts, size)
+    assert sum(part) == size
+    for taken, count in zip(part, counts, strict=True):
+        assert 0 <= taken <= count
+        assert abs(taken - size * count / sum(counts)) < 1
 
 
 def test_the_class_shares_make_an_entropy() -> None:

@@ -189,6 +189,20 @@ BAD: list[Bad] = [
         "tasks[0].classes",
         "examples",
     ),
+    (
+        "a part without a class",
+        {"task": {"train_size": 9, "batch_size": 9}},
+        "tasks[0].train_size",
+        "10 classes",
+    ),
+    ("a test part without a class", {"task": {"test_size": 9}}, "tasks[0].test_size", "10 classes"),
+    ("a part larger than the whole", {"task": {"train_size": 1258}}, "tasks[0].train_size", "<= 1257"),
+    (
+        "a part larger than one of the wholes",
+        {"task": {"data": ["cifar10", "digits"], "train_size": 2000}},
+        "tasks[0]",
+        "train_size with digits must be a whole number, >= 0 and <= 1257, got 2000",
+    ),
     # claims
     ("a claim about nobody", _claim(a="sdg"), "claim.a", "did you mean 'sgd'?"),
     ("a claim against nobody", _claim(b="adm"), "claim.b", "did you mean 'adam'?"),
