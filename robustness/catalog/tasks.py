@@ -39,4 +39,14 @@ TASK_FIELDS: tuple[Argument, ...] = (
         low=0.0,
         doc="end a trial whose training loss, mean over an epoch, is above this multiple of l0; 0 never does",
     ),
+    Argument(
+        name="precision",
+        kind="str",
+        default="float32",
+        choices=("float32", "bf16", "fp16"),
+        doc="of forward and backward passes, by autocast; fp16 on CUDA only, with scaled losses",
+    ),
+    Argument(
+        name="compile", kind="bool", default=False, doc="train with torch.compile: seconds to minutes a trial"
+    ),
 )

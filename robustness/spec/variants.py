@@ -304,12 +304,7 @@ def _flat(config: Any) -> dict[str, Any]:
         return {
             "data": config.data.name,
             "model": config.model.name,
-            "norm": config.norm,
-            "epochs": config.epochs,
-            "batch_size": config.batch_size,
-            "augment": config.augment,
-            "input_scale": config.input_scale,
-            "stop_above": config.stop_above,
+            **{a.name: getattr(config, a.name) for a in TASK_FIELDS},
             # A size that asks for the whole is left out of the configuration.
             **{a.name: a.default for a in DATASETS.get(config.data.name).arguments},
             **dict(config.data.arguments),
