@@ -136,11 +136,6 @@ def test_a_model_has_the_parameters_of_its_definition(model: str, parameters: in
     assert sum(weights) == parameters + (0 if norm == "none" else 2 * normed)
 
 
-def test_resnet20_has_its_published_size() -> None:
-    task = expand(parse(spec(task={"model": "resnet20", "data": "cifar10", "norm": "batch"}))).tasks[0].config
-    assert sum(p.numel() for p in build_model(task).parameters()) == 269_722
-
-
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=20).filter(any), st.data())
 def test_a_part_has_its_size_and_is_within_one_of_each_classes_share(counts: list[int], data: Any) -> None:
     size = data.draw(st.integers(1, sum(counts)))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from robustness.catalog import DATASETS, INITS, MODELS, DataFacts
+from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS, DataFacts
 from robustness.errors import Problem
 from robustness.spec.variants import Labelled
 from robustness.trial import Named, TaskConfig
@@ -28,13 +28,18 @@ def misfits(
         path, config = task.path, task.config
         facts = DATASETS.get(config.data.name).facts(dict(config.data.arguments))
         problems += _of_data(path, config, facts)
-        problems += _of_images(path, config, facts)
         problems += _of_model(path, config, facts)
         model = MODELS.get(config.model.name)
         for init in inits:
             refusal = INITS.get(init.config.name).refusal(model)
             if refusal:
                 problems.append(Problem("search.init", refusal))
+        for optimizer in optimizers:
+            refusal = OPTIMIZERS.get(optimizer.config.name).model_rule(
+                dict(optimizer.config.arguments), model
+            )
+            if refusal:
+                problems.append(Problem(optimizer.path, refusal))
     return list(dict.fromkeys(problems))
 
 
@@ -68,24 +73,16 @@ def _of_data(path: str, config: TaskConfig, facts: DataFacts) -> Iterator[Proble
         yield Problem(f"{path}.batch_size", "must be >= 2 with norm = batch, got 1")
 
 
-def _of_images(path: str, config: TaskConfig, facts: DataFacts) -> Iterator[Problem]:
-    model = MODELS.get(config.model.name)
-    if len(facts.shape) == 3:
-        return
-    if model.needs_images:
-        yield Problem(
-            f"{path}.model",
-            f"{model.name} needs images; inputs of {config.data.name} have shape {facts.shape}",
-        )
-    if config.augment != "none":
+def _of_model(path: str, config: TaskConfig, facts: DataFacts) -> Iterator[Problem]:
+    arguments: dict[str, Any] = dict(config.model.arguments)
+    refusal = MODELS.get(config.model.name).refusal(config.norm, facts.shape, arguments)
+    if refusal:
+        yield Problem(f"{path}.{refusal[0]}", refusal[1])
+    if config.augment != "none" and len(facts.shape) != 3:
         yield Problem(
             f"{path}.augment",
             f"{config.augment} needs images; inputs of {config.data.name} have shape {facts.shape}",
         )
-
-
-def _of_model(path: str, config: TaskConfig, facts: DataFacts) -> Iterator[Problem]:
-    arguments: dict[str, Any] = dict(config.model.arguments)
     width, depth = arguments.get("width", 0), arguments.get("depth", 0)
     if config.norm == "group" and depth and width % 4:
         yield Problem(f"{path}.width", f"must be a multiple of 4 with norm = group, got {width}")

@@ -8,8 +8,7 @@ the same numbers in every store. On a CPU sizes change no bit of a result, so th
 | mlp | feature-major | feature-major |
 | toy-cnn | feature-major where two trials fit the cache (pixels x batch <= 32,768), else one at a time | vmap: convolutions become grouped ones |
 | resnet20 | one at a time: its convolutions keep a core busy | vmap |
-| optimizers of other packages | one at a time | one at a time |
-| bf16, fp16, compiled models | one at a time | one at a time |
+| other models; optimizers of other packages; bf16, fp16, compiled | one at a time | one at a time |
 
 The column of the CPU is measured by `robustness bench packs --plan`; that of CUDA was never measured.
 """
