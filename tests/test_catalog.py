@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import inspect
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS, Argument, Entry, Registry, data_root
 from robustness.catalog.datasets import SIZES, apportioned
+from robustness.catalog.references import reference_score
 from robustness.errors import DataMissing
 from robustness.spec import expand, parse
 from robustness.tasks import build_model
@@ -151,3 +154,17 @@ def test_the_class_shares_make_an_entropy() -> None:
         facts = entry.facts({a.name: a.default for a in entry.arguments})
         assert facts.classes == len(facts.test_counts)
         assert np.all(np.array(facts.train_counts) > 0)
+
+
+def test_every_pair_of_the_published_tables_has_its_best_accuracy_as_its_reference() -> None:
+    best: dict[tuple[str, str], float] = {}
+    with (resources.files("robustness.catalog") / "published" / "insgd.csv").open() as file:
+        for line in csv.DictReader(file):
+            if line["metric"] == "test_accuracy":
+                pair = (line["task"], line["model"])
+                best[pair] = max(best.get(pair, 0.0), float(line["mean"]) / 100)
+    for (data, model), accuracy in best.items():
+        assert data in DATASETS
+        assert model in MODELS
+        assert reference_score(data, model) == round(accuracy, 2)
+    assert reference_score("imagenet", "mlp") is None

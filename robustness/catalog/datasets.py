@@ -57,12 +57,16 @@ class DataEntry(Entry):
     Attributes:
         facts: its facts, given its arguments; a size that is not given, or 0, is the whole.
         files: what must be under the data root; empty for sets that are made, not read.
+        folders: likewise, of sets that are never downloaded.
         takes_sizes: its reader makes splits of the sizes asked for; elsewhere `load` takes a part of what was read.
+        streamed: it does not fit into memory, and is read from its files while it is trained.
     """
 
     facts: Callable[[Mapping[str, Any]], DataFacts]
     files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     takes_sizes: bool = False
+    streamed: bool = False
 
     def fill(self, given: dict[str, Value]) -> Named:
         """The entry with every default filled in, but for sizes that ask for the whole.
@@ -75,22 +79,21 @@ class DataEntry(Entry):
         return Named(name=self.name, arguments=kept)
 
     def require(self, root: Path) -> None:
-        """Check that the files are there.
+        """Check that files and folders are there.
 
         Raises:
-            DataMissing: one is not; the text names the command that gets them.
+            DataMissing: one is not; the text names the command that gets them, or says that there is none.
         """
         for file in self.files:
             if not (root / file).is_file():
-                raise DataMissing(
-                    [
-                        Problem(
-                            "data",
-                            f"{self.name} is not at {root} ({file} is missing); get it with "
-                            f"'robustness data {self.name} --root {root}'",
-                        )
-                    ]
-                )
+                command = f"'robustness data {self.name} --root {root}'"
+                raise self._missing(root, file, f"get it with {command}")
+        for folder in self.folders:
+            if not (root / folder).is_dir():
+                raise self._missing(root, folder, "put it there: it is never downloaded")
+
+    def _missing(self, root: Path, part: str, remedy: str) -> DataMissing:
+        return DataMissing([Problem("data", f"{self.name} is not at {root} ({part} is missing); {remedy}")])
 
 
 def data_root(given: Path | None = None) -> Path:
@@ -151,8 +154,9 @@ def _real(
     test: tuple[int, ...],
     source: str,
     files: tuple[str, ...] = (),
+    folders: tuple[str, ...] = (),
 ) -> DataEntry:
-    """A data set of fixed examples, all or a part of them."""
+    """A data set of fixed examples, all or a part of them; read from its `folders` while it is trained."""
     whole = DataFacts(shape=shape, train_counts=train, validation_size=validation, test_counts=test)
 
     def facts(arguments: Mapping[str, Any]) -> DataFacts:
@@ -168,9 +172,11 @@ def _real(
     return DataEntry(
         name=name,
         summary=summary,
-        target=f"robustness.tasks.datasets:{name.replace('-', '_')}",
+        target=f"robustness.tasks.{'images' if folders else 'datasets'}:{name.replace('-', '_')}",
         facts=facts,
         files=files,
+        folders=folders,
+        streamed=bool(folders),
         source=source,
         arguments=tuple(
             _count(size, 0, f"{word} examples, a fixed part in the classes' shares; 0: all", low=0, high=high)
@@ -236,6 +242,18 @@ DATASETS: Registry[DataEntry] = Registry(
             test=(100,) * 100,
             files=("cifar-100-python/meta", "cifar-100-python/train", "cifar-100-python/test"),
             source="Krizhevsky 2009",
+        ),
+        _real(
+            "imagenet",
+            "1,331,167 colour photographs, 1,000 classes, cut to 224x224; read while it is trained, never downloaded",
+            shape=(3, 224, 224),
+            # Classes have 732 to 1,300 images; stated as if even, which puts the constant predictor's loss, log 1000,
+            # at most 0.004 above the exact one. Chance is exact: test counts are even.
+            train=balanced_counts(1_231_167, 1_000),
+            validation=50_000,
+            test=(50,) * 1_000,
+            folders=("imagenet/train", "imagenet/val"),
+            source="Russakovsky et al. 2015, arXiv 1409.0575",
         ),
         DataEntry(
             name="synthetic",

@@ -20,8 +20,9 @@ TASK_FIELDS: tuple[Argument, ...] = (
         name="augment",
         kind="str",
         default="none",
-        choices=("none", "pad-crop", "flip", "pad-crop-flip"),
-        doc="random changes of training images: shift by at most an eighth of the side, mirror",
+        choices=("none", "pad-crop", "flip", "pad-crop-flip", "random-resized-crop"),
+        doc="random changes of training images: shift by at most an eighth of the side, mirror; "
+        "random-resized-crop: enlarge 8 to 100 % of the area, and mirror",
     ),
     Argument(
         name="input_scale",

@@ -1,6 +1,6 @@
 """Data sets as tensors: fixed, stratified, seed-free splits of inputs and labels.
 
-No DataLoader: these sets fit on the device. Readers are named by the catalog; `load` is the door.
+No DataLoader: these sets fit on the device; see `images` for those that do not. Readers are named by the catalog; `load` is the door.
 """
 
 # N examples, C classes
@@ -56,9 +56,11 @@ def load(data: Named, root: Path, device: str = "cpu", dtype: torch.dtype = torc
 
     Raises:
         DataMissing: its files are not under `root`.
-        ValueError: what was read does not have the sizes that the catalog states.
+        ValueError: what was read does not have the sizes that the catalog states, or does not fit into memory.
     """
     entry = DATASETS.get(data.name)
+    if entry.streamed:
+        raise ValueError(f"{data.name} does not fit into memory; `open_images` finds its files")
     entry.require(root)
     facts = entry.facts(dict(data.arguments))
     parts = _read(entry, data, root)

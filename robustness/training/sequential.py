@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from robustness import seeds
-from robustness.catalog import MODELS
+from robustness.catalog import DATASETS, MODELS
 from robustness.inits import initialize
 from robustness.optimizers import INSGD, build_optimizer
 from robustness.optimizers.schedules import factor
@@ -31,6 +31,7 @@ from robustness.tasks.models.layers import Dropout
 from robustness.training.batches import Batch, Batches, InMemory
 from robustness.training.precision import gradient_scaler, passes_in
 from robustness.training.records import Log
+from robustness.training.streamed import Streamed
 from robustness.trial import EpochRecord, Trial, TrialRecord
 
 __all__ = ["train"]
@@ -63,7 +64,8 @@ def train(
     """
     task = trial.cell.task
     scaler = gradient_scaler(task.precision, device)
-    batches = InMemory(trial, root, device, dtype)
+    streamed = DATASETS.get(task.data.name).streamed
+    batches: Batches = (Streamed if streamed else InMemory)(trial, root, device, dtype)
     model = build_model(task)
     initialize(model, trial.cell.init, lambda name: seeds.weight_generator(trial, name))
     model = model.to(device, dtype)

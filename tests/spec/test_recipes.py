@@ -42,7 +42,10 @@ def lr_in_epoch(cell: Cell, epoch: int, steps: int) -> float:
     [
         {"data": "cifar10", "model": "resnet20"},
         {"data": "cifar10", "model": "toy-cnn"},
-        {"data": "cifar100", "model": "resnet20", "precision": "bf16", "compile": True},
+        {"data": "cifar10", "model": "mobilenet-v3"},
+        {"data": "cifar10", "model": "resnet18"},
+        {"data": "cifar100", "model": "wide-resnet20"},
+        {"data": "cifar100", "model": "wide-resnet18", "precision": "bf16", "compile": True},
     ],
     ids=lambda task: f"{task['data']}-{task['model']}",
 )
@@ -53,3 +56,11 @@ def test_two_hundred_epochs_on_cifar_with_a_fifth_at_three_milestones(task: dict
     for cell in found:
         rates = [lr_in_epoch(cell, epoch, 351) for epoch in (1, 80, 81, 120, 121, 160, 161, 200)]
         assert rates == pytest.approx([0.1, 0.1, 0.02, 0.02, 0.004, 0.004, 0.0008, 0.0008])
+
+
+def test_ninety_epochs_on_imagenet_with_a_tenth_every_thirty() -> None:
+    task = {"data": "imagenet", "model": "resnet50", "norm": "batch", "epochs": 90, "batch_size": 256}
+    found = cells({**task, "augment": "random-resized-crop"}, {"milestones": [30, 60]}, 0.1)
+    for cell in found:
+        rates = [lr_in_epoch(cell, epoch, 4_809) for epoch in (1, 30, 31, 60, 61, 90)]
+        assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
