@@ -70,10 +70,11 @@ def test_resnet50_and_mobilenet_are_torchvisions_on_images_of_imagenets_size() -
 
 
 @pytest.mark.parametrize(
-    ("name", "layer", "stride"), [("resnet18", "net.conv1", 1), ("mobilenet-v3", "features.0.0", 1)]
+    ("name", "layer"),
+    [("resnet18", "net.conv1"), ("resnet50", "net.conv1"), ("mobilenet-v3", "features.0.0")],
 )
-def test_small_images_keep_their_resolution_in_the_stem(name: str, layer: str, stride: int) -> None:
-    for side, expected in ((64, stride), (65, 2)):
+def test_images_up_to_64_pixels_keep_their_resolution_in_the_stem(name: str, layer: str) -> None:
+    for side, expected in ((64, 1), (65, 2)):
         with torch.device("meta"):
             assert built(name, side, 10).get_submodule(layer).stride == (expected, expected)
 
@@ -96,9 +97,8 @@ def test_every_large_model_takes_two_steps_with_every_norm(
     model: str, norm: str, optimizer: dict[str, Any]
 ) -> None:
     record = train(tiny(model, task={"norm": norm}, optimizers=[optimizer]), root=Path("/nowhere"))
+    assert record.first_nonfinite_step is None
     assert record.epochs[0].distance > 0
-    # Without normalization some of these networks do not survive a second step: that is what is studied.
-    assert norm == "none" or record.first_nonfinite_step is None
 
 
 @pytest.mark.parametrize("model", LARGE)
@@ -106,8 +106,8 @@ def test_insgd_normalizes_every_layer_that_initializations_act_on(model: str) ->
     trial = tiny(model)
     net = build_model(trial.cell.task)
     optimizer = INSGD(net, lr=0.0)
-    facts = torch.randn(4, 3, *2 * [max(MODELS.get(model).least_side, 8)])
-    net(facts).logsumexp(1).sum().backward()
+    side = max(MODELS.get(model).least_side, 8)
+    net(torch.randn(4, 3, side, side)).logsumexp(1).sum().backward()
     optimizer.step()
     normalized = {p for p, state in optimizer.state.items() if "power" in state}
     assert normalized == {layer.weight for _, layer in weighted_layers(net)}
