@@ -91,6 +91,8 @@ def weighted_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def initialize(model: nn.Module, named: Named, generator_of: Callable[[str], torch.Generator]) -> None:
     """Set every Linear and convolution weight of a model, head included; biases to 0.
 
+    A model's `draw_embeddings`, where it has one, sets its parameters that belong to no layer.
+
     Args:
         model: changed in place; normalization layers stay as they are.
         named: the initialization with its arguments. `default` keeps PyTorch's biases, seeded.
@@ -113,6 +115,9 @@ def initialize(model: nn.Module, named: Named, generator_of: Callable[[str], tor
                 bound = 1 / math.sqrt(weight[0].numel())
                 values.uniform_(-bound, bound, generator=generator_of(f"{name}.bias"))
             bias.copy_(values)
+    draw_embeddings = getattr(model, "draw_embeddings", None)
+    if draw_embeddings is not None:
+        draw_embeddings(generator_of)
     if named.name == "zero-residual":
         ends: list[nn.Module] = model.residual_ends()  # type: ignore[operator]
         for layer in ends:

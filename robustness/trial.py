@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
@@ -106,7 +106,8 @@ class Named:
 class TaskConfig:
     """Data set + model + budget, every field filled in.
 
-    `data` and `model` carry their own arguments (a synthetic set's size, an mlp's width).
+    `data` and `model` carry their own arguments (a synthetic set's size, an mlp's width). Fields with a default
+    came later: at their default they are no part of the plain form, so that trials from before keep their keys.
     """
 
     data: Named
@@ -117,19 +118,15 @@ class TaskConfig:
     augment: str
     input_scale: float
     stop_above: float
+    precision: str = "float32"
+    compile: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return {
-            "data": self.data.as_dict(),
-            "model": self.model.as_dict(),
-            "norm": self.norm,
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "augment": self.augment,
-            "input_scale": self.input_scale,
-            "stop_above": self.stop_above,
-        }
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed = {f.name for f in fields(self) if plain[f.name] != f.default}
+        plain |= {"data": self.data.as_dict(), "model": self.model.as_dict()}
+        return {name: value for name, value in plain.items() if name in changed}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> TaskConfig:

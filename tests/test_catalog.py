@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import inspect
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS, Argument, Entry, Registry, data_root
+from robustness.catalog.datasets import SIZES, apportioned
+from robustness.catalog.references import reference_score
 from robustness.errors import DataMissing
 from robustness.spec import expand, parse
 from robustness.tasks import build_model
@@ -63,6 +69,9 @@ def test_a_models_arguments_are_those_of_its_class(entry: Any) -> None:
 @pytest.mark.parametrize("entry", list(DATASETS), ids=lambda e: e.name)
 def test_a_data_sets_arguments_are_those_of_its_reader(entry: Any) -> None:
     theirs = set(inspect.signature(target(entry)).parameters) - {"root"}
+    if not entry.takes_sizes:  # `load` takes the part
+        assert theirs.isdisjoint(SIZES)
+        theirs |= set(SIZES)
     assert {a.name for a in entry.arguments} == theirs
 
 
@@ -130,9 +139,14 @@ def test_a_model_has_the_parameters_of_its_definition(model: str, parameters: in
     assert sum(weights) == parameters + (0 if norm == "none" else 2 * normed)
 
 
-def test_resnet20_has_its_published_size() -> None:
-    task = expand(parse(spec(task={"model": "resnet20", "data": "cifar10", "norm": "batch"}))).tasks[0].config
-    assert sum(p.numel() for p in build_model(task).parameters()) == 269_722
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=20).filter(any), st.data())
+def test_a_part_has_its_size_and_is_within_one_of_each_classes_share(counts: list[int], data: Any) -> None:
+    size = data.draw(st.integers(1, sum(counts)))
+    part = apportioned(counts, size)
+    assert sum(part) == size
+    for taken, count in zip(part, counts, strict=True):
+        assert 0 <= taken <= count
+        assert abs(taken - size * count / sum(counts)) < 1
 
 
 def test_the_class_shares_make_an_entropy() -> None:
@@ -140,3 +154,17 @@ def test_the_class_shares_make_an_entropy() -> None:
         facts = entry.facts({a.name: a.default for a in entry.arguments})
         assert facts.classes == len(facts.test_counts)
         assert np.all(np.array(facts.train_counts) > 0)
+
+
+def test_every_pair_of_the_published_tables_has_its_best_accuracy_as_its_reference() -> None:
+    best: dict[tuple[str, str], float] = {}
+    with (resources.files("robustness.catalog") / "published" / "insgd.csv").open() as file:
+        for line in csv.DictReader(file):
+            if line["metric"] == "test_accuracy":
+                pair = (line["task"], line["model"])
+                best[pair] = max(best.get(pair, 0.0), float(line["mean"]) / 100)
+    for (data, model), accuracy in best.items():
+        assert data in DATASETS
+        assert model in MODELS
+        assert reference_score(data, model) == round(accuracy, 2)
+    assert reference_score("imagenet", "mlp") is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from robustness.catalog.models import ModelEntry
 from robustness.catalog.optimizer_entry import OptimizerEntry
 from robustness.catalog.registry import Argument
 
@@ -97,6 +98,15 @@ def _insgd_rule(arguments: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _insgd_model_rule(arguments: Mapping[str, Any], model: ModelEntry) -> str | None:
+    if arguments["preset"] == "released" and model.has_groups:
+        return (
+            f"preset released does not run {model.name}: in the released code, shapes do not broadcast over grouped "
+            "convolutions; use preset paper"
+        )
+    return None
+
+
 _CONTROL = "the design's list of controls for a fair study of INSGD"
 
 ENTRIES = (
@@ -104,6 +114,7 @@ ENTRIES = (
         name="insgd",
         takes_model=True,
         rule=_insgd_rule,
+        model_rule=_insgd_model_rule,
         summary="input normalized SGD: the published algorithm, or the released code",
         target="robustness.optimizers.insgd:INSGD",
         default_lr=0.1,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from robustness.catalog.models import ModelEntry
 from robustness.catalog.registry import Argument, Entry
 from robustness.errors import SpecError
 
@@ -54,6 +55,10 @@ def _no_rule(_: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _no_model_rule(_: Mapping[str, Any], __: ModelEntry) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class OptimizerEntry(Entry):
     """An optimizer. `arguments` are given as its own; the common ones are added.
@@ -61,12 +66,14 @@ class OptimizerEntry(Entry):
     Attributes:
         default_lr: the learning rate that its own documentation gives.
         rule: why arguments that are fine one by one do not go together; None where they do.
+        model_rule: why it does not run, with these arguments, on a model; None where it does.
         takes_model: it is built on the model, not on its parameters: it looks at layers' inputs.
         extra: the package that must be installed for it; empty where it comes with ours.
     """
 
     default_lr: float
     rule: Callable[[Mapping[str, Any]], str | None] = _no_rule
+    model_rule: Callable[[Mapping[str, Any], ModelEntry], str | None] = _no_model_rule
     takes_model: bool = False
     extra: str = ""
 

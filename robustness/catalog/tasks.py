@@ -20,8 +20,9 @@ TASK_FIELDS: tuple[Argument, ...] = (
         name="augment",
         kind="str",
         default="none",
-        choices=("none", "pad-crop", "flip", "pad-crop-flip"),
-        doc="random changes of training images: shift by at most an eighth of the side, mirror",
+        choices=("none", "pad-crop", "flip", "pad-crop-flip", "random-resized-crop"),
+        doc="random changes of training images: shift by at most an eighth of the side, mirror; "
+        "random-resized-crop: enlarge 8 to 100 % of the area, and mirror",
     ),
     Argument(
         name="input_scale",
@@ -38,5 +39,15 @@ TASK_FIELDS: tuple[Argument, ...] = (
         default=0.0,
         low=0.0,
         doc="end a trial whose training loss, mean over an epoch, is above this multiple of l0; 0 never does",
+    ),
+    Argument(
+        name="precision",
+        kind="str",
+        default="float32",
+        choices=("float32", "bf16", "fp16"),
+        doc="of forward and backward passes, by autocast; fp16 on CUDA only, with scaled losses",
+    ),
+    Argument(
+        name="compile", kind="bool", default=False, doc="train with torch.compile: seconds to minutes a trial"
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS, TASK_FIELDS, Argument
@@ -41,13 +42,22 @@ def json_schema() -> dict[str, Any]:
 
 
 def _task_schema() -> dict[str, Any]:
-    arguments = {a.name: a for entry in (*DATASETS, *MODELS) for a in entry.arguments}
+    arguments: dict[str, Argument] = {}
+    for entry in (*DATASETS, *MODELS):
+        for argument in entry.arguments:
+            known = arguments.get(argument.name)
+            arguments[argument.name] = argument if known is None else _widest(known, argument)
     names = {
         "data": _axis({"enum": DATASETS.names}),
         "model": _axis({"enum": MODELS.names}),
     }
     fields = {a.name: _axis(_argument(a), a) for a in (*TASK_FIELDS, *arguments.values())}
     return {"type": "object", "additionalProperties": False, "properties": names | fields}
+
+
+def _widest(one: Argument, other: Argument) -> Argument:
+    """What either entry takes: which one it is, an editor cannot tell. Described as the first entry has it."""
+    return replace(one, low=min(one.low, other.low), high=max(one.high, other.high))
 
 
 def _named_schema(

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from robustness.catalog import DATASETS, INITS, MODELS
 from robustness.errors import Problem, SpecError, nearest
 from robustness.spec.axes import Axis, Labelled
+from robustness.spec.misfits import misfits
 from robustness.spec.models import ADAPTIVE, LrRange, Sampler, StudySpec, parse_lr
 from robustness.spec.sampling import lr_problems, settings
 from robustness.spec.variants import Table, init_tables, labelled, optimizer_tables, task_tables
@@ -27,8 +27,6 @@ __all__ = ["LR_AXIS", "MAX_CELLS", "MAX_TRIALS", "Labels", "Lrs", "Row", "Space"
 MAX_CELLS = 100_000
 """Default limit of cells a study; ROBUSTNESS_MAX_CELLS overrides it."""
 MAX_TRIALS = 2_000_000
-LEAST_STOP = 2.0  # below, trials that go on to train would be stopped
-MAX_NUMBERS = 1_000_000_000
 LR_AXIS = "search.lr"
 """The axis that all optimizers share; each places it in its own range."""
 
@@ -193,9 +191,12 @@ def expand(spec: StudySpec, *, max_cells: int | None = None) -> Space:
         sampler=spec.search.sampler,
         **chosen,
     )
-    misfits = [*_misfits(space), *_unknown_in_claim(spec, space)]
-    if misfits:
-        raise SpecError(misfits)
+    wrong = [
+        *misfits(space.tasks, [o for o, _ in space.optimizers], space.inits),
+        *_unknown_in_claim(spec, space),
+    ]
+    if wrong:
+        raise SpecError(wrong)
     return space
 
 
@@ -284,72 +285,3 @@ def _unknown_in_claim(spec: StudySpec, space: Space) -> list[Problem]:
         for side, label in (("a", spec.claim.a), ("b", spec.claim.b))
         if label not in labels
     ]
-
-
-# -- what does not fit -----------------------------------------------------------------------------
-
-
-def _misfits(space: Space) -> list[Problem]:
-    """Combinations of fields that are fine one by one and do not go together."""
-    problems = []
-    for path, config in ((task.path, config) for task in space.tasks for config in task.ends):
-        facts = DATASETS.get(config.data.name).facts(dict(config.data.arguments))
-        model = MODELS.get(config.model.name)
-        if config.batch_size > facts.train_size:
-            problems.append(
-                Problem(
-                    f"{path}.batch_size",
-                    f"must be <= {facts.train_size}, the training examples of {config.data.name}, "
-                    f"got {config.batch_size}",
-                )
-            )
-        if 0 in facts.train_counts or 0 in facts.test_counts:
-            problems.append(
-                Problem(
-                    f"{path}.classes", f"must be <= the training and the test examples, got {facts.classes}"
-                )
-            )
-        if model.needs_images and len(facts.shape) != 3:
-            problems.append(
-                Problem(
-                    f"{path}.model",
-                    f"{model.name} needs images; inputs of {config.data.name} have shape {facts.shape}",
-                )
-            )
-        if config.augment != "none" and len(facts.shape) != 3:
-            problems.append(
-                Problem(
-                    f"{path}.augment",
-                    f"{config.augment} needs images; inputs of {config.data.name} have shape {facts.shape}",
-                )
-            )
-        if 0 < config.stop_above < LEAST_STOP:
-            problems.append(
-                Problem(
-                    f"{path}.stop_above",
-                    f"must be 0 or >= {LEAST_STOP:g}, a multiple of the loss at the start, got {config.stop_above:g}",
-                )
-            )
-        if config.norm == "batch" and config.batch_size < 2:
-            problems.append(Problem(f"{path}.batch_size", "must be >= 2 with norm = batch, got 1"))
-        arguments: dict[str, Any] = dict(config.model.arguments)
-        width, depth = arguments.get("width", 0), arguments.get("depth", 0)
-        if config.norm == "group" and depth and width % 4:
-            problems.append(
-                Problem(f"{path}.width", f"must be a multiple of 4 with norm = group, got {width}")
-            )
-        numbers = math.prod(facts.shape) * (facts.train_size + facts.validation_size + facts.test_size)
-        if numbers > MAX_NUMBERS:
-            problems.append(
-                Problem(path, f"the data set would hold {numbers:,} numbers, at most {MAX_NUMBERS:,}")
-            )
-        weights = width * (math.prod(facts.shape) + width * depth)
-        if weights > MAX_NUMBERS:
-            problems.append(
-                Problem(path, f"the model would have {weights:,} weights, at most {MAX_NUMBERS:,}")
-            )
-        for init in space.inits:
-            refusal = INITS.get(init.config.name).refusal(model)
-            if refusal:
-                problems.append(Problem("search.init", refusal))
-    return list(dict.fromkeys(problems))

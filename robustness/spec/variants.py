@@ -214,6 +214,14 @@ def _init_axes(table: dict[str, Any], path: str, problems: list[Problem]) -> lis
 
 def _task(choice: dict[str, Any]) -> TaskConfig:
     data, model = DATASETS.get(choice["data"]), MODELS.get(choice["model"])
+    # Where a table names several, each has bounds of its own; its axes were held to the first one's.
+    for entry in (data, model):
+        for argument in entry.arguments:
+            if argument.name in choice:
+                try:
+                    argument.check(choice[argument.name])
+                except ValueError as error:
+                    raise ValueError(f"{argument.name} with {entry.name} {error}") from None
     return TaskConfig(
         data=data.fill(choice),
         model=model.fill(choice),
@@ -314,12 +322,9 @@ def _flat(config: Any) -> dict[str, Any]:
         return {
             "data": config.data.name,
             "model": config.model.name,
-            "norm": config.norm,
-            "epochs": config.epochs,
-            "batch_size": config.batch_size,
-            "augment": config.augment,
-            "input_scale": config.input_scale,
-            "stop_above": config.stop_above,
+            **{a.name: getattr(config, a.name) for a in TASK_FIELDS},
+            # A size that asks for the whole is left out of the configuration.
+            **{a.name: a.default for a in DATASETS.get(config.data.name).arguments},
             **dict(config.data.arguments),
             **dict(config.model.arguments),
         }

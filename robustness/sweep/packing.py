@@ -8,7 +8,7 @@ the same numbers in every store. On a CPU sizes change no bit of a result, so th
 | mlp | feature-major | feature-major |
 | toy-cnn | feature-major where two trials fit the cache (pixels x batch <= 32,768), else one at a time | vmap: convolutions become grouped ones |
 | resnet20 | one at a time: its convolutions keep a core busy | vmap |
-| optimizers of other packages | one at a time | one at a time |
+| other models; imagenet; optimizers of other packages; bf16, fp16, compiled | one at a time | one at a time |
 
 The column of the CPU is measured by `robustness bench packs --plan`; that of CUDA was never measured.
 """
@@ -53,9 +53,11 @@ class Pack:
 
 def technique_of(trial: Trial, device: str) -> Technique | None:
     """How a trial is trained on a kind of device ("cpu", "cuda"); None: by itself."""
-    if trial.cell.optimizer.name not in _WITH_RULES:
-        return None
     task = trial.cell.task
+    if trial.cell.optimizer.name not in _WITH_RULES or task.precision != "float32" or task.compile:
+        return None
+    if DATASETS.get(task.data.name).streamed:
+        return None
     technique = _TECHNIQUES.get((task.model.name, device))
     if (task.model.name, device) == ("toy-cnn", "cpu") and largest_pack(task, device) < 2:
         return None  # its patches leave the cache: packs take as long as single trials, or longer

@@ -1,6 +1,6 @@
 """Data sets as tensors: fixed, stratified, seed-free splits of inputs and labels.
 
-No DataLoader: these sets fit on the device. Readers are named by the catalog; `load` is the door.
+No DataLoader: these sets fit on the device; see `images` for those that do not. Readers are named by the catalog; `load` is the door.
 """
 
 # N examples, C classes
@@ -20,11 +20,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from robustness.catalog import DATASETS
-from robustness.catalog.datasets import balanced_counts
+from robustness.catalog import DATASETS, DataEntry
+from robustness.catalog.datasets import SIZES, apportioned, balanced_counts
 from robustness.trial import Named
 
-__all__ = ["Dataset", "Split", "load", "scaled", "stratified_order"]
+__all__ = ["Dataset", "Split", "load", "scaled", "stratified_order", "stratified_part"]
 
 Arrays = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
@@ -56,18 +56,16 @@ def load(data: Named, root: Path, device: str = "cpu", dtype: torch.dtype = torc
 
     Raises:
         DataMissing: its files are not under `root`.
-        ValueError: what was read does not have the sizes that the catalog states.
+        ValueError: what was read does not have the sizes that the catalog states, or does not fit into memory.
     """
     entry = DATASETS.get(data.name)
+    if entry.streamed:
+        raise ValueError(f"{data.name} does not fit into memory; `open_images` finds its files")
     entry.require(root)
     facts = entry.facts(dict(data.arguments))
-    module, attribute = entry.target.split(":")
-    read: Callable[..., tuple[Arrays, ...]] = getattr(importlib.import_module(module), attribute)
-    whole, *rest = read(root, **dict(data.arguments))
-    # Two cuts for a set without parts, one where only a test set is apart, none where all are.
-    order = stratified_order(whole[1]) if len(rest) < 2 else np.arange(len(whole[1]))
-    cuts = [facts.train_size, facts.train_size + facts.validation_size][: 2 - len(rest)]
-    parts = [(whole[0][index], whole[1][index]) for index in np.split(order, cuts)] + rest
+    parts = _read(entry, data, root)
+    sizes = (facts.train_size, facts.validation_size, facts.test_size)
+    parts = [_stratified_part(part, size) for part, size in zip(parts, sizes, strict=True)]
 
     def counts(labels: npt.NDArray[np.int64]) -> tuple[int, ...]:
         return tuple(int(n) for n in np.bincount(labels, minlength=facts.classes))
@@ -78,6 +76,27 @@ def load(data: Named, root: Path, device: str = "cpu", dtype: torch.dtype = torc
         raise ValueError(f"{data.name}: expected the split sizes {expected}, found {found}")
     splits = [Split(torch.from_numpy(x).to(device, dtype), torch.from_numpy(y).to(device)) for x, y in parts]
     return Dataset(*splits)
+
+
+def _read(entry: DataEntry, data: Named, root: Path) -> list[Arrays]:
+    """The three splits in full."""
+    module, attribute = entry.target.split(":")
+    read: Callable[..., tuple[Arrays, ...]] = getattr(importlib.import_module(module), attribute)
+    if entry.takes_sizes:
+        return list(read(root, **dict(data.arguments)))
+    whole, *rest = read(root, **{name: value for name, value in data.arguments if name not in SIZES})
+    facts = entry.facts({})
+    # Two cuts for a set without parts, one where only a test set is apart.
+    cuts = [facts.train_size, facts.train_size + facts.validation_size][: 2 - len(rest)]
+    return [(whole[0][index], whole[1][index]) for index in np.split(stratified_order(whole[1]), cuts)] + rest
+
+
+def _stratified_part(arrays: Arrays, size: int) -> Arrays:
+    inputs_N, labels_N = arrays
+    if size == len(labels_N):
+        return arrays
+    index = stratified_part(labels_N, size)
+    return inputs_N[index], labels_N[index]
 
 
 def scaled(dataset: Dataset, scale: float) -> Dataset:
@@ -102,6 +121,19 @@ def stratified_order(labels_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         spread = np.argsort((np.arange(len(members)) + 1) * golden % 1, kind="stable")
         place_N[members[spread]] = (np.arange(len(members)) + 0.5) / len(members)
     return np.argsort(place_N, kind="stable")
+
+
+def stratified_part(labels_N: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+    """Which `size` examples stand for all: of each class its share, the first of `stratified_order`.
+
+    Fixed and without a seed; how many of each class is known without the examples, by `apportioned`.
+    """
+    order_N = stratified_order(labels_N)
+    quota_C = apportioned([int(n) for n in np.bincount(labels_N)], size)
+    kept_N = np.zeros(len(labels_N), bool)
+    for label, quota in enumerate(quota_C):
+        kept_N[np.flatnonzero(labels_N[order_N] == label)[:quota]] = True
+    return order_N[kept_N]
 
 
 # -- readers: what the files hold, as one, two (training, test) or three parts; `load` cuts the first

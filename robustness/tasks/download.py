@@ -18,9 +18,12 @@ def download(entry: DataEntry, root: Path) -> str:
     """Put a data set's files under `root`; says in words what was done.
 
     Raises:
+        DataMissing: it is not there, and is never downloaded.
         RobustnessError: it could not be fetched, or `root` cannot be written.
     """
-    if not entry.files:
+    if entry.folders:
+        entry.require(root)
+    elif not entry.files:
         return f"{entry.name} needs no files"
     try:
         entry.require(root)

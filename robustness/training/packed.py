@@ -67,7 +67,7 @@ def train_pack(
 
     Raises:
         DataMissing: the data set's files are not under `root`.
-        TypeError: the technique does not run the task's model.
+        TypeError: the technique does not run the task's model, or packs do not run its precision.
     """
     pack = _Pack(trials, technique, root, device, dtype)
     for epoch in range(1, trials[0].cell.task.epochs + 1):
@@ -84,6 +84,8 @@ class _Pack:
     ) -> None:
         [self._task] = {trial.cell.task for trial in trials}
         task = self._task
+        if task.precision != "float32" or task.compile:
+            raise TypeError("trials in other precisions, and compiled ones, are trained one at a time")
         self._data = scaled(load(task.data, root, device, dtype), task.input_scale)
         self._steps = len(self._data.train) // task.batch_size
         model = build_model(task).to(device, dtype)

@@ -3,34 +3,42 @@
 What is recorded, and what counts as dying, is defined here; see `robustness.trial`.
 """
 
-# B batch, N examples
-
 from __future__ import annotations
 
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.nn import functional as F  # noqa: N812  torch's own convention
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from robustness import seeds
-from robustness.catalog import MODELS
+from robustness.catalog import DATASETS, MODELS
 from robustness.inits import initialize
 from robustness.optimizers import INSGD, build_optimizer
 from robustness.optimizers.schedules import factor
-from robustness.tasks import Dataset, Split, augment, build_model, load, scaled
+from robustness.tasks import build_model
 from robustness.tasks.models.layers import Dropout
-from robustness.training.records import EVALUATION_BATCH, L0_EXAMPLES, Log
+from robustness.training.batches import Batch, Batches, InMemory
+from robustness.training.precision import gradient_scaler, passes_in
+from robustness.training.records import Log
+from robustness.training.streamed import Streamed
 from robustness.trial import EpochRecord, Trial, TrialRecord
 
 __all__ = ["train"]
+
+Model = Callable[[Tensor], Tensor]
+Cast = Callable[[], AbstractContextManager[object]]
+"""Opens the context of one forward pass."""
 
 
 def train(
@@ -52,26 +60,35 @@ def train(
 
     Raises:
         DataMissing: the data set's files are not under `root`.
+        SpecError: the device does not have the task's precision, or the optimizer does not run on its model.
     """
     task = trial.cell.task
-    dataset = scaled(load(task.data, root, device, dtype), task.input_scale)
+    scaler = gradient_scaler(task.precision, device)
+    streamed = DATASETS.get(task.data.name).streamed
+    batches: Batches = (Streamed if streamed else InMemory)(trial, root, device, dtype)
     model = build_model(task)
     initialize(model, trial.cell.init, lambda name: seeds.weight_generator(trial, name))
     model = model.to(device, dtype)
     if MODELS.get(task.model.name).has_convolutions:
         model = model.to(memory_format=torch.channels_last)  # 1.4 to 1.7 times faster on CPUs
     optimizer = build_optimizer(trial.cell.optimizer, model, trial.cell.lr)
-    steps = len(dataset.train) // task.batch_size
-    recipe = _Recipe(trial, optimizer, model, steps)
+    steps = batches.train_size // task.batch_size
+    recipe = _Recipe(trial, optimizer, model, steps, scaler)
     start = [p.detach().clone() for p in model.parameters()]
-    log = Log(trial, steps, _initial_loss(model, dataset.train), [])
+    cast = partial(passes_in, task.precision, device)
+    log = Log(trial, steps, _initial_loss(model, batches, cast), [])
+    # Measured with the plain model: evaluation batches have several sizes, each of which would be compiled.
+    trained: Model = torch.compile(model) if task.compile else model
     while not log.ended:
         began = time.perf_counter()
+        epoch = len(log.rows) + 1
         recipe.mode(training=True)
-        losses = _epoch(trial, len(log.rows) + 1, model, recipe, dataset.train)
+        _seed_dropout(model, trial, epoch, device)
+        model.train()
+        losses = _epoch(batches.epoch(epoch), trained, recipe, cast)
         recipe.mode(training=False)
         finite = math.isfinite(losses[-1])
-        after = _after(model, start, dataset, optimizer) if finite else {}
+        after = _after(model, start, batches, optimizer, cast) if finite else {}
         log.add(losses, after, time.perf_counter() - began)
         if on_epoch is not None:
             on_epoch(log.rows[-1])
@@ -81,9 +98,12 @@ def train(
 class _Recipe:
     """An optimizer with its schedule, warm-up and clipping, which are the trainer's part."""
 
-    def __init__(self, trial: Trial, optimizer: Optimizer, model: nn.Module, steps_an_epoch: int) -> None:
+    def __init__(
+        self, trial: Trial, optimizer: Optimizer, model: nn.Module, steps_an_epoch: int, scaler: GradScaler
+    ) -> None:
         arguments: dict[str, Any] = dict(trial.cell.optimizer.arguments)
         self._optimizer = optimizer
+        self._scaler = scaler
         self._clip: float = arguments["clip_norm"]
         self._parameters = list(model.parameters())
         epochs = trial.cell.task.epochs
@@ -94,12 +114,14 @@ class _Recipe:
             )
 
     def step(self, loss: Tensor) -> None:
-        """One optimizer step on this loss."""
+        """One optimizer step on this loss, which a scaler may skip; the schedule counts it nevertheless."""
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self._scaler.scale(loss).backward()
         if self._clip:
+            self._scaler.unscale_(self._optimizer)
             nn.utils.clip_grad_norm_(self._parameters, self._clip)
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         if self._scheduler is not None:
             self._scheduler.step()
 
@@ -115,24 +137,20 @@ def clamped_share(optimizer: Optimizer) -> float:
     return optimizer.clamped_share() if isinstance(optimizer, INSGD) else math.nan
 
 
-def _epoch(trial: Trial, epoch: int, model: nn.Module, recipe: _Recipe, train: Split) -> list[float]:
-    """One pass over the training set; the loss of each step, up to the first that is not finite."""
-    task = trial.cell.task
-    device = train.inputs.device
-    order_N = torch.randperm(len(train), generator=seeds.order_generator(trial, epoch)).to(device)
-    images = seeds.augment_generator(trial, epoch, device) if task.augment != "none" else None
+def _seed_dropout(model: nn.Module, trial: Trial, epoch: int, device: str) -> None:
+    """One generator for all of a model's dropout layers: they draw from it one after the other."""
+    generator = seeds.dropout_generator(trial, epoch, device)
     for layer in model.modules():
         if isinstance(layer, Dropout):
-            layer.generator = seeds.dropout_generator(trial, epoch, device)
-    model.train()
+            layer.generator = generator
+
+
+def _epoch(batches: Iterable[Batch], model: Model, recipe: _Recipe, cast: Cast) -> list[float]:
+    """One pass over the training set; the loss of each step, up to the first that is not finite."""
     losses: list[float] = []
-    for index_B in order_N.split(task.batch_size):
-        if len(index_B) < task.batch_size:
-            break  # the last, smaller batch is dropped
-        inputs = train.inputs[index_B]
-        if images is not None:
-            inputs = augment(inputs, task.augment, images)
-        loss = F.cross_entropy(model(_laid_out(inputs)), train.labels[index_B])
+    for inputs, labels in batches:
+        with cast():
+            loss = F.cross_entropy(model(inputs), labels)
         recipe.step(loss)
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
@@ -140,10 +158,12 @@ def _epoch(trial: Trial, epoch: int, model: nn.Module, recipe: _Recipe, train: S
     return losses
 
 
-def _after(model: nn.Module, start: list[Tensor], dataset: Dataset, optimizer: Optimizer) -> dict[str, float]:
+def _after(
+    model: nn.Module, start: list[Tensor], batches: Batches, optimizer: Optimizer, cast: Cast
+) -> dict[str, float]:
     """What an epoch's row says of its end."""
-    validation_loss, validation_accuracy = _evaluate(model, dataset.validation)
-    test_loss, test_accuracy = _evaluate(model, dataset.test)
+    validation_loss, validation_accuracy = _evaluate(model, batches.held_out("validation"), cast)
+    test_loss, test_accuracy = _evaluate(model, batches.held_out("test"), cast)
     return {
         "validation_loss": validation_loss,
         "validation_accuracy": validation_accuracy,
@@ -162,23 +182,24 @@ def _norm(tensors: list[Tensor]) -> float:
 
 
 @torch.no_grad()
-def _evaluate(model: nn.Module, split: Split) -> tuple[float, float]:
+def _evaluate(model: nn.Module, batches: Iterable[Batch], cast: Cast) -> tuple[float, float]:
     """Mean loss and accuracy over a split, in evaluation mode."""
     model.eval()
     loss = correct = 0.0
-    chunks = math.ceil(len(split) / EVALUATION_BATCH)
-    for inputs, labels in zip(
-        split.inputs.tensor_split(chunks), split.labels.tensor_split(chunks), strict=True
-    ):
-        logits = model(_laid_out(inputs))
+    size = 0
+    for inputs, labels in batches:
+        with cast():
+            logits = model(inputs)
+            mean = F.cross_entropy(logits, labels)
         # Means, added in float64: a float32 sum overflows long before the mean does.
-        loss += F.cross_entropy(logits, labels).item() * len(labels)
+        loss += mean.item() * len(labels)
         correct += (logits.argmax(1) == labels).sum().item()
-    return loss / len(split), correct / len(split)
+        size += len(labels)
+    return loss / size, correct / size
 
 
 @torch.no_grad()
-def _initial_loss(model: nn.Module, train: Split) -> float:
+def _initial_loss(model: nn.Module, batches: Batches, cast: Cast) -> float:
     """Mean training loss before the first step, over the first 10,000 examples where there are more.
 
     In training mode on a copy (batch norm normalizes as it will in training, running averages stay
@@ -188,15 +209,10 @@ def _initial_loss(model: nn.Module, train: Split) -> float:
     for layer in model.modules():
         if isinstance(layer, Dropout):
             layer.eval()
-    size = min(len(train), L0_EXAMPLES)
-    chunks = math.ceil(size / EVALUATION_BATCH)
-    total = 0.0
-    for inputs, labels in zip(
-        train.inputs[:size].tensor_split(chunks), train.labels[:size].tensor_split(chunks), strict=True
-    ):
-        total += F.cross_entropy(model(_laid_out(inputs)), labels).item() * len(labels)
+    total, size = 0.0, 0
+    for inputs, labels in batches.start():
+        with cast():
+            loss = F.cross_entropy(model(inputs), labels)
+        total += loss.item() * len(labels)
+        size += len(labels)
     return total / size
-
-
-def _laid_out(inputs: Tensor) -> Tensor:
-    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs

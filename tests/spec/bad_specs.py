@@ -192,6 +192,48 @@ BAD: list[Bad] = [
         "tasks[0].classes",
         "examples",
     ),
+    (
+        "a part without a class",
+        {"task": {"train_size": 9, "batch_size": 9}},
+        "tasks[0].train_size",
+        "10 classes",
+    ),
+    ("a test part without a class", {"task": {"test_size": 9}}, "tasks[0].test_size", "10 classes"),
+    ("a part larger than the whole", {"task": {"train_size": 1258}}, "tasks[0].train_size", "<= 1257"),
+    (
+        "a part larger than one of the wholes",
+        {"task": {"data": ["cifar10", "digits"], "train_size": 2000}},
+        "tasks[0]",
+        "train_size with digits must be a whole number, >= 0 and <= 1257, got 2000",
+    ),
+    (
+        "a norm that a model does not have",
+        {"task": {"model": "vit", "norm": "batch"}},
+        "tasks[0].norm",
+        "none, layer",
+    ),
+    ("images too small", {"task": {"model": "mobilenet-v3"}}, "tasks[0].model", "at least 16 pixels"),
+    (
+        "a patch that does not fit",
+        {"task": {"model": "vit", "patch": 3}},
+        "tasks[0].patch",
+        "must divide the sides",
+    ),
+    (
+        "heads that do not fit",
+        {"task": {"model": "vit", "heads": 7}},
+        "tasks[0].heads",
+        "must divide the width",
+    ),
+    (
+        "the released code on depthwise convolutions",
+        {
+            "task": {"model": "mobilenet-v3", "data": "cifar10"},
+            "optimizers": [{"name": "insgd", "preset": ["paper", "released"]}],
+        },
+        "optimizers[0]",
+        "does not run mobilenet-v3",
+    ),
     # claims
     ("a claim about nobody", _claim(a="sdg"), "claim.a", "did you mean 'sgd'?"),
     ("a claim against nobody", _claim(b="adm"), "claim.b", "did you mean 'adam'?"),

@@ -115,6 +115,13 @@ def test_task_axes_are_in_the_label() -> None:
     assert [task.label for task in found.tasks] == ["digits mlp norm=none", "digits mlp norm=batch"]
 
 
+def test_a_part_of_a_data_set_is_an_axis_and_the_whole_is_the_trial_that_it_was() -> None:
+    found = space(task={"train_size": [0, 500]})
+    assert [task.label for task in found.tasks] == ["digits mlp train_size=0", "digits mlp train_size=500"]
+    assert [t.key for t in trials(task={"train_size": 0})] == [t.key for t in trials()]
+    assert trials()[0].cell.task.data.as_dict() == {"name": "digits"}
+
+
 def test_tuple_arguments_take_a_list_of_lists_as_an_axis() -> None:
     assert labels(optimizers=[{"name": "adam", "betas": [[0.9, 0.99], [0.8, 0.9]]}]) == [
         "adam betas=(0.9, 0.99)",

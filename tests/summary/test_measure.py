@@ -342,6 +342,4 @@ def test_two_censored_windows_are_not_called_equal() -> None:
 def test_the_samples_that_look_at_earlier_trials_have_no_best_of_k_and_say_why() -> None:
     study = replace(grid_study(), spec={"search": {"sampler": "tpe"}})
     rows = measure(study, metrics=["expected_best_of_k"])
-    assert {row.note for row in rows} == {
-        "settings were chosen by tpe, where scores are best"
-    }
+    assert {row.note for row in rows} == {"settings were chosen by tpe, where scores are best"}

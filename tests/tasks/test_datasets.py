@@ -17,6 +17,7 @@ from robustness.errors import DataMissing
 from robustness.tasks import Dataset, load
 from robustness.tasks.datasets import stratified_order
 from robustness.tasks.download import DEBIAN_FASHION_MNIST, download
+from robustness.trial import Named
 
 
 def loaded(name: str, root: Path, **arguments: Any) -> Dataset:
@@ -52,6 +53,33 @@ def test_every_stretch_of_the_order_holds_the_classes_in_their_shares(labels: li
     for label in set(labels):
         share = (array == label).mean()
         assert abs((part == label).sum() - share * len(part)) <= 2
+
+
+SIZES = {"train_size": 200, "validation_size": 31, "test_size": 101}
+
+
+def test_a_part_of_a_data_set_has_the_class_counts_that_are_known_without_it(tmp_path: Path) -> None:
+    facts = DATASETS.get("digits").facts(SIZES)
+    part = loaded("digits", tmp_path, **SIZES)
+    assert tuple(torch.bincount(part.train.labels).tolist()) == facts.train_counts
+    assert tuple(torch.bincount(part.test.labels).tolist()) == facts.test_counts
+    assert (facts.train_size, len(part.validation), facts.test_size) == (200, 31, 101)
+
+
+def test_a_part_is_taken_from_the_same_split(tmp_path: Path) -> None:
+    def rows(data: Dataset, split: str) -> set[bytes]:
+        return {row.numpy().tobytes() for row in getattr(data, split).inputs}
+
+    whole = loaded("digits", tmp_path)
+    small, large = (loaded("digits", tmp_path, train_size=n, test_size=n) for n in (100, 200))
+    for split in ("train", "test"):
+        assert rows(small, split) < rows(large, split) <= rows(whole, split)
+
+
+def test_a_data_set_in_full_is_one_configuration_however_it_is_said() -> None:
+    entry = DATASETS.get("digits")
+    assert entry.fill({"train_size": 1257, "test_size": 0}) == entry.fill({}) == Named(name="digits")
+    assert entry.fill({"train_size": 1256}) == Named(name="digits", arguments=(("train_size", 1256),))
 
 
 def test_a_synthetic_set_can_be_learned_by_its_teachers_classes(tmp_path: Path) -> None:

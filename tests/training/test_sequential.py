@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from robustness import seeds
-from robustness.catalog import DATASETS, MODELS, OPTIMIZERS
+from robustness.catalog import DATASETS, OPTIMIZERS
 from robustness.inits import initialize
 from robustness.tasks import build_model, load
 from robustness.training import train
@@ -103,8 +103,8 @@ def test_every_optimizer_learns_the_digits_at_some_learning_rate(name: str) -> N
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "layer", "group"])
-@pytest.mark.parametrize("model", MODELS.names)
-def test_every_model_trains_with_every_norm(model: str, norm: str) -> None:
+@pytest.mark.parametrize("model", ["mlp", "toy-cnn", "resnet20"])
+def test_every_small_model_trains_with_every_norm(model: str, norm: str) -> None:
     record = trained(
         first(
             task={"model": model, "norm": norm, "epochs": 3},

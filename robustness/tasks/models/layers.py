@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Dropout", "activation_layer", "norm_layer"]
+__all__ = ["Dropout", "activation_layer", "is_small", "norm_layer"]
+
+SMALL_SIDE = 64
+"""Up to it, networks made for ImageNet take images with a stem that keeps their resolution."""
 
 
 def norm_layer(kind: str, channels: int, *, images: bool) -> nn.Module:
@@ -30,8 +33,13 @@ def activation_layer(kind: str) -> nn.Module:
     return nn.ReLU() if kind == "relu" else nn.Tanh()
 
 
+def is_small(shape: tuple[int, ...]) -> bool:
+    """Whether images of `shape` (channels, height, width) are too small to lose resolution in the first layer."""
+    return max(shape[1:]) <= SMALL_SIDE
+
+
 class Dropout(nn.Module):
-    """Dropout that draws from its own generator, which whoever trains the model sets."""
+    """Dropout that draws from a generator of the trial's, which whoever trains the model sets."""
 
     def __init__(self, share: float) -> None:
         """Drop `share` of the units, in [0, 1)."""
