@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import robustness
-from robustness.catalog import DATASETS, MODELS
+from robustness.catalog import DATASETS, MODELS, TRACKERS
 from robustness.cli import app
 from robustness.figures import FIGURES
 from robustness.spec import expand, parse, read_text
@@ -29,6 +29,12 @@ def test_every_command_stands_in_the_readme(command: str) -> None:
 @pytest.mark.parametrize("name", [*DATASETS.names, *MODELS.names, *OUTCOMES])
 def test_every_data_set_model_and_outcome_stands_in_the_readme(name: str) -> None:
     assert name in README
+
+
+@pytest.mark.parametrize("name", TRACKERS.names)
+def test_every_tracker_stands_in_the_readme_with_its_extra(name: str) -> None:
+    assert f"| `{name}` | `pip install 'robustness-study[{name}]'` |" in README
+    assert f"\n{name} = [" in (ROOT / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize("metric", METRICS)
