@@ -110,7 +110,10 @@ def load_study(
     facts = {
         label: filled(task_facts(task), complete[complete["task"] == label]) for label, task in tasks.items()
     }
-    classified = classify(complete, facts, rules)
+    spec = json.loads(row.spec)
+    drawn = bool(source) or sampler_of(spec) in DRAWING
+    settings = _settings(store, row.id, trials) if drawn else trials[[]]
+    classified = classify(complete, facts, rules, only_lr_varies=settings.empty)
     if seeds is not None:  # the rule, and what it takes from the study, stay those of all seeds
         trials, classified = (part[part["seed_index"].isin(seeds)] for part in (trials, classified))
         if not len(trials):
@@ -121,7 +124,7 @@ def load_study(
         name=row.name,
         title=row.title,
         question=row.question,
-        spec=json.loads(row.spec),
+        spec=spec,
         source=source,
         environment=json.loads(row.environment or "{}"),
         tasks=tasks,
@@ -129,9 +132,7 @@ def load_study(
         optimizers=_optimizers(store, row.id, trials),
         trials=trials,
         complete=classified,
-        settings=_settings(store, row.id, trials)
-        if source or sampler_of(json.loads(row.spec)) in DRAWING
-        else trials[[]],
+        settings=settings.loc[trials.index],
         thresholds=rules,
     )
 

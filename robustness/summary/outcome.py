@@ -104,7 +104,11 @@ def _before(l0_T: Array, constants: TaskConstants) -> Array:
 
 
 def classify(
-    trials: pd.DataFrame, facts: dict[str, TaskConstants], thresholds: Thresholds | None = None
+    trials: pd.DataFrame,
+    facts: dict[str, TaskConstants],
+    thresholds: Thresholds | None = None,
+    *,
+    only_lr_varies: bool = True,
 ) -> pd.DataFrame:
     """Complete trials with their outcomes.
 
@@ -112,6 +116,8 @@ def classify(
         trials: one row a complete trial, with the columns of `frame.COLUMNS`.
         facts: of each task label, `tasks.filled`.
         thresholds: of the rule.
+        only_lr_varies: within a row. Where other numbers do too, a trial that does not train at one learning rate says
+            nothing of another's, and no label rests on it.
 
     Returns:
         A copy with the columns `skill`, `score` (S; b where the trial did not train), `selection` (the score by
@@ -127,8 +133,7 @@ def classify(
             )
         ]
     found = pd.concat(parts).loc[trials.index]
-    smaller, larger = _neighbours_train(found)
-    resting = np.select([smaller, larger], RESTING, "")
+    resting = np.select(_neighbours_train(found), RESTING, "") if only_lr_varies else ""
     untold = (found["outcome"] == "untrained").to_numpy() & (found["evidence"] == "").to_numpy()
     found["evidence"] = np.where(untold, resting, found["evidence"])
     trained = (found["outcome"] == "trained").to_numpy()

@@ -182,7 +182,8 @@ def floor_rates(study: Study) -> dict[float, float]:
     found = {}
     for floor in FLOORS:
         rules = replace(study.thresholds, skill_floor=floor)
-        again = classify(study.complete[study.trials.columns], study.facts, rules)
+        part = study.complete[study.trials.columns]
+        again = classify(part, study.facts, rules, only_lr_varies=study.settings.empty)
         found[floor] = float((again["outcome"] != "trained").mean())
     return found
 

@@ -233,3 +233,11 @@ def test_the_facts_of_a_task_come_from_the_catalog() -> None:
     facts = task_facts(task)
     assert (facts.chance, facts.test_size, facts.reference) == (0.1, 10_000, 0.88)
     assert facts.constant_loss == pytest.approx(math.log(10))
+
+
+def test_where_more_than_the_learning_rate_varies_no_label_rests_on_another_learning_rate() -> None:
+    rows = [{"lr": 0.01, "seed_index": seed} for seed in range(3)]
+    rows += [{"lr": 0.1, "seed_index": seed, **AT_CHANCE} for seed in range(3)]
+    alike, drawn = (classify(frame(*rows), {"t": FACTS}, only_lr_varies=only) for only in (True, False))
+    assert set(alike["side"]) == {"trained", "diverged"}
+    assert set(drawn["side"]) == {"trained", "unresolved"}
