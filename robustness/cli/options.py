@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_STORE",
     "DataRoot",
+    "ScaleName",
     "StoreUrl",
     "StudyName",
     "late_bar",
@@ -40,6 +41,14 @@ DataRoot = Annotated[
 ]
 StudyName = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study's name; `robustness list` shows them.")
+]
+ScaleName = Annotated[
+    str,
+    typer.Option(
+        "--scale",
+        metavar="smoke|small|full",
+        help="Shrink data, epochs, seeds and learning rates by a stated rule, into a study of another name.",
+    ),
 ]
 DEFAULT_STORE = "sqlite:///robustness.db"
 SHOW_AFTER = 2.0  # seconds

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustness.cli.measuring import DeltaText, loaded
-from robustness.cli.options import DEFAULT_STORE, StoreUrl
+from robustness.cli.options import DEFAULT_STORE, ScaleName, StoreUrl
 from robustness.errors import SpecError, nearest
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def plan(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Override a field: search.seeds=20."),
     ] = None,
+    scale: ScaleName = "full",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Say what a study will be able to tell with its seeds, before it runs; nothing is written."""
@@ -46,7 +47,7 @@ def plan(
     from robustness.summary.comparison.planning import plan_rows, plausible, unit_of
 
     width = Delta.parse(delta)
-    study, space = checked(spec, set_ or [], None)
+    study, space = checked(spec, set_ or [], None, scale)
     if metric is None and study.claim is None:
         raise SpecError.of("--metric", "is required, since the study names no claim")
     name = metric or (study.claim.metric if study.claim else "")

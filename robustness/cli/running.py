@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.cli.options import DEFAULT_STORE, DataRoot, StoreUrl, open_, writable, write_report_of
+from robustness.cli.options import (
+    DEFAULT_STORE,
+    DataRoot,
+    ScaleName,
+    StoreUrl,
+    open_,
+    writable,
+    write_report_of,
+)
 from robustness.errors import SpecError
 
 if TYPE_CHECKING:
@@ -26,6 +34,7 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Override a field: search.seeds=3."),
     ] = None,
+    scale: ScaleName = "full",
     data: DataRoot = None,
     pack: Annotated[
         str | None,
@@ -47,7 +56,7 @@ def run(
     from robustness.catalog import data_root
 
     packing = [] if pack is None else [f"resources.pack={pack}"]
-    study, space = checked(spec, [*(set_ or []), *packing], max_cells)
+    study, space = checked(spec, [*(set_ or []), *packing], max_cells, scale)
     root = data_root(data)
     require_parts(study, space, root)
     if report is not None:
@@ -95,13 +104,15 @@ def get_data(
     print(download(entry, where))
 
 
-def checked(path: Path, assignments: Sequence[str], max_cells: int | None) -> tuple[StudySpec, Space]:
-    from robustness.spec import expand, override, parse, read_file
+def checked(
+    path: Path, assignments: Sequence[str], max_cells: int | None, scale: str
+) -> tuple[StudySpec, Space]:
+    from robustness.spec import expand, override, parse, read_file, scaled
 
     plain = read_file(path)
     for assignment in assignments:
         plain = override(plain, assignment)
-    study = parse(plain)
+    study = scaled(parse(plain), scale)
     return study, expand(study, max_cells=max_cells)
 
 

@@ -3,6 +3,7 @@
 from robustness.spec.axes import Axis, Labelled
 from robustness.spec.models import COMPARABLE, Claim, LrRange, Resources, Sampler, Search, StudySpec, parse
 from robustness.spec.reading import override, read_file, read_text
+from robustness.spec.scaling import SCALES, scaled
 from robustness.spec.schema import json_schema
 from robustness.spec.space import MAX_CELLS, MAX_TRIALS, Labels, Row, Space, expand
 
@@ -10,6 +11,7 @@ __all__ = [
     "COMPARABLE",
     "MAX_CELLS",
     "MAX_TRIALS",
+    "SCALES",
     "Axis",
     "Claim",
     "Labelled",
@@ -27,4 +29,5 @@ __all__ = [
     "parse",
     "read_file",
     "read_text",
+    "scaled",
 ]
