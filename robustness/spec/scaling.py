@@ -98,7 +98,8 @@ def _task(table: dict[str, Any], scale: Scale, name: str) -> dict[str, Any]:
     known = [entry for entry in _listed(table.get("data")) if entry in DATASETS]
     wholes = [DATASETS.get(entry).facts(_defaults(entry)) for entry in known]
     limits = {"train_size": scale.train, "validation_size": scale.evaluation, "test_size": scale.evaluation}
-    for size, limit in limits.items():
+    for size, most in limits.items():
+        limit = max([most, *(whole.classes for whole in wholes)])  # an example of each class
         given = table.get(size, 0)
         # 0 is the whole set.
         if isinstance(given, int) and (given > limit or given == 0) and wholes:
