@@ -18,6 +18,8 @@ from robustness.summary.row_metrics import CRITICAL_MEDIAN
 
 __all__ = ["answer", "asides"]
 
+ROWS = 3
+"""Rows of an optimizer of which a sentence gives each; of more, their median."""
 SHOWN = 6
 """Optimizers that a sentence names; of more, the best and the worst."""
 
@@ -48,13 +50,19 @@ def _ends(study: Study) -> str:
             f"{_lr(row.value)} ({_lr(row.low)} to {_lr(row.high)}; {_row_name(row, own)}n = {row.n})"
             for row in known
         ]
+        if len(known) > ROWS:
+            values = [row.value for row in known]
+            texts = [
+                f"{_lr(float(np.median(values)))} in the median of {len(known)} rows "
+                f"({_lr(min(values))} to {_lr(max(values))})"
+            ]
         beyond = len([row for row in own if math.isinf(row.value)])
         texts += [f"beyond what was tried in {beyond} of {len(own)} rows"] if beyond else []
         nowhere = len(own) - len(known) - beyond
         texts += [f"trains nowhere in {nowhere} of {len(own)} rows"] if nowhere else []
         best = max((row.value for row in known), default=-math.inf)
         found.append((-best, f"{optimizer} {', '.join(texts)}"))
-    return f"Training ends at a learning rate of (median over seeds, 95 % intervals by whole seeds): {_listed(found)}."
+    return f"Training ends at a learning rate of (median over seeds; in brackets 95 % intervals by whole seeds, or the range of many rows): {_listed(found)}."
 
 
 def _lr(log10: float) -> str:
