@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from robustness.summary import MetricRow, Study, measure
-from robustness.summary.chosen import sampler_of
+from robustness.summary.chosen import designed, sampler_of
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.intervals import Rate, seed_block_rates
 from robustness.summary.measure import resampled
 from robustness.summary.resampling import draws_for
-from robustness.summary.row_metrics import CRITICAL_MEDIAN
+from robustness.summary.row_metrics import CRITICAL_MEDIAN, NOTHING_TRAINS
 
 __all__ = ["answer", "asides"]
 
@@ -46,10 +46,7 @@ def _ends(study: Study) -> str:
     for optimizer in dict.fromkeys(row.optimizer for row in rows):
         own = [row for row in rows if row.optimizer == optimizer]
         known = [row for row in own if math.isfinite(row.value)]
-        texts = [
-            f"{_lr(row.value)} ({_lr(row.low)} to {_lr(row.high)}; {_row_name(row, own)}n = {row.n})"
-            for row in known
-        ]
+        texts = [f"{_lr(row.value)} ({_interval(row)}; {_row_name(row, own)}n = {row.n})" for row in known]
         if len(known) > ROWS:
             values = [row.value for row in known]
             texts = [
@@ -58,15 +55,24 @@ def _ends(study: Study) -> str:
             ]
         beyond = len([row for row in own if math.isinf(row.value)])
         texts += [f"beyond what was tried in {beyond} of {len(own)} rows"] if beyond else []
-        nowhere = len(own) - len(known) - beyond
+        nowhere = sum(NOTHING_TRAINS in row.note for row in own)
         texts += [f"trains nowhere in {nowhere} of {len(own)} rows"] if nowhere else []
+        open_ = len(own) - len(known) - beyond - nowhere
+        texts += [f"is not known yet in {open_} of {len(own)} rows"] if open_ else []
         best = max((row.value for row in known), default=-math.inf)
         found.append((-best, f"{optimizer} {', '.join(texts)}"))
     return f"Training ends at a learning rate of (median over seeds; in brackets 95 % intervals by whole seeds, or the range of many rows): {_listed(found)}."
 
 
+def _interval(row: MetricRow) -> str:
+    if math.isnan(row.low):
+        return "no interval"
+    high = f"to {_lr(row.high)}" if math.isfinite(row.high) else "and beyond"
+    return f"{_lr(row.low)} {high}"
+
+
 def _lr(log10: float) -> str:
-    return f"{10**log10:.3g}" if math.isfinite(log10) else "?"
+    return f"{10**log10:.3g}"
 
 
 def _row_name(row: MetricRow, own: Sequence[MetricRow]) -> str:
@@ -79,11 +85,8 @@ def _monotone(study: Study) -> str:
         known_SI = ~np.isnan(sample.cube.critical.first_not_trained)
         odd = int((known_SI & ~sample.cube.critical.monotone).sum())
         tried = (~np.isnan(sample.cube.score_SIL)).sum(axis=2)[known_SI]
-        mean = float(tried.mean()) if tried.size else math.nan
-        texts.append(
-            f"{sample.cube.optimizer} on {sample.cube.task} {odd} of {int(known_SI.sum())} "
-            f"({mean:.1f} trials a row)"
-        )
+        mean = f"{tried.mean():.1f} trials a row" if tried.size else "none known"
+        texts.append(f"{sample.cube.optimizer} on {sample.cube.task} {odd} of {int(known_SI.sum())} ({mean})")
     return (
         "Rows of a seed in which a learning rate trains above one that does not, so that the end is not one place: "
         f"{'; '.join(texts)}."
@@ -105,7 +108,7 @@ def _found(study: Study) -> str:
 
 def _rates(study: Study) -> str:
     blocks, names, nonfinite = [], [], []
-    for optimizer, group in study.complete.groupby("optimizer", sort=False):
+    for optimizer, group in designed(study.complete).groupby("optimizer", sort=False):
         diverged = (group["side"] == "diverged").groupby(group["seed_index"])
         blocks.append((np.asarray(diverged.sum(), np.int64), np.asarray(diverged.size(), np.int64)))
         names.append(str(optimizer))

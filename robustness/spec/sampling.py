@@ -58,12 +58,10 @@ def lr_problems(spec: StudySpec, lrs: Sequence[Any], drawn: Sequence[Axis]) -> l
         is_open = isinstance(lr, LrRange) and lr.points is None
         if sampler == "edge" and lr is not None and not is_open:
             found.append(Problem(path, "must be a range { low, high } without points with sampler = edge"))
-        elif sampler in DRAWING and lr is not None and not (is_open or isinstance(lr, float)):
+        elif sampler in DRAWING and lr is not None and not is_open:
+            # A setting is told from another by its learning rate.
             found.append(
-                Problem(
-                    path,
-                    f"must be one number or a range {{ low, high }} without points with sampler = {sampler}",
-                )
+                Problem(path, f"must be a range {{ low, high }} without points with sampler = {sampler}")
             )
         elif sampler in ("grid", "refine") and is_open:
             found.append(Problem(f"{path}.points", f"is required with sampler = {sampler}"))
@@ -72,6 +70,4 @@ def lr_problems(spec: StudySpec, lrs: Sequence[Any], drawn: Sequence[Axis]) -> l
             Problem(f"{axis.name}.points", f"is required with sampler = {sampler}, which does not draw it")
             for axis in drawn
         ]
-    elif not drawn and not any(isinstance(lr, LrRange) for lr in lrs):
-        found.append(Problem("search.sampler", f"{sampler} needs a range {{ low, high }} to draw from"))
     return found

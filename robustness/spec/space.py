@@ -69,11 +69,8 @@ class Row:
         return Cell(task=self.task.config, optimizer=self.optimizer.config, lr=lr, init=self.init.config)
 
     def drawn(self, point: Mapping[str, float]) -> Cell:
-        """The square at a point of the unit cube, given by the names of axes; the learning rate is drawn, or single."""
-        if isinstance(self.lrs, LrRange):
-            lr = float(self.axes[0].value(point[LR_AXIS]))
-        else:
-            (lr,) = self.lrs
+        """The square at a point of the unit cube, given by the names of axes."""
+        lr = float(self.axes[0].value(point[LR_AXIS]))
         return Cell(
             task=self.task.at(point), optimizer=self.optimizer.at(point), lr=lr, init=self.init.at(point)
         )
@@ -148,7 +145,14 @@ def _settings_of(space: Space, lrs: Lrs) -> int:
 def lattice_size(lrs: Lrs, resolution: float) -> int:
     """Learning rates of a range `resolution` decades apart."""
     assert isinstance(lrs, LrRange)
-    return math.floor(math.log10(lrs.high / lrs.low) / resolution + 1e-9) + 1
+    decades = math.log10(lrs.high) - math.log10(lrs.low)
+    return math.floor(decades / resolution + 1e-9) + 1
+
+
+def lattice_top(lrs: Lrs, resolution: float) -> float:
+    """Log10 of the largest learning rate of that lattice."""
+    assert isinstance(lrs, LrRange)
+    return math.log10(lrs.low) + (lattice_size(lrs, resolution) - 1) * resolution
 
 
 def expand(spec: StudySpec, *, max_cells: int | None = None) -> Space:

@@ -278,7 +278,7 @@ def labelled(tables: list[Table], path: str, problems: list[Problem]) -> tuple[L
             shown = varying[_identity(fields)]
         drawn = {axis.field for axis in table.drawn}
         label = _label(table, fields, [name for name in shown if name not in drawn])
-        same = (variant.config, tuple((axis.field, axis.low, axis.high) for axis in table.drawn))
+        same = (variant.config, tuple((axis.field, axis.low, axis.high, axis.log) for axis in table.drawn))
         if same in found:
             problems.append(Problem(table.path, f"is the same as {owners[found[same].label].path} ({label})"))
         elif label in owners:

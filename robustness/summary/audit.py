@@ -238,6 +238,6 @@ def _additions(rows: Sequence[Addition], pairs: Sequence[Budget], *, even: bool)
     for (task, _), trials in given.items():
         by_task.setdefault(task, set()).add(trials)
     uneven = [task for task, sizes in by_task.items() if even and len(sizes) > 1]
-    says = f"the sampler added {counted(sum(given.values()), 'trial')} to those designed"
+    says = f"the sampler chose {counted(sum(given.values()), 'trial')} by their results"
     says += f"; optimizers were given different numbers of them on {listed(uneven)}" if uneven else ""
     return Section(verdict="look" if uneven else "ok", says=says, rows=tuple(rows))

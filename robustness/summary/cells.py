@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from robustness.summary.chosen import designed
 from robustness.summary.intervals import seed_block_rates, wilson
 from robustness.summary.outcome import ROW
 from robustness.summary.resampling import draws_for
@@ -68,7 +69,7 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     is reported by test scores of the final epoch.
 
     Args:
-        complete: the complete trials, classified.
+        complete: the complete trials, classified; rates are those of the design, without what a sampler added.
         cells: of `cell_table`.
 
     Returns:
@@ -76,6 +77,7 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
         tuned_lr (NaN where no learning rate trains), tuned_n, score_mean, score_sd, score_median.
     """
     order = cells[ROW].drop_duplicates()
+    complete = designed(complete)
     diverged = (complete["side"] == "diverged").groupby(
         [complete[k] for k in [*ROW, "seed_index"]], sort=False
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["not_independent", "not_meant", "sampler_of"]
+import pandas as pd
+
+__all__ = ["designed", "not_independent", "not_meant", "sampler_of"]
 
 _TUNED = (
     "score",
@@ -37,6 +39,12 @@ def not_meant(metric: str, sampler: str) -> str:
     """Why a metric cannot be had from this sampler's trials; empty where it can."""
     meant, why = _MEANT.get(sampler, ((metric,), ""))
     return "" if metric in meant else why
+
+
+def designed(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials of a study's design, without those that a sampler added to it; all where there is no design."""
+    own = trials[trials["reason"] == ""]
+    return own if len(own) else trials
 
 
 def not_independent(sampler: str) -> bool:

@@ -13,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from robustness.spec.sampling import EDGE_RESOLUTION
+from robustness.errors import SpecError
+from robustness.spec import MAX_TRIALS, StudySpec, expand
+from robustness.spec.sampling import DRAWING, EDGE_RESOLUTION
+from robustness.spec.space import lattice_top
 from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.frame import Study
-from robustness.summary.metrics import CriticalLrs, critical_lrs
+from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs
 
 __all__ = ["BINS_PER_DECADE", "Cube", "cube_of", "cubes", "drawn_at_random", "lr_bins"]
 
@@ -38,7 +41,8 @@ class Cube:
         inits: labels (I), in the study's order.
         lrs_L: learning rates, ascending; centres of bins where `binned`.
         seeds_S: seed indices; where `binned`, each trial is its own.
-        binned: learning rates were drawn at random and stand in bins.
+        binned: learning rates were drawn, at random or together with other numbers, and stand in bins.
+        clustered: of these, several seeds have the same setting: trials are not independent.
         score_SIL: S; b where the trial did not train.
         selection_SIL: the score by which a learning rate is tuned.
         skill_SIL: (score - b) / (r - b).
@@ -47,7 +51,7 @@ class Cube:
         diverged_SIL: the same of the side `diverged`.
         nonfinite_SIL: the same of the outcome `nonfinite`.
         designed_L: learning rates of the study's design; the others were added by a sampler.
-        resolution: of learning rates chosen around where training ends, decades; None of all others.
+        chosen: how learning rates were chosen around where training ends; None of all others.
     """
 
     task: str
@@ -64,7 +68,8 @@ class Cube:
     diverged_SIL: Floats
     nonfinite_SIL: Floats
     designed_L: npt.NDArray[np.bool_]
-    resolution: float | None = None
+    chosen: Chosen | None = None
+    clustered: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -86,7 +91,7 @@ class Cube:
     @cached_property
     def critical(self) -> CriticalLrs:
         """Where training ends, (S, I)."""
-        return critical_lrs(self.trained_SIL, self.lrs_L, self.resolution)
+        return critical_lrs(self.trained_SIL, self.lrs_L, self.chosen)
 
     @property
     def missing(self) -> int:
@@ -105,16 +110,37 @@ def cube_of(found: Sequence[Cube], task: str, optimizer: str) -> Cube | None:
 
 
 def _cubes(study: Study) -> Iterator[Cube]:
+    chosen = _chosen(study)
     by_pair = dict(iter(study.complete.groupby(["task", "optimizer"], sort=False)))
     for (task, optimizer), part in study.trials.groupby(["task", "optimizer"], sort=False)["init"]:
         if (task, optimizer) in by_pair:
-            yield _cube(study, str(task), str(optimizer), list(part.unique()), by_pair[task, optimizer])
+            own = by_pair[task, optimizer]
+            yield _cube(
+                study, str(task), str(optimizer), list(part.unique()), own, chosen.get(str(optimizer))
+            )
 
 
-def _cube(study: Study, task: str, optimizer: str, inits: list[str], part: pd.DataFrame) -> Cube:
+def _chosen(study: Study) -> dict[str, Chosen]:
+    """Of a study by edge, how the learning rates of each optimizer were chosen."""
+    if sampler_of(study.spec) != "edge":
+        return {}
+    resolution = float(study.spec["search"]["resolution"] or EDGE_RESOLUTION)
+    try:
+        space = expand(StudySpec.model_validate(study.spec), max_cells=MAX_TRIALS)
+    except SpecError:  # it was stored by an installation that knows more names
+        tops = dict.fromkeys(map(str, study.optimizers), math.nan)
+    else:
+        tops = {optimizer.label: lattice_top(lrs, space.resolution) for optimizer, lrs in space.optimizers}
+    return {label: Chosen(resolution=resolution, top=top) for label, top in tops.items()}
+
+
+def _cube(
+    study: Study, task: str, optimizer: str, inits: list[str], part: pd.DataFrame, chosen: Chosen | None
+) -> Cube:
     constants = study.facts[task]
     sampler = sampler_of(study.spec)
-    binned = drawn_at_random(part, sampler)
+    together = not study.settings.empty and sampler in DRAWING and not not_independent(sampler)
+    binned = drawn_at_random(part, sampler) or together
     lr = lr_bins(part["lr"].to_numpy()) if binned else part["lr"].to_numpy()
     lrs_L, l_T = np.unique(lr, return_inverse=True)
     seeds_S, s_T = np.unique(np.arange(len(part)) if binned else part["seed_index"], return_inverse=True)
@@ -142,10 +168,9 @@ def _cube(study: Study, task: str, optimizer: str, inits: list[str], part: pd.Da
         trained_SIL=dense(part["outcome"] == "trained"),
         diverged_SIL=dense(part["side"] == "diverged"),
         nonfinite_SIL=dense(part["outcome"] == "nonfinite"),
+        clustered=binned and together and study.trials["seed_index"].nunique() > 1,
         designed_L=_designed(part, l_T, len(lrs_L), refined=sampler == "refine"),
-        resolution=float(study.spec["search"]["resolution"] or EDGE_RESOLUTION)
-        if sampler == "edge"
-        else None,
+        chosen=chosen,
     )
 
 

@@ -188,8 +188,8 @@ def _over_optimizers(task: str, own: Sequence[Cube]) -> Design:
     found = Design(task=task, optimizer=None, seeds=own[0].shape[0], trials=trials)
     if len(alike) > 1 or own[0].missing:
         return replace(found, why="optimizers have no common full grid")
-    score = np.stack([cube.score_SIL for cube in own])
-    diverged = np.stack([cube.diverged_SIL for cube in own])
+    score = np.stack([cube.score_SIL[..., cube.designed_L] for cube in own])
+    diverged = np.stack([cube.diverged_SIL[..., cube.designed_L] for cube in own])
     return replace(found, axes=("optimizer", *_AXES), values={"score": score, "divergence": diverged})
 
 
@@ -200,7 +200,11 @@ def _trials(cube: Cube) -> int:
 def _of_one(study: Study, cube: Cube) -> Design:
     found = Design(task=cube.task, optimizer=cube.optimizer, seeds=cube.shape[0], trials=_trials(cube))
     if not cube.missing:
-        return replace(found, axes=_AXES, values={"score": cube.score_SIL, "divergence": cube.diverged_SIL})
+        values: dict[Of, Floats] = {
+            "score": cube.score_SIL[..., cube.designed_L],
+            "divergence": cube.diverged_SIL[..., cube.designed_L],
+        }
+        return replace(found, axes=_AXES, values=values)
     part = study.complete[
         (study.complete["task"] == cube.task) & (study.complete["optimizer"] == cube.optimizer)
     ]

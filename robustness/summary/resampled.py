@@ -63,7 +63,7 @@ class Resampled:
     def resamples(self) -> Resamples:
         """Shared by all that have as many seeds; without draws one row, the sample itself."""
         seeds = len(self.cube.seeds_S)
-        if self.draws == 0:
+        if self.draws == 0 or self.cube.clustered:
             return Resamples(counts_RS=np.ones((1, seeds), dtype=np.int16))
         return study_resamples(seeds, self.draws)
 

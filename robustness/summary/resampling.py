@@ -207,7 +207,12 @@ def _irregular(values_R: Floats, seeds: int, confidence: float) -> Estimate:
     if seeds == 1:
         return Estimate(value, math.nan, math.nan, "one seed: no interval")
     if not len(draws):
-        return Estimate(value, math.nan, math.nan, f"more than {MANY_SEEDS:,} random trials: no interval")
+        return Estimate(
+            value,
+            math.nan,
+            math.nan,
+            f"no interval: more than {MANY_SEEDS:,} random trials, or several of one setting",
+        )
     defined = ~np.isnan(draws)
     if defined.mean() < DEFINED:
         return Estimate(value, math.nan, math.nan, "seeds differ between cells: no interval")

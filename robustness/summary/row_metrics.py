@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -32,7 +33,7 @@ from robustness.summary.resampling import mean, quantile
 from robustness.summary.rows import Delta, Raw
 from robustness.summary.spreads import across, at_tuned
 
-__all__ = ["CRITICAL_MEDIAN", "ROW_METRICS", "rate", "refused_row"]
+__all__ = ["CRITICAL_MEDIAN", "NOTHING_TRAINS", "ROW_METRICS", "rate", "refused_row"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,14 +64,17 @@ def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> 
         values_R = (weights @ hits_S) / (weights @ sizes_S)
     fixed, note = None, f"{k}/{n}"
     seeds = int((sizes_S > 0).sum())
-    if uneven(sizes_S):
+    if sample.cube.clustered:
+        fixed = (math.nan, math.nan)
+        note += "; seeds of one setting are not independent: no interval"
+    elif uneven(sizes_S):
         fixed = (math.nan, math.nan)
         note += "; seeds have different learning rates or initializations: no interval"
     elif n and k in (0, n):
         bounds = wilson(seeds if k else 0, seeds)
         fixed = (bounds.low, bounds.high)
         note += "; Wilson's interval over the seeds"
-    elif seeds > 1 and np.ptp(values_R[1 : 1 + len(hits_S)]) == 0:
+    elif seeds > 1 and len(values_R) > 1 and np.ptp(values_R[1 : 1 + len(hits_S)]) == 0:
         note += "; all seeds agree"
     return Raw(
         metric=metric,
@@ -110,7 +114,7 @@ def _rates_by_bin(metric: str, flags_SIL: Floats, sample: Resampled) -> Iterator
             unit="share",
             note=f"{found.k}/{n}",
             at=f"lr {10 ** (centre - half):.3g} to {10 ** (centre + half):.3g}",
-            fixed=(found.low, found.high),
+            fixed=(math.nan, math.nan) if sample.cube.clustered else (found.low, found.high),
         )
 
 
@@ -203,7 +207,9 @@ def _window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
 
 def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     found = sample.cube.critical
-    gaps_I = (~found.monotone).sum(axis=0)
+    known_SI = ~np.isnan(found.first_not_trained)
+    known_I = known_SI.sum(axis=0)
+    gaps_I = (known_SI & ~found.monotone).sum(axis=0)
     for name, logs_SI in (
         ("first not trained", found.first_not_trained),
         ("last trained", found.last_trained),
@@ -215,13 +221,18 @@ def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
                     text
                     for text in (
                         "censored high" if math.isinf(value) else "",
-                        f"{gaps} of {seeds} seeds train above one that does not" if gaps else "",
+                        f"{gaps} of {known} seeds train above one that does not" if gaps else "",
+                        f"{seeds - known} of {seeds} seeds train nowhere, or their end is not known"
+                        if known < seeds
+                        else "",
                     )
                     if text
                 )
-                for value, gaps, seeds in zip(values_RI[0], gaps_I, sample.seeds_I, strict=True)
+                for value, gaps, known, seeds in zip(
+                    values_RI[0], gaps_I, known_I, sample.seeds_I, strict=True
+                )
             ]
-            yield from _each_init(
+            rows = _each_init(
                 metric,
                 sample,
                 values_RI,
@@ -230,6 +241,7 @@ def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
                 place=f"{name}, {100 * q:.0f} % point",
                 tuned=False,
             )
+            yield from (replace(row, n=int(known)) for row, known in zip(rows, known_I, strict=True))
 
 
 def _one_init(sample: Resampled) -> str:

@@ -13,7 +13,7 @@ from robustness.summary.checks import (
     row_gaps,
     uneven_tasks,
 )
-from robustness.summary.chosen import not_independent, sampler_of
+from robustness.summary.chosen import designed, not_independent, sampler_of
 from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
 from robustness.summary.outcome import RESTING, classify
@@ -126,7 +126,7 @@ def _chosen(study: Study, sampler: str) -> Iterator[str]:
 
 
 def _grids(study: Study) -> Iterator[str]:
-    own = study.trials.groupby(["task", "optimizer"], sort=False)["lr"].unique()
+    own = designed(study.trials).groupby(["task", "optimizer"], sort=False)["lr"].unique()
     grids = {tuple(sorted(values)) for values in own}
     if len(grids) > 1:
         yield "Optimizers or tasks have different learning rates: rates pooled over them are not comparable."

@@ -81,13 +81,18 @@ def run_study(
     """
     with _leased(store, store.register(study.name)) as lease:
         sampling = Sampling(space, store)
+        lost: list[RobustnessError] = []
+        with _renewing(store, lease, lost.append):  # drawing and replaying can take longer than a lease
+            asked = sampling.begin()
+        if lost:
+            raise lost[0]
         store.save_study(
             lease,
             title=study.title,
             question=study.question,
             spec=study.model_dump(mode="json"),
             tasks={task.label: task.config.as_dict() for task in space.tasks},
-            trials=sampling.begin(),
+            trials=asked,
         )
         store.requeue(lease)
         todo = store.unfinished(lease.study_id)
@@ -98,6 +103,7 @@ def run_study(
                 sweep = _Sweep(store, lease, sampling, study, root, max_failures, progress)
                 seconds = sweep.run(todo, address)
         counts = store.counts(lease.study_id)
+        reused = len(sampling.known) if space.adaptive else reused
     trials = sum(counts.values())
     new = counts[TrialState.COMPLETE] - reused
     return RunSummary(

@@ -132,6 +132,9 @@ def compare_cell(
         SpecError: an unknown name, a metric that is no rate, no such learning rate, or several initializations.
     """
     checked_names(study, a, b, [metric], task=task, init=init)
+    why = not_meant(metric, sampler_of(study.spec))
+    if why:
+        raise SpecError.of("--metric", f"{metric} cannot be had: {why}")
     if metric not in RATES:
         raise SpecError.of("--lr", f"a single cell has a rate ({', '.join(RATES)}), no {metric}")
     inits = [init] if init is not None else [str(name) for name in study.trials["init"].unique()]
@@ -199,7 +202,7 @@ def _compared(sides: tuple[Resampled | None, Resampled | None], asked: _Asked, d
     if math.isnan(value["difference"]):
         return replace(_nothing(asked, "; ".join(contrast.notes) or "not defined"), unit=contrast.unit)
     notes = [*contrast.notes, value.pop("note")]
-    missing = 0 if pair.a.cube.resolution else pair.a.cube.missing + pair.b.cube.missing
+    missing = 0 if pair.a.cube.chosen else pair.a.cube.missing + pair.b.cube.missing
     notes += [f"{missing} squares of seeds have no trial"] if missing else []
     beside = None if nominal is None else _tested(nominal, pair.seeds)
     return Comparison(

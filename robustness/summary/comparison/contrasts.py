@@ -168,7 +168,7 @@ def _critical(pair: Pair) -> Both:
     a_S, b_S = _over_inits(*firsts)
     a_R, b_R = (mean(x[:, None], pair.resamples)[:, 0] for x in (a_S, b_S))
     nominal = Contrast(unit="log10 lr", a_R=a_R, b_R=b_R, seeds_S=(a_S, b_S), notes=tuple(notes))
-    if any(side.cube.resolution is not None for side in (pair.a, pair.b)):
+    if any(side.cube.chosen is not None for side in (pair.a, pair.b)):
         why = "the trials of edge show no window to measure from: compared at nominal learning rates"
         return replace(nominal, notes=(*nominal.notes, why)), None
     middle_a_R, middle_b_R = pair.middles_R

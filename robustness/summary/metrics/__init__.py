@@ -12,6 +12,7 @@ from robustness.summary.metrics.aggregate import (
     probability_of_improvement,
 )
 from robustness.summary.metrics.learning_rates import (
+    Chosen,
     CriticalLrs,
     critical_lrs,
     is_open,
@@ -36,6 +37,7 @@ from robustness.summary.metrics.sensitivity import (
 )
 
 __all__ = [
+    "Chosen",
     "CriticalLrs",
     "best_of_k_weights",
     "critical_lrs",

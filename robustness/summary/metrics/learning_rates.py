@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "Chosen",
     "CriticalLrs",
     "critical_lrs",
     "is_open",
@@ -130,6 +131,19 @@ def transfer_regret(skill_RIL: Floats, tuned_RI: Places) -> Floats:
     return np.asarray(lost_RII.sum(axis=(1, 2)) / (inits * (inits - 1)), dtype=float)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """Learning rates that were chosen around where training ends.
+
+    Attributes:
+        resolution: their distance, decades.
+        top: log10 of the largest that may be tried; NaN where that is not known.
+    """
+
+    resolution: float
+    top: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class CriticalLrs:
     """Where each seed's training ends, log10 of the learning rate; leading axes of what it was made from.
@@ -146,7 +160,7 @@ class CriticalLrs:
     monotone: npt.NDArray[np.bool_]
 
 
-def critical_lrs(trained_SL: Floats, lrs_L: Floats, resolution: float | None = None) -> CriticalLrs:
+def critical_lrs(trained_SL: Floats, lrs_L: Floats, chosen: Chosen | None = None) -> CriticalLrs:
     """The critical learning rates of each seed.
 
     Learning rates too small to train come before training begins and are no end of it. NaN (and monotone)
@@ -155,8 +169,8 @@ def critical_lrs(trained_SL: Floats, lrs_L: Floats, resolution: float | None = N
     Args:
         trained_SL: 1 where trained, 0 where not, NaN where missing (skipped); any leading axes.
         lrs_L: ascending, > 0.
-        resolution: of learning rates that were chosen around each seed's end, decades; a seed whose last learning rate
-            that trains and first that does not are further apart is not known. None: learning rates are a grid.
+        chosen: how learning rates were chosen around each seed's end; a seed whose last that trains and first that
+            does not are further apart than that is not known. None: learning rates are a grid.
 
     >>> found = critical_lrs(np.array([[0, 1, 1, 0, 1], [0, 1, 1, 1, 1.0]]), 10.0 ** np.arange(-3, 2))
     >>> found.first_not_trained.tolist(), found.last_trained.tolist(), found.monotone.tolist()
@@ -169,14 +183,14 @@ def critical_lrs(trained_SL: Floats, lrs_L: Floats, resolution: float | None = N
     begins_S1 = np.argmax(trains_SL, axis=-1)[..., None]
     fails_SL = (trained_SL == 0) & (place_L > begins_S1)
     first_S = np.where(fails_SL, logs_L, np.inf).min(axis=-1)
-    if resolution is None:
+    if chosen is None:
         # A seed with few of the learning rates (rerun at the best one, say) does not tell where training ends.
         unknown_S = np.isinf(first_S) & (np.isnan(trained_SL).mean(axis=-1) > 0.5)
     else:
         below_S = np.where(trains_SL & (logs_L < first_S[..., None]), logs_L, -np.inf).max(axis=-1)
-        # Of one that trains up to the end of what was tried: the search for its end is not over, or it has none.
-        ends_S = np.where(np.isinf(first_S), logs_L[-1], first_S)
-        unknown_S = ends_S - below_S > 1.5 * resolution
+        # Of one that trains as far as was tried: the search for its end is not over, or it has none in the range.
+        ends_S = np.where(np.isinf(first_S), chosen.top, first_S)
+        unknown_S = ~(ends_S - below_S <= 1.5 * chosen.resolution)
     first_S = np.where(unknown_S, np.nan, first_S)
     last_S = np.where(trains_SL, logs_L, -np.inf).max(axis=-1)
     return CriticalLrs(

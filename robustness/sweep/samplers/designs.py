@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from robustness.errors import SpecError
 from robustness.spec import Space
 from robustness.store import StudyTrial
 from robustness.sweep.samplers.asking import Line
@@ -32,7 +33,13 @@ def drawn(space: Space) -> Iterator[Line]:
     for row in space.rows():
         for point in points:
             for trial in space.seeded(row.drawn(point)):
-                trials.setdefault(trial.key, StudyTrial(trial, *row.labels))
+                item = trials.setdefault(trial.key, StudyTrial(trial, *row.labels))
+                if (item.task, item.optimizer, item.init) != row.labels:
+                    raise SpecError.of(
+                        "search.sampler",
+                        f"the ranges of {', '.join(row.labels)} and {item.task}, {item.optimizer}, {item.init} overlap: "
+                        "a trial would belong to both",
+                    )
     yield _once(list(trials.values()))
 
 
