@@ -166,7 +166,7 @@ def _trials(own: pd.DataFrame, curves: Curves, unscored: float) -> Iterator[Froz
 
 
 def _parameters(row: dict[Hashable, Any]) -> dict[str, Any]:
-    """The axes of the study, and whatever else the trial's configuration says of its optimizer."""
+    """The axes of the study, and whatever else the trial's configuration says that may vary within a task."""
     config = json.loads(row["config"])
     found = {name: row[name] for name in ("optimizer", "init", "lr", "seed_index")}
     optimizer = config.get("optimizer")
@@ -177,7 +177,20 @@ def _parameters(row: dict[Hashable, Any]) -> dict[str, Any]:
             # Optuna's categories are single values.
             plain = value if isinstance(value, (bool, int, float, str)) else json.dumps(value)
             found[f"optimizer_{name}" if name in found else name] = plain
-    return found
+    return found | {name: value for name, value in _drawn(config).items() if name not in found}
+
+
+def _drawn(config: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a trial's initialization and of its task, which a sampler may have drawn."""
+    init, task = (config.get(part) if isinstance(config.get(part), dict) else {} for part in ("init", "task"))
+    found = {f"init_{name}": value for name, value in init.items()}
+    for part in (task, task.get("data", {}), task.get("model", {})):
+        found |= part
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
 
 
 def _distributions(parameters: Sequence[dict[str, Any]]) -> dict[str, BaseDistribution]:

@@ -117,7 +117,7 @@ def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapI
     }[shade]
     selection = f"Framed: the row's best median on {facts.selection} data."
     return HeatmapInfo(
-        title=", ".join(text for text in (f"{what}: {task}", study.tasks[task].budget) if text),
+        title=", ".join(text for text in (f"{what}: {task}", study.budget(task)) if text),
         subtitle=_subtitle(study, shade, sizes, facts.score_name),
         inits=inits,
         panels=panels,

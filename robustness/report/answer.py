@@ -13,8 +13,10 @@ from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.intervals import Rate, seed_block_rates
 from robustness.summary.measure import resampled
+from robustness.summary.outcome import ROW
 from robustness.summary.resampling import draws_for
 from robustness.summary.row_metrics import CRITICAL_MEDIAN, NOTHING_TRAINS
+from robustness.summary.winners import Winner, winners
 
 __all__ = ["answer", "asides"]
 
@@ -94,16 +96,25 @@ def _monotone(study: Study) -> str:
 
 
 def _found(study: Study) -> str:
-    rows = measure(study, metrics=("score",))
     budget = study.spec["search"]["budget"]
+    won = winners(study)
     texts = [
-        (-row.value, f"{row.optimizer} {100 * row.value:.1f} % on {row.task}, {row.init}")
-        for row in rows
-        if math.isfinite(row.value)
+        (-one.score, f"{one.optimizer} {_score_of(study, one)} on {one.task}, {one.init} ({one.text})")
+        for one in won
     ]
-    dead = [row for row in rows if not math.isfinite(row.value)]
-    texts += [(math.inf, f"{row.optimizer} trains nowhere on {row.task}, {row.init}") for row in dead]
+    alive = {(one.task, one.optimizer, one.init) for one in won}
+    rows = study.complete[ROW].drop_duplicates().itertuples(index=False, name=None)
+    texts += [
+        (math.inf, f"{optimizer} trains nowhere on {task}, {init}")
+        for task, optimizer, init in rows
+        if (task, optimizer, init) not in alive
+    ]
     return f"Mean test score of the best setting among {budget:,}, chosen by validation: {_listed(texts)}."
+
+
+def _score_of(study: Study, won: Winner) -> str:
+    is_loss = study.facts[won.task].score == "loss"
+    return f"a loss of {-won.score:.4g}" if is_loss else f"{100 * won.score:.1f} %"
 
 
 def _rates(study: Study) -> str:

@@ -15,6 +15,7 @@ __all__ = ["misfits"]
 
 LEAST_STOP = 2.0  # below, trials that go on to train would be stopped
 MAX_NUMBERS = 1_000_000_000
+DATA_SIZES = ("train_size", "validation_size", "test_size")
 
 
 def misfits(
@@ -23,7 +24,7 @@ def misfits(
     inits: Sequence[Labelled[Named]],
 ) -> list[Problem]:
     """Every combination of a study's variants that cannot be trained, each said once."""
-    problems: list[Problem] = []
+    problems: list[Problem] = [problem for task in tasks for problem in _of_drawn(task)]
     for path, config in ((task.path, end) for task in tasks for end in task.ends):
         facts = DATASETS.get(config.data.name).facts(dict(config.data.arguments))
         problems += _of_data(path, config, facts)
@@ -40,6 +41,19 @@ def misfits(
             if refusal:
                 problems.append(Problem(optimizer.path, refusal))
     return list(dict.fromkeys(problems))
+
+
+def _of_drawn(task: Labelled[TaskConfig]) -> Iterator[Problem]:
+    """What a sampler may not draw: trials of one label must be judged alike, and every draw must be trainable."""
+    for axis in task.axes:
+        if axis.field in dict(task.config.data.arguments) or axis.field in DATA_SIZES:
+            yield Problem(axis.name, "cannot be drawn: trials of one task share their data; give points")
+        elif axis.field == "stop_above":
+            yield Problem(axis.name, "cannot be drawn: it decides what counts as a blow-up; give points")
+        elif axis.field == "width" and task.config.norm == "group":
+            yield Problem(
+                axis.name, "cannot be drawn with norm = group, which needs multiples of 4; give points"
+            )
 
 
 def _of_data(path: str, config: TaskConfig, facts: DataFacts) -> Iterator[Problem]:

@@ -79,6 +79,21 @@ class Study:
     settings: pd.DataFrame
     thresholds: Thresholds
 
+    def budget(self, task: str) -> str:
+        """Of a task, in words; what a sampler drew of it as a range."""
+        config = self.tasks[task]
+        text = config.budget
+        if isinstance(config, TaskConfig):
+            own = self.settings[self.trials["task"] == task]
+            for name, word in (
+                ("epochs", f"{config.epochs} epochs"),
+                ("batch_size", f"batch {config.batch_size}"),
+            ):
+                if name in own and own[name].nunique() > 1:
+                    drawn = f"{own[name].min():g} to {own[name].max():g}"
+                    text = text.replace(word, f"{drawn} epochs" if name == "epochs" else f"batch {drawn}")
+        return text
+
     @property
     def counts(self) -> dict[str, int]:
         """Trials in each state."""

@@ -42,7 +42,8 @@ def study_warnings(
     samples = resampled(study) if samples is None else samples
     sampler = sampler_of(study.spec)
     if not_independent(sampler):
-        return [*_missing(study), *_assumed(study), *_chosen(study, sampler), *_non_monotone(samples)]
+        found = [*_missing(study), *_assumed(study), *_chosen(study, sampler)]
+        return [*found, *_non_monotone(samples)] if sampler == "edge" else found
     return [
         *_missing(study),
         *_assumed(study),

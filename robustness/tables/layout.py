@@ -75,7 +75,7 @@ def title_sentence(study: Study) -> str:
 
 def rule_sentence(study: Study) -> str:
     """The budget and the rule by which trials were judged."""
-    budgets = sorted({task.budget for task in study.tasks.values() if task.budget})
+    budgets = sorted({text for text in map(study.budget, study.tasks) if text})
     budget = f"Budget: {'; '.join(budgets)}. " if budgets else ""
     rule = study.thresholds
     return f"{budget}Rule version {rule.version}, skill floor {rule.skill_floor:g}."

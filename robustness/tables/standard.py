@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from robustness.summary import Study, cell_table, measure, row_table
-from robustness.summary.chosen import sampler_of
+from robustness.summary.chosen import not_independent, sampler_of
+from robustness.summary.measure import resampled
 from robustness.summary.warnings import study_warnings
+from robustness.summary.winners import winners
 from robustness.tables.layout import TableLayout, tuned_table
-from robustness.tables.measured import measurements
+from robustness.tables.measured import measurements, tuned_scores
 from robustness.tables.pivot import pivot_table
 
 __all__ = ["standard_table"]
 
 
 def standard_table(study: Study) -> TableLayout:
-    """Tuned scores and divergence rates of every row; of `edge`, where its training ends."""
-    if sampler_of(study.spec) != "edge":
+    """Tuned scores and divergence rates of every row; of `edge` where its training ends, of `tpe` what it found."""
+    sampler = sampler_of(study.spec)
+    if not not_independent(sampler):
         return tuned_table(study, row_table(study.complete, cell_table(study.trials, study.complete)))
+    if sampler == "edge":
+        entries, notes = measurements(measure(study, metrics=("critical_lr",))), []
+    else:
+        entries = tuned_scores(resampled(study, draws=0))
+        notes = [f"{won.optimizer}, {won.task}, {won.init}: {won.text}." for won in winners(study)]
     return pivot_table(
         study,
-        measurements(measure(study, metrics=("critical_lr",))),
+        entries,
         rows=("task", "optimizer", "init"),
         columns=(),
+        notes=notes,
         warnings=study_warnings(study),
     )
