@@ -182,10 +182,11 @@ def _parameters(row: dict[Hashable, Any]) -> dict[str, Any]:
 
 def _drawn(config: dict[str, Any]) -> dict[str, float]:
     """The numbers of a trial's initialization and of its task, which a sampler may have drawn."""
-    init, task = (config.get(part) if isinstance(config.get(part), dict) else {} for part in ("init", "task"))
-    found = {f"init_{name}": value for name, value in init.items()}
-    for part in (task, task.get("data", {}), task.get("model", {})):
-        found |= part
+    if not isinstance(config.get("task"), dict):
+        return {}  # other people's log
+    task = config["task"]
+    found = {f"init_{name}": value for name, value in config["init"].items()}
+    found |= {**task, **task["data"], **task["model"]}
     return {
         name: value
         for name, value in found.items()

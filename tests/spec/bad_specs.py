@@ -12,6 +12,10 @@ Bad = tuple[str, dict[str, Any], str, str]
 NAN, INF = float("nan"), float("inf")
 
 
+def _drawn(**search: Any) -> dict[str, Any]:
+    return {"search": {"sampler": "random", "budget": 10, "lr": {"low": 0.1, "high": 1.0}, **search}}
+
+
 def _optimizer(**arguments: Any) -> dict[str, Any]:
     return {"optimizers": [{"name": "sgd", **arguments}]}
 
@@ -122,6 +126,87 @@ BAD: list[Bad] = [
     ("std zero", {"search": {"init": [{"name": "normal", "std": 0.0}]}}, "search.init[0].std", "> 0"),
     ("cpus zero", {"resources": {"cpus": 0}}, "resources.cpus", "greater than or equal to 1"),
     ("gpus one and a half", {"resources": {"gpus": 1.5}}, "resources.gpus", "whole number"),
+    # samplers
+    ("an unknown sampler", {"search": {"sampler": "sobol"}}, "search.sampler", "'grid'"),
+    (
+        "a budget with a grid",
+        {"search": {"budget": 10}},
+        "search.budget",
+        "goes with sampler = qmc, random, tpe, refine",
+    ),
+    ("random without a budget", _drawn(budget=None), "search.budget", "required"),
+    ("a resolution with random", _drawn(resolution=0.1), "search.resolution", "goes with sampler = edge"),
+    ("random on a grid of learning rates", _drawn(lr=[0.1, 1.0]), "search.lr", "without points"),
+    ("random on one learning rate", _drawn(lr=0.1), "search.lr", "a range"),
+    ("edge on a grid", {"search": {"sampler": "edge", "lr": [0.1, 1.0]}}, "search.lr", "a range"),
+    ("a budget of nothing", _drawn(budget=0), "search.budget", "greater than or equal to 1"),
+    (
+        "a range in a grid",
+        _optimizer(momentum={"low": 0.0, "high": 0.9}),
+        "optimizers[0].momentum.points",
+        "required",
+    ),
+    (
+        "a range reversed",
+        _optimizer(momentum={"low": 0.9, "high": 0.0, "points": 3}),
+        "optimizers[0].momentum.high",
+        "> low",
+    ),
+    (
+        "a range beyond the bound",
+        _optimizer(momentum={"low": 0.0, "high": 1.0, "points": 3}),
+        "optimizers[0].momentum.high",
+        "< 1",
+    ),
+    (
+        "a logarithmic range from zero",
+        _optimizer(momentum={"low": 0.0, "high": 0.9, "log": True, "points": 3}),
+        "optimizers[0].momentum.log",
+        "low > 0",
+    ),
+    (
+        "a range misspelt",
+        _optimizer(momentum={"low": 0.0, "hihg": 0.9}),
+        "optimizers[0].momentum.hihg",
+        "'high'",
+    ),
+    (
+        "a range of a word",
+        {"task": {"norm": {"low": 0, "high": 1}}},
+        "tasks[0].norm",
+        "a range is for a number",
+    ),
+    (
+        "training sizes drawn",
+        _drawn() | {"task": {"train_size": {"low": 100, "high": 1000}}},
+        "tasks[0].train_size",
+        "cannot be drawn",
+    ),
+    (
+        "stopping drawn",
+        _drawn() | {"task": {"stop_above": {"low": 2.0, "high": 10.0}}},
+        "tasks[0].stop_above",
+        "cannot be drawn",
+    ),
+    (
+        "drawn batches above the training set",
+        _drawn() | {"task": {"batch_size": {"low": 16, "high": 2000}}},
+        "tasks[0].batch_size",
+        "1257",
+    ),
+    (
+        "a lattice of 10^9 learning rates",
+        {
+            "search": {
+                "sampler": "edge",
+                "lr": {"low": 1e-30, "high": 1e30},
+                "resolution": 1e-4,
+                "seeds": 10_000,
+            }
+        },
+        "search",
+        "at most",
+    ),
     # unknown and misspelt
     ("unknown field", {"taks": []}, "taks", "'tasks'"),
     ("unknown search field", {"search": {"seedz": 3}}, "search.seedz", "'seed"),

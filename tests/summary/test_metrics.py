@@ -14,6 +14,7 @@ from rliable import metrics as rliable_metrics
 from scipy import stats
 
 from robustness.summary.metrics import (
+    Chosen,
     best_of_k_weights,
     critical_lrs,
     cvar,
@@ -217,3 +218,16 @@ def test_settings_that_selection_cannot_tell_apart_count_as_their_mean() -> None
 def test_spread_of_the_largest_numbers_is_finite() -> None:
     values = np.array([[1e308], [-1e308], [1e308]])
     assert spread(values, sample(3), "sd")[0, 0] == pytest.approx(1.1547e308, rel=1e-4)
+
+
+def test_of_chosen_learning_rates_an_end_counts_once_its_neighbours_are_known() -> None:
+    chosen = Chosen(resolution=0.05, top=2.0)
+    lrs = 10.0 ** np.array([0.0, 0.05, 1.0, 2.0])
+    nan = math.nan
+    done = critical_lrs(np.array([1, 0, nan, 0]), lrs, chosen)
+    assert done.first_not_trained == pytest.approx(0.05)
+    for bracket in ([1, nan, 0, nan], [1, nan, 1, nan], [1, nan, nan, nan]):  # the search is not over
+        assert np.isnan(critical_lrs(np.array(bracket), lrs, chosen).first_not_trained)
+    assert critical_lrs(np.array([1, nan, 1, 1]), lrs, chosen).first_not_trained == math.inf
+    unknown = Chosen(resolution=0.05, top=nan)
+    assert np.isnan(critical_lrs(np.array([1, nan, 1, 1]), lrs, unknown).first_not_trained)

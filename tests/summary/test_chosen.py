@@ -1,0 +1,132 @@
+"""What is said of trials that a sampler chose or added."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustness.report import answer
+from robustness.spec import expand, parse
+from robustness.store import open_store
+from robustness.summary import Study, load_study, measure
+from robustness.summary.cubes import cubes
+from robustness.summary.importance import importance_rows
+from robustness.summary.winners import winners
+from robustness.sweep.samplers.sampling import Sampling
+from robustness.tables import standard_table, write_markdown
+from robustness.trial import Trial, TrialRecord
+from tests.builders import dead_epoch, epoch, record, spec
+
+RANGE = {"low": 1e-3, "high": 100.0}
+MOMENTUM = {"name": "sgd", "momentum": {"low": 0.5, "high": 0.99}}
+
+
+def trained(trial: Trial, accuracy: float) -> TrialRecord:
+    return record(trial, epoch(1, test_accuracy=accuracy, validation_accuracy=accuracy))
+
+
+def diverged(trial: Trial) -> TrialRecord:
+    return record(trial, dead_epoch(1), step=3)
+
+
+def momentum(trial: Trial) -> float:
+    return float(dict(trial.cell.optimizer.arguments)["momentum"])  # type: ignore[arg-type]
+
+
+def ran(folder: Path, plain: dict[str, Any], result: Any, rounds: int = 1_000) -> Study:
+    """A study of this spec in which trials end as `result` says, without training; None fails."""
+    study = parse(plain)
+    space = expand(study)
+    with open_store(f"sqlite:///{folder / 'store.db'}", create=True) as store:
+        lease = store.acquire(store.register(study.name))
+        sampling = Sampling(space, store)
+        asked = sampling.begin()
+        tasks = {task.label: task.config.as_dict() for task in space.tasks}
+        texts = {"title": "", "question": "", "spec": json.loads(study.model_dump_json()), "tasks": tasks}
+        store.save_study(lease, trials=asked, **texts)
+        while asked and rounds:
+            rounds -= 1
+            found = {item.trial.key: result(item.trial) for item in asked}
+            records = [one for one in found.values() if one is not None]
+            store.finish(lease, records)
+            asked = sampling.ended(records)[0] if records else []
+            asked += sampling.given_up([key for key, one in found.items() if one is None])
+            store.extend(lease, asked) if asked else None
+        store.release(lease)
+        return load_study(store, study.name)
+
+
+def of(**search: Any) -> dict[str, Any]:
+    optimizers = search.pop("optimizers", [{"name": "sgd"}])
+    return spec(optimizers=optimizers, search={"lr": RANGE, "seeds": 3, **search})
+
+
+def test_importance_of_drawn_settings_is_theirs_and_not_the_learning_rates(tmp_path: Path) -> None:
+    plain = of(sampler="qmc", budget=40, optimizers=[MOMENTUM])
+    found = ran(tmp_path, plain, lambda t: trained(t, 0.3 + 0.6 * momentum(t)))
+    shares = {
+        row.at: row.value for row in importance_rows(found, cubes(found)) if row.at.endswith("for score")
+    }
+    assert shares["sgd.momentum for score"] > 0.8
+    assert shares["lr for score"] < 0.2
+
+
+def test_rates_of_drawn_settings_with_several_seeds_have_no_interval(tmp_path: Path) -> None:
+    plain = of(sampler="qmc", budget=40, optimizers=[MOMENTUM])
+    found = ran(tmp_path, plain, lambda t: diverged(t) if momentum(t) > 0.9 else trained(t, 0.9))
+    rates = measure(found, metrics=["divergence_rate"])
+    assert 0.1 < rates[0].value < 0.3
+    assert rates[0].n == 120
+    assert all(row.low != row.low for row in rates)
+    assert "not independent" in rates[0].note
+
+
+def test_a_tuned_baseline_names_the_setting_that_it_found(tmp_path: Path) -> None:
+    plain = of(sampler="tpe", budget=20, optimizers=[MOMENTUM])
+    found = ran(tmp_path, plain, lambda t: trained(t, 0.95 - 0.5 * abs(momentum(t) - 0.9)))
+    [won] = winners(found)
+    assert won.settings.keys() == {"sgd.momentum"}
+    assert won.score == pytest.approx(0.95 - 0.5 * abs(won.settings["sgd.momentum"] - 0.9))
+    assert won.seeds == 3
+    assert won.text in answer(found)[0]
+    table = write_markdown(standard_table(found))
+    assert "Diverged" not in table
+    assert f"momentum {won.settings['sgd.momentum']:.3g}" in table
+
+
+def test_an_edge_whose_search_is_not_over_is_not_called_beyond_what_was_tried(tmp_path: Path) -> None:
+    found = ran(tmp_path, of(sampler="edge"), lambda t: trained(t, 0.9), rounds=2)
+    assert "is not known yet in 1 of 1 rows" in answer(found)[0]
+    over = ran(tmp_path / "..", of(sampler="edge") | {"name": "whole"}, lambda t: trained(t, 0.9))
+    assert "beyond what was tried in 1 of 1 rows" in answer(over)[0]
+
+
+def test_seeds_that_never_train_are_not_counted_among_those_whose_end_is_known(tmp_path: Path) -> None:
+    def result(trial: Trial) -> TrialRecord:
+        alive = trial.seed_index == 0 and trial.cell.lr < 1.5
+        return trained(trial, 0.9) if alive else diverged(trial)
+
+    found = ran(tmp_path, of(sampler="edge", seeds=5), result)
+    row = measure(found, metrics=["critical_lr"])[0]
+    assert row.n == 1
+    assert "4 of 5 seeds train nowhere" in row.note
+    assert "no interval" in answer(found)[0]
+
+
+def test_rates_of_a_refined_grid_are_those_of_its_design_everywhere(tmp_path: Path) -> None:
+    plain = of(sampler="refine", budget=4, lr=[0.01, 0.1, 1.0])
+    found = ran(tmp_path, plain, lambda t: diverged(t) if t.cell.lr > 0.5 else trained(t, 0.9))
+    assert len(found.trials) == (3 + 4) * 3
+    rate = measure(found, metrics=["divergence_rate"])[-1]
+    assert (rate.value, rate.n) == (pytest.approx(1 / 3), 9)
+    assert "33.3 %" in answer(found)[0]
+    assert "3/9 |" in write_markdown(standard_table(found))
+
+
+def test_a_failed_execution_leaves_its_row_of_edge_open(tmp_path: Path) -> None:
+    found = ran(tmp_path, of(sampler="edge"), lambda t: None if t.cell.lr > 0.5 else trained(t, 0.9))
+    assert found.counts["complete"] > 0
+    assert "is not known yet" in answer(found)[0]
