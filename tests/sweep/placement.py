@@ -19,7 +19,7 @@ from robustness.sweep import cluster, runner, trainable
 from tests.builders import record, spec
 
 
-class Placed(trainable.PackList):
+class Placed(trainable.PackRunner):
     """Holds its place until as many workers as there are slots have one, and a little longer."""
 
     def step(self) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class Placed(trainable.PackList):
 
 
 def main(address: str, gpus: float, expected: int) -> None:
-    trainable.PackList = Placed  # type: ignore[misc]
+    trainable.PackRunner = Placed  # type: ignore[misc]
     study = parse(spec(search={"lr": 0.1, "seeds": expected}, resources={"cpus": 1, "gpus": gpus, "pack": 1}))
     found: list[int] = []
     slots = cluster.slots

@@ -100,7 +100,7 @@ def training(machine: Machine) -> int:
     found = 0
     for process in machine.processes():
         with suppress(psutil.Error):
-            found += any(name in "".join(process.cmdline()[:1]) for name in ("PackList", "Trainable"))
+            found += any(name in "".join(process.cmdline()[:1]) for name in ("PackRunner", "Trainable"))
     return found
 
 

@@ -128,7 +128,9 @@ def test_a_ray_of_a_studys_own_listens_on_loopback_alone(tmp_path: Path) -> None
             ],
             stdout=subprocess.DEVNULL,
         )
-        while not any("PackList" in "".join(names(p)) for p in alone.processes()):
+        deadline = time.monotonic() + 90
+        while not any("PackRunner" in "".join(names(p)) for p in alone.processes()):
+            assert time.monotonic() < deadline
             time.sleep(0.2)
         heard = alone.run(["ss", "--listening", "--tcp", "--numeric", "--no-header"]).splitlines()
     places = {line.split()[3].rpartition(":")[0].removeprefix("[::ffff:").rstrip("]") for line in heard}
