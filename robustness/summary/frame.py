@@ -127,8 +127,11 @@ def load_study(
     }
     spec = json.loads(row.spec)
     drawn = bool(source) or sampler_of(spec) in DRAWING
-    settings = _settings(store, row.id, trials) if drawn else trials[[]]
-    classified = classify(complete, facts, rules, only_lr_varies=settings.empty)
+    settings = _settings(store, row.id, trials, imported=bool(source)) if drawn else trials[[]]
+    within = (
+        settings.groupby([trials[label] for label in _LABELS], sort=False).nunique() if drawn else settings
+    )
+    classified = classify(complete, facts, rules, only_lr_varies=not (within > 1).any(axis=None))
     if seeds is not None:  # the rule, and what it takes from the study, stay those of all seeds
         trials, classified = (part[part["seed_index"].isin(seeds)] for part in (trials, classified))
         if not len(trials):
@@ -198,8 +201,8 @@ def _optimizers(store: Store, study_id: int, trials: pd.DataFrame) -> dict[str, 
         return {row.optimizer: json.loads(row.config)["optimizer"] for row in connection.execute(query)}
 
 
-def _settings(store: Store, study_id: int, trials: pd.DataFrame) -> pd.DataFrame:
-    """The numbers that vary between trials of the same labels, the learning rate apart."""
+def _settings(store: Store, study_id: int, trials: pd.DataFrame, *, imported: bool) -> pd.DataFrame:
+    """The numbers that vary between trials, the learning rate apart; of a study that was run, what its sampler drew."""
     query = (
         sa.select(study_trial.c.position, trial.c.config)
         .join(trial, trial.c.id == study_trial.c.trial_id)
@@ -211,6 +214,8 @@ def _settings(store: Store, study_id: int, trials: pd.DataFrame) -> pd.DataFrame
     plain = [_numbers(json.loads(row.config)) for row in rows]
     frame = pd.DataFrame(plain, index=[row.position for row in rows]).loc[trials.index]
     numeric = frame.select_dtypes("number")
+    if imported:
+        return numeric.loc[:, numeric.nunique() > 1]
     own = numeric.groupby([trials[label] for label in _LABELS], sort=False)
     return numeric.loc[:, (own.nunique() > 1).any()]
 

@@ -183,8 +183,7 @@ def floor_rates(study: Study) -> dict[float, float]:
     found = {}
     for floor in FLOORS:
         rules = replace(study.thresholds, skill_floor=floor)
-        part = study.complete[study.trials.columns]
-        again = classify(part, study.facts, rules, only_lr_varies=study.settings.empty)
+        again = classify(study.complete[study.trials.columns], study.facts, rules)
         found[floor] = float((again["outcome"] != "trained").mean())
     return found
 

@@ -33,16 +33,6 @@ def states(store: Store, study_id: int) -> dict[str, int]:
     return {state.value: n for state, n in store.counts(study_id).items() if n}
 
 
-def test_trials_come_with_the_labels_of_their_study(store: Store) -> None:
-    study_id = save(store, optimizers=[{"name": "sgd", "label": "plain"}])
-    first, *_ = every = trials()
-    found = store.labelled(study_id, [trial.key for trial in every])
-    assert {key: item.trial for key, item in found.items()} == {trial.key: trial for trial in every}
-    item = found[first.key]
-    assert (item.task, item.optimizer, item.init) == ("digits mlp", "plain", "default")
-    assert store.labelled(study_id, []) == {}
-
-
 def test_a_store_that_does_not_exist_is_missing_not_empty(store_url: str, tmp_path: Path) -> None:
     with pytest.raises(StoreMissing):
         open_store(store_url)

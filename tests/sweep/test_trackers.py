@@ -20,7 +20,7 @@ from robustness.errors import SpecError
 from robustness.store import StudyTrial, open_store
 from robustness.sweep import trackers
 from robustness.sweep.trackers import Trackers, parameters, results
-from tests.builders import dead_epoch, epoch, grid, record, spec, trials
+from tests.builders import dead_epoch, epoch, record, space, spec, trials
 
 PROGRAM = str(Path(sys.executable).parent / "robustness")
 SPEC: dict[str, Any] = {
@@ -46,7 +46,7 @@ def run(folder: Path, changes: dict[str, Any], **environment: str) -> subprocess
 
 
 def members() -> list[StudyTrial]:
-    return [StudyTrial(trial, *labels) for trial, labels in grid(**SPEC).trials()]
+    return [StudyTrial(trial, *labels) for trial, labels in space(**SPEC).trials()]
 
 
 @pytest.fixture(scope="module")
