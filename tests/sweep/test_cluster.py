@@ -120,7 +120,7 @@ def said(output: str) -> dict[str, Any]:
     return found
 
 
-def test_a_node_that_dies_costs_one_retry_of_its_pack_and_no_result(
+def test_a_node_that_dies_costs_at_most_one_retry_of_its_pack_and_no_result(
     cluster: tuple[Machine, Machine], study: Path, store: str, undisturbed: str
 ) -> None:
     head, worker = cluster
@@ -139,7 +139,7 @@ def test_a_node_that_dies_costs_one_retry_of_its_pack_and_no_result(
     run = said(output)
     assert (run["trials"], run["complete"], run["failed"]) == (TRIALS, TRIALS, 0)
     assert count(store, "attempts = 1") + count(store, "attempts = 2") == TRIALS
-    assert 1 <= count(store, "attempts = 2") <= PACK
+    assert count(store, "attempts = 2") <= PACK  # none where it fell between two packs
     assert table(store) == undisturbed
 
 

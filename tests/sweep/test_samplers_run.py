@@ -90,8 +90,9 @@ def test_after_kill_9_a_sampler_asks_for_the_same_and_nothing_finished_is_rerun(
 def test_a_study_in_which_everything_diverges_finishes_and_every_command_answers(
     sampler: str, tmp_path: Path
 ) -> None:
-    """The largest weights there are: nothing is finite from the first step on, at any learning rate."""
-    hopeless = {"init": {"name": "normal", "std": 1e6, "scale": 1e6}, "seeds": 2}
+    """Learning rates at which nothing is finite after the first steps."""
+    beyond = {"low": 1e30, "high": 1e35, **({"points": 6} if sampler == "refine" else {})}
+    hopeless: dict[str, Any] = {"lr": beyond, "seeds": 2}
     if sampler != "edge":
         hopeless["budget"] = 3
     path, store = write(tmp_path, sampler, **hopeless), tmp_path / "store.db"
