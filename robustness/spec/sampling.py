@@ -56,10 +56,8 @@ def lr_problems(spec: StudySpec, lrs: Sequence[Any], drawn: Sequence[Axis]) -> l
     for i, (table, lr) in enumerate(zip(spec.optimizers, lrs, strict=True)):
         path = f"optimizers[{i}].lr" if "lr" in table else "search.lr"
         is_open = isinstance(lr, LrRange) and lr.points is None
-        if sampler == "edge" and lr is not None and not is_open:
-            found.append(Problem(path, "must be a range { low, high } without points with sampler = edge"))
-        elif sampler in DRAWING and lr is not None and not is_open:
-            # A setting is told from another by its learning rate.
+        if sampler in (*DRAWING, "edge") and lr is not None and not is_open:
+            # Drawn settings are told from one another by their learning rates.
             found.append(
                 Problem(path, f"must be a range {{ low, high }} without points with sampler = {sampler}")
             )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from robustness.store import StudyTrial
-from robustness.sweep.samplers.observation import Observation
+
+if TYPE_CHECKING:  # pandas comes with it
+    from robustness.sweep.samplers.observation import Observation
 
 __all__ = ["Asking", "Line"]
 
-Line = Generator[list[StudyTrial], list[Observation | None], None]
+Line: TypeAlias = "Generator[list[StudyTrial], list[Observation | None], None]"
 """Yields trials that may run at the same time; is sent what became of each, None where its execution failed."""
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from robustness.spec import Space
 from robustness.store import Store, StudyTrial
 from robustness.store.rows import final_figures
 from robustness.sweep.samplers.asking import Asking
 from robustness.sweep.samplers.lines import lines_of
-from robustness.sweep.samplers.observation import Observation, Observer
 from robustness.trial import TrialRecord
+
+if TYPE_CHECKING:
+    from robustness.sweep.samplers.observation import Observation, Observer
 
 __all__ = ["Sampling"]
 
@@ -20,16 +24,23 @@ class Sampling:
 
     Attributes:
         issued: every trial that was asked for so far, by key, in order.
+        known: of an adaptive sampler, keys of those that the store had complete when they were asked for.
     """
 
     def __init__(self, space: Space, store: Store) -> None:
         """Begin nothing yet."""
-        self._adaptive = space.adaptive
+        self._space = space
         self._store = store
         self._asking = Asking(lines_of(space))
-        self._observe = Observer(space)
         self.issued: dict[str, StudyTrial] = {}
         self.known: set[str] = set()
+
+    @cached_property
+    def _observe(self) -> Observer:
+        # Imported here: a run with nothing to do needs no pandas.
+        from robustness.sweep.samplers.observation import Observer
+
+        return Observer(self._space)
 
     def begin(self) -> list[StudyTrial]:
         """All that is asked for before anything new is run; a resumed study is replayed from the store."""
@@ -53,7 +64,7 @@ class Sampling:
         while asked:
             found += asked
             self.issued.update((item.trial.key, item) for item in asked)
-            asked = self._asking.tell(self._stored(asked)) if self._adaptive else []
+            asked = self._asking.tell(self._stored(asked)) if self._space.adaptive else []
         return found
 
     def _stored(self, asked: Sequence[StudyTrial]) -> dict[str, Observation | None]:
