@@ -25,11 +25,13 @@ __all__ = [
     "LeaseHeld",
     "LeaseLost",
     "Problem",
+    "QueueFull",
     "RobustnessError",
     "SpecError",
     "StoreDamaged",
     "StoreError",
     "StoreMissing",
+    "StudyBusy",
     "nearest",
 ]
 
@@ -92,6 +94,14 @@ class StoreMissing(StoreError):
 
 class StoreDamaged(StoreError):
     """The database file is not sound; it is refused, never silently treated as empty."""
+
+
+class StudyBusy(StoreError):
+    """The study's state does not allow what was asked: it runs, or it is there already."""
+
+
+class QueueFull(StoreError):
+    """As many studies wait as one token may have waiting."""
 
 
 class LeaseHeld(StoreError):

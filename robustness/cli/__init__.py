@@ -16,6 +16,7 @@ from robustness.cli.measuring import metrics
 from robustness.cli.planning import plan
 from robustness.cli.reading import list_studies, report, show
 from robustness.cli.running import get_data, run
+from robustness.cli.serving import serve, token, worker
 from robustness.cli.specs import catalog, schema
 from robustness.cli.tables import table
 from robustness.errors import RobustnessError
@@ -39,6 +40,9 @@ app.command("import")(import_)
 app.command()(schema)
 app.command()(catalog)
 app.command("data")(get_data)
+app.command()(serve)
+app.command()(worker)
+app.command()(token)
 app.add_typer(bench, name="bench")
 
 

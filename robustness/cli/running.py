@@ -54,6 +54,7 @@ def run(
 ) -> None:
     """Run a study: every trial that the store does not have complete."""
     from robustness.catalog import data_root
+    from robustness.spec import require_parts
 
     packing = [] if pack is None else [f"resources.pack={pack}"]
     study, space = checked(spec, [*(set_ or []), *packing], max_cells, scale)
@@ -114,15 +115,3 @@ def checked(
         plain = override(plain, assignment)
     study = scaled(parse(plain), scale)
     return study, expand(study, max_cells=max_cells)
-
-
-def require_parts(study: StudySpec, space: Space, root: Path) -> None:
-    """What a study names must be on this machine: data sets, and packages of optimizers and trackers."""
-    from robustness.catalog import DATASETS, OPTIMIZERS, TRACKERS
-
-    for task in space.tasks:
-        DATASETS.get(task.config.data.name).require(root)
-    for optimizer, _ in space.optimizers:
-        OPTIMIZERS.get(optimizer.config.name).require()
-    for name in study.loggers:
-        TRACKERS.get(name).require()

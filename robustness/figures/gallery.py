@@ -204,6 +204,10 @@ def lacks(name: str, request: Request) -> str:
     sampler = sampler_of(request.study.spec)
     if name not in _MEANT.get(sampler, FIGURES):
         return f"trials were chosen by {sampler}, for {' and '.join(_MEANT[sampler])}"
+    if not (request.study.trials["task"] == request.task).any():
+        return "it has no trials yet"
+    if not name.startswith("heatmap-") and not (request.study.complete["task"] == request.task).any():
+        return "no trial of it is complete"  # a heatmap is then empty squares, which fill in
     return FIGURES[name].lacks(request)
 
 

@@ -2,6 +2,7 @@
 
 from robustness.spec.axes import Axis, Labelled
 from robustness.spec.models import COMPARABLE, Claim, LrRange, Resources, Sampler, Search, StudySpec, parse
+from robustness.spec.parts import require_parts
 from robustness.spec.reading import override, read_file, read_text
 from robustness.spec.scaling import SCALES, scaled
 from robustness.spec.schema import json_schema
@@ -29,5 +30,6 @@ __all__ = [
     "parse",
     "read_file",
     "read_text",
+    "require_parts",
     "scaled",
 ]

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from robustness.errors import SpecError
+from robustness.store.revision import touch_studies
 from robustness.store.rows import chunks, epoch_row, final_figures, now
 from robustness.store.schema import epoch, study, study_trial, trial
 from robustness.trial import ImportedTrial
@@ -38,6 +39,7 @@ def write_study(
     for items in chunks(trials, CHUNK):
         _add(connection, study_id, position, items)
         position += len(items)
+    touch_studies(connection, [study_id])
     return position
 
 

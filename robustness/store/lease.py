@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import time
 from dataclasses import dataclass
@@ -16,7 +17,17 @@ from sqlalchemy.exc import IntegrityError
 from robustness.errors import LeaseHeld, LeaseLost
 from robustness.store.schema import lease
 
-__all__ = ["LEASE_SECONDS", "Lease", "acquire", "check", "release"]
+__all__ = [
+    "LEASE_SECONDS",
+    "Lease",
+    "acquire",
+    "check",
+    "first_token",
+    "is_dead",
+    "is_live",
+    "release",
+    "this_process",
+]
 
 LEASE_SECONDS = 15.0
 
@@ -29,7 +40,8 @@ class Lease:
     token: int
 
 
-def _holder() -> str:
+def this_process() -> str:
+    """This process, as holder of leases."""
     # With the process's start, since process ids are used again.
     return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
 
@@ -50,7 +62,7 @@ def _started(pid: int) -> str:
         return f"{process.create_time():.0f}"
 
 
-def _is_dead(holder: str) -> bool:
+def is_dead(holder: str) -> bool:
     """Whether the holder is a process of this host that no longer runs."""
     host, pid, started = holder.rsplit(" ", 2)
     if host != socket.gethostname():
@@ -59,6 +71,16 @@ def _is_dead(holder: str) -> bool:
         return _started(int(pid)) != started
     except psutil.NoSuchProcess:
         return True
+
+
+def is_live(holder: str | None, expires_at: float | None) -> bool:
+    """Whether a lease is held by someone who may still be at work."""
+    return bool(holder) and (expires_at or 0.0) > time.time() and not is_dead(str(holder))
+
+
+def first_token() -> int:
+    """Of a lease that is new. SQLite gives a deleted study's id to the next one: who slept through that must be refused."""
+    return secrets.randbits(48)
 
 
 def acquire(connection: Connection, study_id: int) -> Lease:
@@ -71,14 +93,14 @@ def acquire(connection: Connection, study_id: int) -> Lease:
         sa.select(lease).where(lease.c.study_id == study_id).with_for_update()
     ).one_or_none()
     now = time.time()
-    if row is not None and row.holder and row.expires_at > now and not _is_dead(row.holder):
+    if row is not None and is_live(row.holder, row.expires_at):
         host, pid, _ = row.holder.rsplit(" ", 2)
         raise LeaseHeld(
             f"another driver is running this study (process {pid} on {host}); "
             f"its lease ends in {row.expires_at - now:.0f} s unless it renews it"
         )
-    token = 1 if row is None else row.token + 1
-    values = {"token": token, "holder": _holder(), "expires_at": now + LEASE_SECONDS}
+    token = first_token() if row is None else row.token + 1
+    values = {"token": token, "holder": this_process(), "expires_at": now + LEASE_SECONDS}
     together = "another driver took this study at the same moment"
     if row is None:
         try:

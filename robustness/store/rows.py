@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
 from robustness.trial import EpochRecord, TrialRecord, TrialState
 
-__all__ = ["chunks", "epoch_row", "final_figures", "now"]
+__all__ = ["chunks", "epoch_row", "final_figures", "insert_into", "now"]
 
 CHUNK = 10_000  # SQLite takes at most 32,766 values in one statement
 
@@ -28,6 +31,15 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
 def now() -> str:
     """UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def insert_into(connection: Connection, table: sa.Table) -> Any:
+    """An INSERT that knows ON CONFLICT, which each dialect has its own class for."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+    return insert(table)
 
 
 _EPOCH_FIELDS = tuple(field.name for field in fields(EpochRecord))

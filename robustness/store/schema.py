@@ -22,9 +22,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-__all__ = ["SCHEMA_REVISION", "epoch", "lease", "metadata", "study", "study_trial", "trial"]
+__all__ = [
+    "SCHEMA_REVISION",
+    "epoch",
+    "lease",
+    "metadata",
+    "revision",
+    "study",
+    "study_trial",
+    "submission",
+    "trial",
+]
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0006"
 """The newest migration; a store that states it needs no Alembic."""
 
 
@@ -134,3 +144,37 @@ lease = Table(
     Column("holder", Text, nullable=False),  # host, process id and the process's start; empty when released
     Column("expires_at", Double, nullable=False),  # seconds since 1970
 )
+
+# Beside the study's row, which may hold a spec of a megabyte: this number changes with every commit of a sweep.
+revision = Table(
+    "revision",
+    metadata,
+    Column("study_id", Integer, ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "number", BigInteger, nullable=False
+    ),  # grows with every change of what a reader of the study sees
+)
+
+submission = Table(
+    "submission",
+    metadata,
+    Column("study_id", Integer, ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+    Column("state", String(9), nullable=False),
+    Column("ticket", BigInteger, nullable=False),  # the place in the queue: a clock may be set back
+    Column("spec", Text, nullable=False),  # JSON of what is to be run; the study's own is what was run last
+    Column("trials", Integer, nullable=False),  # of the spec; of adaptive samplers the most that there can be
+    Column("owner", String(64), nullable=False),  # the token that it was submitted with, by its id
+    Column("idempotency_key", String(255)),
+    Column("digest", String(64)),  # of the request that came with that key
+    Column("cancelling", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),  # drivers that died without a word, one after the other
+    Column("error", Text),
+    Column("token", BigInteger, nullable=False),  # grows with every worker: the fencing token
+    Column("worker", Text, nullable=False),  # host, process id and the process's start; empty when released
+    Column("expires_at", Double, nullable=False),  # seconds since 1970
+    CheckConstraint(
+        "state IN ('queued', 'running', 'complete', 'failed', 'cancelled')", name="submission_state"
+    ),
+)
+Index("submission_state_ticket", submission.c.state, submission.c.ticket)
+Index("submission_key", submission.c.owner, submission.c.idempotency_key, unique=True)

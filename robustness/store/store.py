@@ -21,7 +21,8 @@ from robustness.store import imports
 from robustness.store import lease as leases
 from robustness.store.engine import open_engine, shown, translated
 from robustness.store.lease import Lease
-from robustness.store.rows import chunks, epoch_row, final_figures, now
+from robustness.store.revision import touch_studies, touch_trials
+from robustness.store.rows import chunks, epoch_row, final_figures, insert_into, now
 from robustness.store.schema import epoch, study, study_trial, trial
 from robustness.trial import ImportedTrial, Trial, TrialRecord, TrialState
 
@@ -79,7 +80,8 @@ class Store:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """A transaction; on the disk when the block ends, gone when it raises."""
         with translated(self._engine.url), self._engine.execution_options(writing=True).begin() as connection:
             yield connection
 
@@ -91,7 +93,7 @@ class Store:
         Raises:
             SpecError: the study of that name was imported: running cannot add to it.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             row = connection.execute(
                 sa.select(study.c.id, study.c.source).where(study.c.name == name)
             ).one_or_none()
@@ -102,7 +104,7 @@ class Store:
             if row is None:
                 texts = dict.fromkeys(("title", "question"), "") | dict.fromkeys(("spec", "tasks"), "{}")
                 values = {"name": name, "created_at": now(), "updated_at": now(), **texts}
-                insert = self._insert(study).on_conflict_do_nothing(index_elements=["name"])
+                insert = insert_into(connection, study).on_conflict_do_nothing(index_elements=["name"])
                 connection.execute(insert, [values])
                 row = connection.execute(sa.select(study.c.id).where(study.c.name == name)).one()
             return int(row.id)
@@ -134,11 +136,12 @@ class Store:
             "environment": json.dumps(environment()),
             "updated_at": now(),
         }
-        with self._writing() as connection:
+        with self.writing() as connection:
             leases.check(connection, held)
             connection.execute(study.update().where(study.c.id == study_id).values(**values))
             connection.execute(study_trial.delete().where(study_trial.c.study_id == study_id))
             self._link(connection, study_id, 0, trials)
+            touch_studies(connection, [study_id])
 
     def extend(self, held: Lease, trials: Sequence[StudyTrial]) -> None:
         """Add trials to a study, after those that it has; new ones wait.
@@ -147,10 +150,11 @@ class Store:
             LeaseLost: another driver runs this study now; nothing was written.
         """
         last = sa.select(sa.func.max(study_trial.c.position)).where(study_trial.c.study_id == held.study_id)
-        with self._writing() as connection:
+        with self.writing() as connection:
             leases.check(connection, held)
             position = connection.execute(last).scalar()
             self._link(connection, held.study_id, 0 if position is None else position + 1, trials)
+            touch_studies(connection, [held.study_id])
 
     def _link(
         self, connection: Connection, study_id: int, position: int, trials: Iterable[StudyTrial]
@@ -196,7 +200,7 @@ class Store:
         Raises:
             SpecError: the study of that name was run here.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             return imports.write_study(
                 connection, name, title=title, source=source, tasks=tasks, trials=trials
             )
@@ -212,20 +216,14 @@ class Store:
             }
             for t in trials
         ]
-        connection.execute(self._insert(trial).on_conflict_do_nothing(index_elements=["key"]), rows)
+        connection.execute(
+            insert_into(connection, trial).on_conflict_do_nothing(index_elements=["key"]), rows
+        )
         ids: dict[str, int] = {}
         for chunk in chunks(t.key for t in trials):
             found = connection.execute(sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(chunk)))
             ids.update((row.key, row.id) for row in found)
         return ids
-
-    def _insert(self, table: sa.Table) -> Any:
-        """An INSERT that knows ON CONFLICT, which each dialect has its own class for."""
-        if self._engine.dialect.name == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert
-        else:
-            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        return insert(table)
 
     def studies(self) -> list[Row[Any]]:
         """Every study with its number of trials in each state, by name."""
@@ -293,7 +291,7 @@ class Store:
         Raises:
             LeaseLost: another driver runs this study now; nothing was written.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             leases.check(connection, held)
             for chunk in chunks(keys):
                 self._move(connection, trial.c.key.in_(chunk), TrialState.WAITING, TrialState.RUNNING)
@@ -301,7 +299,7 @@ class Store:
     def requeue(self, held: Lease) -> None:
         """Let trials wait again that an earlier driver of this study left running."""
         members = sa.select(study_trial.c.trial_id).where(study_trial.c.study_id == held.study_id)
-        with self._writing() as connection:
+        with self.writing() as connection:
             leases.check(connection, held)
             self._move(connection, trial.c.id.in_(members), TrialState.RUNNING, TrialState.WAITING)
 
@@ -310,6 +308,7 @@ class Store:
         connection: Connection, which: sa.ColumnElement[bool], before: TrialState, after: TrialState
     ) -> None:
         connection.execute(trial.update().where(which, trial.c.state == before).values(state=after))
+        touch_trials(connection, which)
 
     def finish(self, held: Lease, records: Sequence[TrialRecord]) -> None:
         """Store complete trials with their epochs; on the disk when this returns.
@@ -319,13 +318,14 @@ class Store:
         Raises:
             LeaseLost: another driver runs this study now; nothing was written.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             leases.check(connection, held)
             keys = [record.key for record in records]
             found = connection.execute(
                 sa.select(trial.c.key, trial.c.id)
                 .where(trial.c.key.in_(keys), trial.c.state != TrialState.COMPLETE)
-                .with_for_update()  # another study's driver may be finishing the same trial
+                # Another study's driver may be finishing the same trial, and a third one linking to it.
+                .with_for_update(key_share=True)
             )
             ids = {row.key: row.id for row in found}
             new = [record for record in records if record.key in ids]
@@ -343,6 +343,7 @@ class Store:
             epochs = [epoch_row(ids[record.key], row) for record in new for row in record.epochs]
             if epochs:
                 connection.execute(epoch.insert(), epochs)
+            touch_trials(connection, trial.c.key.in_(list(ids)))
 
     def fail(self, held: Lease, attempts: Sequence[FailedAttempt]) -> None:
         """Record executions that ended in an error. They are missing data, not divergences.
@@ -350,7 +351,7 @@ class Store:
         Raises:
             LeaseLost: another driver runs this study now; nothing was written.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             leases.check(connection, held)
             for attempt in attempts:
                 connection.execute(
@@ -363,6 +364,7 @@ class Store:
                         finished_at=now(),
                     )
                 )
+            touch_trials(connection, trial.c.key.in_([attempt.key for attempt in attempts]))
 
     def epochs(self, key: str) -> list[Row[Any]]:
         """The epochs of one trial, in order."""
@@ -378,7 +380,7 @@ class Store:
         Raises:
             LeaseHeld: a live driver holds it.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             return leases.acquire(connection, study_id)
 
     def renew(self, held: Lease) -> None:
@@ -387,10 +389,10 @@ class Store:
         Raises:
             LeaseLost: another driver has taken it over.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             leases.check(connection, held)
 
     def release(self, held: Lease) -> None:
         """Give the lease back, if it is still ours."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             leases.release(connection, held)

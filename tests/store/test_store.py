@@ -75,7 +75,7 @@ def test_opening_a_store_again_finds_what_was_saved(store_url: str) -> None:
 
 
 def test_a_store_of_a_newer_program_is_refused(store_url: str) -> None:
-    with open_store(store_url, create=True) as store, store._writing() as connection:
+    with open_store(store_url, create=True) as store, store.writing() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="upgrade the program"):
         open_store(store_url)
@@ -245,7 +245,7 @@ def test_the_lease_of_a_dead_process_is_taken_over_at_once(store: Store, store_u
 def test_the_lease_of_a_process_elsewhere_is_waited_for(store: Store) -> None:
     study_id = save(store)
     store.acquire(study_id)
-    with store._writing() as connection:
+    with store.writing() as connection:
         connection.execute(lease.update().values(holder="another-host 1 1.00"))
     with pytest.raises(LeaseHeld, match="another-host"):
         store.acquire(study_id)
