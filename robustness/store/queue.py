@@ -118,8 +118,9 @@ class Queue:
         texts = {"title": order.title, "question": order.question}
         plain = {"spec": json.dumps(order.spec), "tasks": json.dumps(order.tasks)}
         stamps = {"created_at": now(), "updated_at": now()}
-        insert = insert_into(connection, study).on_conflict_do_nothing(index_elements=["name"])
-        made = connection.execute(insert, [{"name": order.name, **texts, **plain, **stamps}]).rowcount == 1
+        insert = insert_into(connection, study).values(name=order.name, **texts, **plain, **stamps)
+        fresh = insert.on_conflict_do_nothing(index_elements=["name"]).returning(study.c.id)
+        made = connection.execute(fresh).one_or_none() is not None
         found = _one(connection, order.name, lock=True)
         if made:
             return found.id
