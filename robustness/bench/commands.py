@@ -134,6 +134,33 @@ def bench_reading(
         print(f"{reading.command:16} {reading.seconds:6.2f} s {reading.megabytes:6.0f} MB")
 
 
+@bench.command("service")
+def bench_service(
+    trials: Annotated[int, typer.Option(min=5_000, help="Of the study that is asked for.")] = 100_000,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each measurement.")] = 10.0,
+    clients: Annotated[int, typer.Option(min=1, max=64, help="Connections that ask at the same time.")] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Requests a second, and how long they take, on the summary of a large study: alone, and beside a sweep."""
+    import tempfile
+    from pathlib import Path
+
+    from robustness.bench.service import KINDS, loads
+
+    folder = tempfile.TemporaryDirectory(prefix="robustness-bench-")
+    with folder as name, _progress("measurements", 2 * len(KINDS)) as advance:
+        found = list(loads(Path(name), trials=trials, seconds=seconds, clients=clients, on_measured=advance))
+    if as_json:
+        print(json.dumps([asdict(load) for load in found]))
+        return
+    print(
+        f"{'summary':10} {'sweep':6} {'requests':>8} {'a second':>9} {'median ms':>10} {'p99 ms':>8} {'most ms':>8}"
+    )
+    for load in found:
+        figures = f"{load.requests:8,} {load.per_second:9.0f} {load.median_ms:10.1f} {load.p99_ms:8.1f} {load.most_ms:8.1f}"
+        print(f"{load.kind:10} {'runs' if load.sweep else 'none':6} {figures}")
+
+
 def _plan(rounds: int, as_json: bool) -> None:
     from robustness.bench.packs import plan, plan_tasks
 

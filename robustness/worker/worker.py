@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from robustness.errors import LeaseLost, StoreError
+from robustness.errors import Interrupted, LeaseLost, StoreError
 from robustness.store import Claim, Claims, Store, StudyState
 from robustness.worker.driver import BUSY, Driver
 
@@ -19,6 +19,7 @@ __all__ = ["CLAIM_SECONDS", "Worker"]
 
 CLAIM_SECONDS = 15.0
 POLL_SECONDS = 0.5
+INTERRUPTED = Interrupted.exit_code
 
 
 class Worker:
@@ -53,14 +54,14 @@ class Worker:
                 continue
             _say(f"{claim.name}: taken")
             try:
-                state = self._run(claim)
-                _say(f"{claim.name}: {state.value}")
+                state, error = self._run(claim)
+                _say(f"{claim.name}: {state.value}{': ' if error else ''}{error.partition(chr(10))[0]}")
             except LeaseLost as error:
                 _say(f"{claim.name}: refused: {error}")
             except StoreError as error:
                 _say(f"{claim.name}: {error}; its claim runs out by itself")
 
-    def _run(self, claim: Claim) -> StudyState:
+    def _run(self, claim: Claim) -> tuple[StudyState, str]:
         with Driver(claim.spec, self._store_url, self._data, self._seconds) as driver:
             code, cancelled = self._attended(claim, driver)
             return self._ended(claim, driver, code, cancelled=cancelled)
@@ -91,8 +92,8 @@ class Worker:
                 driver.stop()
         return code, cancelled
 
-    def _ended(self, claim: Claim, driver: Driver, code: int, *, cancelled: bool) -> StudyState:
-        """Write down how it ended.
+    def _ended(self, claim: Claim, driver: Driver, code: int, *, cancelled: bool) -> tuple[StudyState, str]:
+        """Write down how it ended, and why.
 
         Raises:
             LeaseLost: another worker has taken the study over.
@@ -102,14 +103,15 @@ class Worker:
             pass
         elif cancelled:
             state = StudyState.CANCELLED
-        elif code == BUSY or self.stopping.is_set():
-            state = StudyState.QUEUED
+        elif code in (BUSY, INTERRUPTED) or self.stopping.is_set():
+            state = StudyState.QUEUED  # another has it, or somebody stopped it: what is missing is run later
         elif code in (1, 2):
             state, error = StudyState.FAILED, _why(driver)
         else:
-            return self._claims.died(claim, f"its driver ended with code {code}\n{driver.error}".strip())
+            error = f"its driver ended with code {code}\n{driver.error}".strip()
+            return self._claims.died(claim, error), error
         self._claims.finish(claim, state, error)
-        return state
+        return state, error
 
 
 def _why(driver: Driver) -> str:

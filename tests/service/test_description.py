@@ -11,6 +11,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -54,13 +55,14 @@ def operations() -> list[str]:
     return [f"{m.upper()} {p}" for p, found in app.openapi()["paths"].items() for m in found]
 
 
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
 @pytest.mark.parametrize("operation", operations())
-def test_an_operation_keeps_to_its_description(operation: str, site: Live) -> None:
+def test_an_operation_keeps_to_its_description(operation: str, mode: GenerationMode, site: Live) -> None:
     headers = {"Authorization": f"Bearer {WRITE.secret}"}
     schema = schemathesis.openapi.from_url(f"{site.url}/api/v1/openapi.json", headers=headers)
     method, path = operation.split()
-    drawn = schema[path][method].as_strategy()
-    few = EXAMPLES // 5 if path.endswith(SLOW) else EXAMPLES
+    drawn = schema[path][method].as_strategy(generation_mode=mode)
+    few = EXAMPLES // 5 if path.endswith(SLOW) or mode is GenerationMode.NEGATIVE else EXAMPLES
     studies = st.sampled_from(["filled", "filled", "filled", None])
 
     @settings(
