@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STORE ?= sqlite:///robustness.db
 
-.PHONY: demo test lint check system-packages clean
+.PHONY: demo serve test lint check system-packages clean
 
 demo: .venv/installed
 	$(BIN)/robustness run studies/quickstart.toml --store $(STORE) --report report.html
+
+serve: .venv/installed
+	$(BIN)/robustness serve --store $(STORE)
 
 # What needs a library of the system (PostgreSQL, Chromium) skips without it, except under CI=true.
 test: .venv/installed-test

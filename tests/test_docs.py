@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 import robustness
 from robustness.catalog import DATASETS, MODELS, TRACKERS
 from robustness.cli import app
+from robustness.cli.serving import serve
 from robustness.figures import FIGURES
+from robustness.service import Access, Settings, Sites, Token, Tokens, create_app
 from robustness.spec import expand, parse, read_text
 from robustness.summary import METRICS
 from robustness.summary.cells import OUTCOMES
@@ -52,6 +55,20 @@ def test_every_environment_variable_stands_in_the_readme() -> None:
     source = "".join(path.read_text() for path in (ROOT / "robustness").rglob("*.py"))
     for name in set(re.findall(r"\bROBUSTNESS_[A-Z_]+\b", source)):
         assert name in README
+
+
+def test_every_route_stands_in_the_readme() -> None:
+    access = Access(tokens=Tokens([Token("t" * 32)]), sites=Sites.of("127.0.0.1", 80, tls=False))
+    app = create_app(None, access, Settings(data=ROOT))  # type: ignore[arg-type]  # only described
+    for path, methods in app.openapi()["paths"].items():
+        for method in methods:
+            assert f"{method.upper()} {path.removeprefix('/api/v1')}`" in README
+
+
+def test_every_option_of_the_service_stands_in_the_readme() -> None:
+    for parameter in inspect.signature(serve).parameters:
+        option = {"with_worker": "--no-worker"}.get(parameter, f"--{parameter.replace('_', '-')}")
+        assert option in README
 
 
 def test_the_study_in_the_readme_is_valid() -> None:
