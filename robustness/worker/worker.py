@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from robustness.errors import Interrupted, LeaseLost, StoreError
+from robustness.errors import Interrupted, LeaseLost, SpecError, StoreError
 from robustness.store import Claim, Claims, Store, StudyState
 from robustness.worker.driver import BUSY, Driver
 
@@ -19,6 +19,7 @@ __all__ = ["CLAIM_SECONDS", "Worker"]
 
 CLAIM_SECONDS = 15.0
 POLL_SECONDS = 0.5
+PAUSE_SECONDS = 5.0
 INTERRUPTED = Interrupted.exit_code
 
 
@@ -54,8 +55,8 @@ class Worker:
                 continue
             _say(f"{claim.name}: taken")
             try:
-                state, error = self._run(claim)
-                _say(f"{claim.name}: {state.value}{': ' if error else ''}{error.partition(chr(10))[0]}")
+                state, why = self._run(claim)
+                _say(f"{claim.name}: {state.value}{': ' if why else ''}{why.rpartition(chr(10))[2]}")
             except LeaseLost as error:
                 _say(f"{claim.name}: refused: {error}")
             except StoreError as error:
@@ -105,11 +106,14 @@ class Worker:
             state = StudyState.CANCELLED
         elif code in (BUSY, INTERRUPTED) or self.stopping.is_set():
             state = StudyState.QUEUED  # another has it, or somebody stopped it: what is missing is run later
-        elif code in (1, 2):
+        elif code == SpecError.exit_code or driver.summary is not None:
             state, error = StudyState.FAILED, _why(driver)
         else:
-            error = f"its driver ended with code {code}\n{driver.error}".strip()
-            return self._claims.died(claim, error), error
+            # Killed, or Ray did not start, or the store was gone: the next attempt may do better, later.
+            error = driver.error or f"its driver ended with code {code} and no word"
+            state = self._claims.died(claim, error)
+            self.stopping.wait(PAUSE_SECONDS)
+            return state, error
         self._claims.finish(claim, state, error)
         return state, error
 
