@@ -27,8 +27,8 @@ pytestmark = pytest.mark.cluster
 
 CLAIM = 6.0
 LONG: dict[str, Any] = {
-    "task": {"epochs": 40},
-    "search": {"lr": [0.01, 0.1, 1.0], "seeds": 40},
+    "task": {"epochs": 20},
+    "search": {"lr": [0.01, 0.1, 1.0], "seeds": 16},
     "resources": {"pack": 4},
 }
 
