@@ -2,6 +2,6 @@
 
 from robustness.store.lease import Lease
 from robustness.store.schema import SCHEMA_REVISION
-from robustness.store.store import FailedAttempt, Store, StudyTrial, open_store
+from robustness.store.store import CONFIRM, FailedAttempt, Store, StudyTrial, open_store
 
-__all__ = ["SCHEMA_REVISION", "FailedAttempt", "Lease", "Store", "StudyTrial", "open_store"]
+__all__ = ["CONFIRM", "SCHEMA_REVISION", "FailedAttempt", "Lease", "Store", "StudyTrial", "open_store"]

@@ -187,15 +187,15 @@ _kept_start = lru_cache(maxsize=KEPT_STARTS)(_start)
 
 
 def _distinct_seeds(trials: Sequence[Trial]) -> tuple[list[Trial], Tensor]:
-    """A trial of each distinct seed, and for each trial the place of its seed's among them, (K,).
+    """A trial of each distinct data order, and for each trial the place of its own among them, (K,).
 
-    Order, augmentation and dropout depend on the seed alone within a task, so each is drawn once.
+    Order, augmentation and dropout depend on it alone within a task, so each is drawn once.
     """
     firsts: dict[tuple[int, int], Trial] = {}
     for trial in trials:
-        firsts.setdefault((trial.root_seed, trial.seed_index), trial)
-    place = {seed: i for i, seed in enumerate(firsts)}
-    return list(firsts.values()), torch.tensor([place[t.root_seed, t.seed_index] for t in trials])
+        firsts.setdefault((trial.root_seed, trial.order_index), trial)
+    place = {order: i for i, order in enumerate(firsts)}
+    return list(firsts.values()), torch.tensor([place[t.root_seed, t.order_index] for t in trials])
 
 
 def _picked(values_N: Tensor, index: Tensor) -> Tensor:  # noqa: N803
