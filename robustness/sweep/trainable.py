@@ -13,6 +13,7 @@ from typing import Any
 from ray import tune
 
 from robustness.errors import RobustnessError
+from robustness.sweep.sharing import SharedData, take
 from robustness.trial import Trial, TrialRecord
 
 __all__ = ["PackRunner"]
@@ -30,8 +31,9 @@ class PackRunner(tune.Trainable):
     one that does not fit into memory is trained in parts: a trial's record does not depend on the pack.
     """
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: dict[str, Any], shared: SharedData | None = None) -> None:
         """Take the packs; the actor is used again for the next ones."""
+        self._shared = shared or {}
         batch = config["batch"]
         self._threads = batch["threads"]
         _keep_freed_memory()
@@ -88,6 +90,7 @@ class PackRunner(tune.Trainable):
         # One thread a pack: with more, sums are split otherwise in a pack of one than in larger ones. Set each
         # time, as torch's settings outlive a list in a reused actor.
         torch.set_num_threads(1 if technique else self._threads)
+        take(trials[0].cell.task.data, self._shared)
         if technique is not None:
             return train_pack(trials, technique=technique, root=self._root, device=self._device)
         return ([train(trial, root=self._root, device=self._device)] for trial in trials)
