@@ -67,7 +67,7 @@ def run_study(
         store: where results are and go.
         study: what the user wrote.
         space: what it may try.
-        root: the folder with the data sets, on every node.
+        root: the folder with the data sets; on every node only for those that are read as they are trained.
         address: of a Ray cluster; None is RAY_ADDRESS or this machine.
         max_failures: how often a trial whose execution fails is tried again.
         quiet: show no progress.

@@ -24,7 +24,8 @@ if TYPE_CHECKING:  # it loads torch, which the driver does without
 __all__ = ["SHARED_BYTES", "SharedData", "is_shared", "share", "take"]
 
 SHARED_BYTES = 16 << 20
-"""From this size on a data set that has no files is shared too: smaller ones are made sooner than they are sent."""
+"""From this size on a data set that has no files is shared too. Smaller ones all workers make at the same time, sooner than
+one more process could that has to load torch first."""
 
 SharedData = Mapping[Named, "ray.ObjectRef[Any]"]
 """Data sets, and where their arrays are or will be."""

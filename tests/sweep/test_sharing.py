@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +20,10 @@ from robustness.errors import DataMissing
 from robustness.sweep.cluster import ray_session
 from robustness.sweep.sharing import SharedData, is_shared, share, take
 from robustness.tasks import load
+from robustness.tasks.download import DEBIAN_FASHION_MNIST, download
 from robustness.trial import Named
+from tests.builders import spec
+from tests.machines import pair
 
 NOWHERE = Path("/nowhere")
 LARGE = {"train_size": 60_000, "side": 8}
@@ -110,3 +116,28 @@ def test_where_the_shared_copy_cannot_be_had_the_worker_reads_by_itself_and_says
     [worker] = workers(1)
     with pytest.raises(DataMissing, match="robustness data fashion-mnist"):
         ray.get(worker.load.remote(named, shared))
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_a_node_without_the_files_trains_on_what_the_drivers_node_read(tmp_path: Path) -> None:
+    if not DEBIAN_FASHION_MNIST.is_dir():
+        pytest.skip("Debian's dataset-fashion-mnist is not installed (make system-packages)")
+    root, study = tmp_path / "data", tmp_path / "study.json"
+    root.mkdir()
+    download(DATASETS.get("fashion-mnist"), root)
+    sizes = {"train_size": 512, "validation_size": 250, "test_size": 250}
+    study.write_text(json.dumps(spec(task={"data": "fashion-mnist", **sizes})))
+    with pair(tmp_path) as (head, worker):
+        start = ["ray", "start"]
+        head.run([*start, "--head", "--port=6379", "--num-cpus=0", "--include-dashboard=false"])
+        worker.run(["mount", "-t", "tmpfs", "nothing", root])
+        assert worker.run(["ls", root]) == ""
+        worker.run([*start, f"--address={head.address}:6379", "--num-cpus=2"])
+        said = head.run(
+            [sys.executable, "-m", "robustness.cli", "run", study, "--json", "--data", root]
+            + ["--store", f"sqlite:///{tmp_path}/store.db", "--address", f"{head.address}:6379"],
+            stderr=subprocess.DEVNULL,
+        )
+    run = json.loads(said.splitlines()[-1])
+    assert (run["trials"], run["complete"], run["failed"]) == (4, 4, 0)
