@@ -45,7 +45,8 @@ def share(data: Sequence[Named], root: Path) -> SharedData:
     """Begin to read these distinct data sets, one after another; those that are not shared are left out.
 
     A process of its own reads them: what that takes, two or three times their size, is given back when it ends, which
-    it does by itself. It is on this node, where the files are, and takes no processor from those that train.
+    it does by itself. It is on this node, where the files are, and holds no slot: for the
+    seconds that it reads, on a busy node, it shares a processor with a worker that starts.
     """
     wanted = [named for named in data if is_shared(named)]
     if not wanted:
