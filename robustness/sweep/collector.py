@@ -107,9 +107,12 @@ class Collector(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Trials of a pack ended."""
+        """Trials of a pack ended, or its memory was measured."""
         records: list[TrialRecord] = result.pop("records", [])
         errors: dict[str, str] = dict(result.pop("errors", []))
+        fitting: int | None = result.pop("fitting", None)
+        if fitting is not None:
+            self._work.measured(_id(trial), fitting)
         if records and self._write(lambda: self._store.finish(self._lease, records)):
             self._work.ended(_id(trial), {record.key for record in records})
             asked, diverged = self._sampling.ended(records)

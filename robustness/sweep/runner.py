@@ -23,7 +23,7 @@ from robustness.store.lease import LEASE_SECONDS
 from robustness.sweep.progress import SweepProgress
 from robustness.sweep.samplers.sampling import Sampling
 from robustness.sweep.work import Work
-from robustness.trial import Trial, TrialState
+from robustness.trial import Named, Trial, TrialState
 
 __all__ = ["RunSummary", "run_study"]
 
@@ -67,7 +67,7 @@ def run_study(
         store: where results are and go.
         study: what the user wrote.
         space: what it may try.
-        root: the folder with the data sets, on every node.
+        root: the folder with the data sets; on every node only for those that are read as they are trained.
         address: of a Ray cluster; None is RAY_ADDRESS or this machine.
         max_failures: how often a trial whose execution fails is tried again.
         quiet: show no progress.
@@ -100,7 +100,7 @@ def run_study(
         seconds = 0.0
         with SweepProgress(len(todo), reused=reused, quiet=quiet) as progress:
             if todo:
-                sweep = _Sweep(store, lease, sampling, study, root, max_failures, progress)
+                sweep = _Sweep(store, lease, sampling, study, space, root, max_failures, progress)
                 seconds = sweep.run(todo, address)
         counts = store.counts(lease.study_id)
         reused = len(sampling.known) if space.adaptive else reused
@@ -125,6 +125,7 @@ class _Sweep:
     lease: Lease
     sampling: Sampling
     study: StudySpec
+    space: Space
     root: Path
     max_failures: int
     progress: SweepProgress
@@ -152,7 +153,7 @@ class _Sweep:
             trackers = Trackers(self.study.name, self.study.loggers, self.progress.say, stop)
             collector = Collector(self.store, self.lease, self.sampling, work, trackers, self.progress, stop)
             with _renewing(self.store, self.lease, collector.give_up), trackers:
-                self._tune(work, collector, at_once, stop, folder)
+                self._tune(work, collector, self._data(todo), at_once, stop, folder)
         if collector.error is not None:
             raise collector.error
         seconds = (collector.committed or began) - began
@@ -165,16 +166,32 @@ class _Sweep:
             print(f"\na trial failed {self.max_failures + 1} times:\n{text}", file=sys.stderr)
         return seconds
 
-    def _tune(self, work: Work, collector: Any, at_once: int, stop: threading.Event, folder: Path) -> None:
+    def _data(self, todo: list[Trial]) -> list[Named]:
+        """The data sets that are trained on, in the order in which they are needed."""
+        asked_later = self.space.tasks if self.space.adaptive else ()
+        found = [trial.cell.task.data for trial in todo] + [task.config.data for task in asked_later]
+        return list(dict.fromkeys(found))
+
+    def _tune(
+        self,
+        work: Work,
+        collector: Any,
+        data: list[Named],
+        at_once: int,
+        stop: threading.Event,
+        folder: Path,
+    ) -> None:
         """Everything through one ray.tune.Tuner, which asks for lists of packs until there are no more."""
         from ray import tune
 
         from robustness.sweep.collector import StopFlag
         from robustness.sweep.searcher import PackSearcher
+        from robustness.sweep.sharing import share
         from robustness.sweep.trainable import PackRunner
 
+        trained = tune.with_parameters(PackRunner, shared=share(data, self.root))
         tuner = tune.Tuner(
-            tune.with_resources(PackRunner, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
+            tune.with_resources(trained, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
             tune_config=tune.TuneConfig(
                 search_alg=PackSearcher(work, self.root),
                 num_samples=-1,

@@ -13,6 +13,8 @@ from typing import Any
 from ray import tune
 
 from robustness.errors import RobustnessError
+from robustness.sweep.memory import CudaMemory, Gauge, Memory
+from robustness.sweep.sharing import SharedData, take
 from robustness.trial import Trial, TrialRecord
 
 __all__ = ["PackRunner"]
@@ -23,21 +25,25 @@ REPORT_SECONDS = 1.0
 
 
 class PackRunner(tune.Trainable):
-    """A ray trial. Its config: `batch` with `packs` (JSON: technique, trials), `root`, `device`, `threads`.
+    """A ray trial. Its config: `batch` with what `Work.config` says, `packs` as JSON (technique, trials).
 
-    Each step reports `records` of trials that ended and `errors` (key, text) of those whose execution failed.
+    Each step reports `records` of trials that ended and `errors` (key, text) of those whose execution failed; where
+    memory is measured, once `fitting`: how many trials like those of its pack fit into one.
     A pack that fails is split in two and trained again, so that one broken trial takes no others along, and
     one that does not fit into memory is trained in parts: a trial's record does not depend on the pack.
     """
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: dict[str, Any], shared: SharedData | None = None) -> None:
         """Take the packs; the actor is used again for the next ones."""
+        self._shared = shared or {}
         batch = config["batch"]
         self._threads = batch["threads"]
         _keep_freed_memory()
         self._packs = [(technique, _trials(plain)) for technique, plain in json.loads(batch["packs"])]
         self._root = Path(batch["root"])
         self._device = batch["device"]
+        self._gauge = Gauge(self._memory(), batch["gpus"]) if batch["measure"] else None
+        self._fitting: int | None = None
         self._running: Iterator[list[TrialRecord]] = iter(())
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -50,7 +56,7 @@ class PackRunner(tune.Trainable):
         records: list[TrialRecord] = []
         errors: list[tuple[str, str]] = []
         until = time.monotonic() + REPORT_SECONDS
-        while self._packs and not records and not errors and time.monotonic() < until:
+        while self._packs and not (records or errors or self._fitting) and time.monotonic() < until:
             technique, trials = self._packs[0]
             try:
                 found = next(self._running, None)
@@ -74,7 +80,8 @@ class PackRunner(tune.Trainable):
                 self._packs[0] = (technique, left)
                 if not left:
                     self._next([])
-        return {"records": records, "errors": errors, "done": not self._packs}
+        measured, self._fitting = {"fitting": self._fitting} if self._fitting else {}, None
+        return {"records": records, "errors": errors, "done": not self._packs, **measured}
 
     def _next(self, instead: list[tuple[Any, list[Trial]]]) -> None:
         self._running = iter(())
@@ -88,9 +95,31 @@ class PackRunner(tune.Trainable):
         # One thread a pack: with more, sums are split otherwise in a pack of one than in larger ones. Set each
         # time, as torch's settings outlive a list in a reused actor.
         torch.set_num_threads(1 if technique else self._threads)
+        take(trials[0].cell.task.data, self._shared)
         if technique is not None:
-            return train_pack(trials, technique=technique, root=self._root, device=self._device)
+            running = train_pack(trials, technique=technique, root=self._root, device=self._device)
+            return running if self._gauge is None else self._measured(trials, running, self._gauge)
         return ([train(trial, root=self._root, device=self._device)] for trial in trials)
+
+    def _measured(
+        self, trials: Sequence[Trial], running: Iterator[list[TrialRecord]], gauge: Gauge
+    ) -> Iterator[list[TrialRecord]]:
+        """A pack whose first epoch is measured; once is enough, of a pack that was split the first part."""
+        import torch
+
+        from robustness.tasks import load
+
+        # The device holds the data set once, however many trials a pack has.
+        load(trials[0].cell.task.data, self._root, self._device, torch.float32)
+        gauge.start()
+        found = next(running)
+        self._fitting, self._gauge = gauge.fitting(len(trials)), None
+        yield found
+        yield from running
+
+    def _memory(self) -> Memory:
+        """Of the device that packs are trained on."""
+        return CudaMemory()
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Nothing: results leave with each step, and packs that die are dealt anew."""
