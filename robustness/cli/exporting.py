@@ -75,7 +75,8 @@ def _table(
         for name in names:
             if name not in frame:
                 raise SpecError.of(
-                    "--columns", f"there is no column {name!r:.80}; {nearest(name, list(frame))}"
+                    "--columns",
+                    f"there is no column {name!r:.80}; {nearest(name, [str(known) for known in frame.columns])}",
                 )
         frame = frame[list(dict.fromkeys(names))]
     if format_ is ExportFormat.PARQUET:
