@@ -16,18 +16,19 @@ The column of the CPU is measured by `robustness bench packs --plan`; that of CU
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from robustness.catalog import DATASETS
 from robustness.catalog.optimizer_entries import ENTRIES
+from robustness.checkpoint_files import Outline
 from robustness.trial import TaskConfig, Trial
 
 if TYPE_CHECKING:
     from robustness.training.packed import Technique
 
-__all__ = ["Pack", "largest_pack", "packs", "technique_of"]
+__all__ = ["Pack", "begun_packs", "largest_pack", "packs", "technique_of"]
 
 _TECHNIQUES: dict[tuple[str, str], Technique] = {
     ("mlp", "cpu"): "feature-major",
@@ -45,10 +46,17 @@ MOST = 32
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pack:
-    """Trials that train as one; `technique` is None where each trains by itself, one after another."""
+    """Trials that train as one.
+
+    Attributes:
+        technique: None where each trains by itself, one after another.
+        trials: in order.
+        source: the checkpoint to go on from; None: the pack's own, where there is one.
+    """
 
     technique: Technique | None
     trials: tuple[Trial, ...]
+    source: str | None = None
 
 
 def technique_of(trial: Trial, device: str) -> Technique | None:
@@ -102,3 +110,33 @@ def packs(trials: Sequence[Trial], *, size: int | Literal["auto"], device: str, 
         for i in range(count):
             part = members[len(members) * i // count : len(members) * (i + 1) // count]
             yield Pack(technique=technique, trials=tuple(part))
+
+
+def begun_packs(
+    trials: Sequence[Trial], outlines: Iterable[Outline], *, size: int | Literal["auto"], device: str
+) -> tuple[list[Pack], list[Trial]]:
+    """Packs that go on from checkpoints, their members as they were, and the trials that are in none.
+
+    A trial by itself needs none of this: its worker finds the checkpoint by the trial's key.
+
+    Args:
+        trials: to be trained.
+        outlines: of the checkpoints that there are; a trial in several goes on from the furthest.
+        size: see `packs`, as for `device`: a checkpoint of another technique is passed over.
+        device: "cpu" or "cuda".
+    """
+    left = {trial.key: trial for trial in trials}
+    found = []
+    for outline in sorted(outlines, key=lambda outline: -outline.epoch):
+        members = tuple(
+            left[key]
+            for key in outline.keys
+            if key in left and outline.technique and technique_of(left[key], device) == outline.technique
+        )
+        if members and size != 1:
+            found.append(
+                Pack(technique=technique_of(members[0], device), trials=members, source=outline.name)
+            )
+            for trial in members:
+                del left[trial.key]
+    return found, list(left.values())

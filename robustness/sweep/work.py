@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robustness.checkpoint_files import Keeping, outlines
 from robustness.spec import Resources
-from robustness.sweep.packing import Pack, packs
+from robustness.sweep.packing import Pack, begun_packs, packs
 from robustness.trial import Trial
 
 __all__ = ["Death", "PackList", "Work"]
@@ -60,11 +61,17 @@ class Work:
         complete: trials that ended.
     """
 
-    def __init__(self, resources: Resources, slots: int, max_failures: int) -> None:
-        """Make packs for `slots` that are trained at the same time; give up a trial after so many more attempts."""
+    def __init__(
+        self, resources: Resources, slots: int, max_failures: int, keeping: Keeping | None = None
+    ) -> None:
+        """Make packs for `slots` that are trained at the same time; give up a trial after so many more attempts.
+
+        With `keeping`, packs of which there are checkpoints are made again as they were.
+        """
         self._resources = resources
         self._slots = slots
         self._max_failures = max_failures
+        self._keeping = keeping
         self._waiting: list[Trial] = []
         self._lists: deque[Sequence[Pack]] = deque()
         self._again: deque[Trial] = deque()
@@ -105,13 +112,16 @@ class Work:
 
     def config(self, made: PackList, root: Path) -> dict[str, Any]:
         """What a worker is told. As text: Tune copies and writes every config several times, number by number."""
-        packed = json.dumps([(p.technique, [trial.as_dict() for trial in p.trials]) for p in made.packs])
+        packed = json.dumps(
+            [(p.technique, [trial.as_dict() for trial in p.trials], p.source) for p in made.packs]
+        )
         return {
             "id": made.id,
             "packs": packed,
             "root": str(root.absolute()),
             "device": self.device,
             "threads": self._resources.cpus,
+            "keeping": self._keeping,
         }
 
     def ended(self, id_: int, keys: set[str]) -> None:
@@ -170,4 +180,8 @@ class Work:
             self._lists.append(part)
 
     def _packs(self, trials: Sequence[Trial], slots: int) -> Iterator[Pack]:
-        return packs(trials, size=self._resources.pack, device=self.device, slots=slots)
+        size, device = self._resources.pack, self.device
+        if self._keeping is not None:
+            begun, trials = begun_packs(trials, outlines(self._keeping.folder), size=size, device=device)
+            yield from begun
+        yield from packs(trials, size=size, device=device, slots=slots)
