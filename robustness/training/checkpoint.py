@@ -43,10 +43,12 @@ class Saved:
 
     Attributes:
         epoch: after which it was made.
+        keys: of the trials in it.
         state: what was saved, tensors on the trial's device; the reader's own.
     """
 
     epoch: int
+    keys: tuple[str, ...]
     state: Any
     outline: str
     digest: str
@@ -111,7 +113,7 @@ class Keeper:
         path = self._keeping.folder / self._source
         try:
             data = path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
             self._say(f"the checkpoint {path} cannot be read ({error.strerror}); its training begins anew")
@@ -119,6 +121,8 @@ class Keeper:
         self._there = self._source == self.name
         try:
             saved = _parsed(data, self._made_with(device, dtype), device)
+            if not {trial.key for trial in self._trials} <= set(saved.keys):
+                raise Unusable("it is of another pack")
             resume(saved)
         except Exception as why:  # noqa: BLE001  what has another cause comes again when the training begins anew
             self._say(f"the checkpoint {path} is of no use: {_reason(why)}; its training begins anew")
@@ -230,9 +234,8 @@ def _parsed(data: bytes, made_with: Mapping[str, Any], device: str) -> Saved:
     for name, value in made_with.items():
         if said.get(name) != value:
             raise Unusable(f"it was made with {name} {said.get(name)}, this is {value}")
-    return Saved(
-        epoch=said["epoch"], state=_live(json.loads(text), tensors, device), outline=outline, digest=digest
-    )
+    state = _live(json.loads(text), tensors, device)
+    return Saved(epoch=said["epoch"], keys=tuple(said["keys"]), state=state, outline=outline, digest=digest)
 
 
 def _digest(outline: str, text: str, tensors: Mapping[str, Tensor]) -> str:

@@ -24,7 +24,7 @@ from robustness import seeds
 from robustness.inits import initialize
 from robustness.optimizers.rules import Block, PackedOptimizer
 from robustness.tasks import Split, augment, build_model, load, scaled
-from robustness.training.checkpoint import Keeper, Saved, Unusable
+from robustness.training.checkpoint import Keeper, Saved
 from robustness.training.feature_major import FeatureMajor
 from robustness.training.passes import PackedModel
 from robustness.training.records import EVALUATION_BATCH, L0_EXAMPLES, Log
@@ -150,18 +150,12 @@ class _Pack:
         dtype: torch.dtype,
         saved: Saved,
     ) -> _Pack:
-        """The pack of a checkpoint, of whose trials only these are still wanted.
-
-        Raises:
-            Unusable: it lacks one of them.
-        """
+        """The pack of a checkpoint, of whose trials only these are still wanted."""
         state = saved.state
         wanted = {trial.key: trial for trial in trials}
         rows = [k for k, log in enumerate(state["logs"]) if log["key"] in wanted]
         logs = [state["logs"][k] for k in rows]
         ended = [log for log in state["ended"] if log["key"] in wanted]
-        if {log["key"] for log in logs + ended} != wanted.keys():
-            raise Unusable("it is of another pack")
         # Where all had ended, one is made again for its form, and left out.
         alive = [wanted[log["key"]] for log in logs] or trials[:1]
         pack = cls(alive, technique, root, device, dtype, logs or ended[:1])
