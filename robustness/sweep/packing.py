@@ -22,18 +22,29 @@ The column of the CPU is measured by `robustness bench packs --plan`; that of CU
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from robustness.catalog import DATASETS
 from robustness.catalog.optimizer_entries import ENTRIES
+from robustness.checkpoint_files import Outline
 from robustness.trial import TaskConfig, Trial
 
 if TYPE_CHECKING:
     from robustness.training.packed import Technique
 
-__all__ = ["FIRST", "Kind", "Pack", "cut", "grouped", "largest_pack", "size_of", "technique_of"]
+__all__ = [
+    "FIRST",
+    "Kind",
+    "Pack",
+    "begun_packs",
+    "cut",
+    "grouped",
+    "largest_pack",
+    "size_of",
+    "technique_of",
+]
 
 _TECHNIQUES: dict[tuple[str, str], Technique] = {
     ("mlp", "cpu"): "feature-major",
@@ -64,10 +75,17 @@ class Kind:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pack:
-    """Trials that train as one; `technique` is None where each trains by itself, one after another."""
+    """Trials that train as one.
+
+    Attributes:
+        technique: None where each trains by itself, one after another.
+        trials: in order.
+        source: the checkpoint to go on from; None: the pack's own, where there is one.
+    """
 
     technique: Technique | None
     trials: tuple[Trial, ...]
+    source: str | None = None
 
 
 def technique_of(trial: Trial, device: str) -> Technique | None:
@@ -127,3 +145,33 @@ def cut(kind: Kind, trials: Sequence[Trial], *, most: int, slots: int) -> Iterat
     for i in range(count):
         part = trials[len(trials) * i // count : len(trials) * (i + 1) // count]
         yield Pack(technique=kind.technique, trials=tuple(part))
+
+
+def begun_packs(
+    trials: Sequence[Trial], outlines: Iterable[Outline], *, size: Size, device: str
+) -> tuple[list[Pack], list[Trial]]:
+    """Packs that go on from checkpoints, their members as they were, and the trials that are in none.
+
+    A trial by itself needs none of this: its worker finds the checkpoint by the trial's key.
+
+    Args:
+        trials: to be trained.
+        outlines: of the checkpoints that there are; a trial in several goes on from the furthest.
+        size: as in `[resources]`.
+        device: "cpu" or "cuda"; a checkpoint of another technique is passed over.
+    """
+    left = {trial.key: trial for trial in trials}
+    found = []
+    for outline in sorted(outlines, key=lambda outline: -outline.epoch):
+        members = tuple(
+            left[key]
+            for key in outline.keys
+            if key in left and outline.technique and technique_of(left[key], device) == outline.technique
+        )
+        if members and size != 1:
+            found.append(
+                Pack(technique=technique_of(members[0], device), trials=members, source=outline.name)
+            )
+            for trial in members:
+                del left[trial.key]
+    return found, list(left.values())

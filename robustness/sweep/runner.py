@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robustness.checkpoint_files import Keeping, clean
 from robustness.errors import Interrupted, LeaseLost, RobustnessError, StoreError
 from robustness.spec import Resources, Space, StudySpec
 from robustness.store import Lease, Store
@@ -60,6 +61,7 @@ def run_study(
     address: str | None = None,
     max_failures: int = 2,
     quiet: bool = False,
+    keeping: Keeping | None = None,
 ) -> RunSummary:
     """Store a study and run its trials that are not complete.
 
@@ -71,6 +73,7 @@ def run_study(
         address: of a Ray cluster; None is RAY_ADDRESS or this machine.
         max_failures: how often a trial whose execution fails is tried again.
         quiet: show no progress.
+        keeping: where checkpoints of long trainings go; None makes none.
 
     Raises:
         Interrupted: by SIGINT or SIGTERM; everything finished is stored.
@@ -98,10 +101,12 @@ def run_study(
         todo = store.unfinished(lease.study_id)
         reused = len(sampling.issued) - len(todo)
         seconds = 0.0
+        _clean(keeping, store)
         with SweepProgress(len(todo), reused=reused, quiet=quiet) as progress:
             if todo:
-                sweep = _Sweep(store, lease, sampling, study, space, root, max_failures, progress)
+                sweep = _Sweep(store, lease, sampling, study, space, root, max_failures, progress, keeping)
                 seconds = sweep.run(todo, address)
+                _clean(keeping, store)
         counts = store.counts(lease.study_id)
         reused = len(sampling.known) if space.adaptive else reused
     trials = sum(counts.values())
@@ -129,6 +134,7 @@ class _Sweep:
     root: Path
     max_failures: int
     progress: SweepProgress
+    keeping: Keeping | None
 
     @property
     def resources(self) -> Resources:
@@ -148,10 +154,12 @@ class _Sweep:
             from robustness.sweep.trackers import Trackers
 
             at_once = slots(self.resources)
-            work = Work(self.resources, at_once, self.max_failures)
+            work = Work(self.resources, at_once, self.max_failures, self.keeping)
             work.add(todo)
             trackers = Trackers(self.study.name, self.study.loggers, self.progress.say, stop)
-            collector = Collector(self.store, self.lease, self.sampling, work, trackers, self.progress, stop)
+            collector = Collector(
+                self.store, self.lease, self.sampling, work, trackers, self.progress, stop, self.keeping
+            )
             with _renewing(self.store, self.lease, collector.give_up), trackers:
                 self._tune(work, collector, self._data(todo), at_once, stop, folder)
         if collector.error is not None:
@@ -205,6 +213,12 @@ class _Sweep:
             ),
         )
         tuner.fit()
+
+
+def _clean(keeping: Keeping | None, store: Store) -> None:
+    """Remove checkpoints of what is complete: of a driver that died before it could, or of larger packs."""
+    if keeping is not None:
+        clean(keeping.folder, store.completed)
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robustness.checkpoint_files import Keeping, outlines
 from robustness.spec import Resources
-from robustness.sweep.packing import FIRST, Kind, Pack, cut, grouped
+from robustness.sweep.packing import FIRST, Kind, Pack, begun_packs, cut, grouped
 from robustness.sweep.sizes import Sizes
 from robustness.trial import Trial
 
@@ -65,11 +66,17 @@ class Work:
         complete: trials that ended.
     """
 
-    def __init__(self, resources: Resources, slots: int, max_failures: int) -> None:
-        """Make packs for `slots` that are trained at the same time; give up a trial after so many more attempts."""
+    def __init__(
+        self, resources: Resources, slots: int, max_failures: int, keeping: Keeping | None = None
+    ) -> None:
+        """Make packs for `slots` that are trained at the same time; give up a trial after so many more attempts.
+
+        With `keeping`, packs of which there are checkpoints are made again as they were.
+        """
         self._resources = resources
         self._slots = slots
         self._max_failures = max_failures
+        self._keeping = keeping
         self._waiting: list[Trial] = []
         self._sizes = Sizes(resources.pack, self.device)
         # With each list the kind that it is to measure.
@@ -104,8 +111,9 @@ class Work:
             dealt, measured = self._lists.popleft()
         elif self._again:
             # By itself, but by the technique of the others: the same numbers to the bit.
-            [(kind, alone)] = self._grouped([self._again.popleft()]).items()
-            dealt = list(cut(kind, alone, most=1, slots=1))
+            dealt, alone = self._begun([self._again.popleft()])
+            for kind, trials in self._grouped(alone).items():
+                dealt = list(cut(kind, trials, most=1, slots=1))
         else:
             return None
         made = PackList(id=next(self._ids), packs=dealt, measure=measured is not None)
@@ -116,7 +124,9 @@ class Work:
 
     def config(self, made: PackList, root: Path) -> dict[str, Any]:
         """What a worker is told. As text: Tune copies and writes every config several times, number by number."""
-        packed = json.dumps([(p.technique, [trial.as_dict() for trial in p.trials]) for p in made.packs])
+        packed = json.dumps(
+            [(p.technique, [trial.as_dict() for trial in p.trials], p.source) for p in made.packs]
+        )
         return {
             "id": made.id,
             "packs": packed,
@@ -125,6 +135,7 @@ class Work:
             "threads": self._resources.cpus,
             "gpus": self._resources.gpus,
             "measure": made.measure,
+            "keeping": self._keeping,
         }
 
     def measured(self, id_: int, most: int) -> None:
@@ -182,8 +193,8 @@ class Work:
     def _deal(self) -> None:
         """The waiting trials in packs, the packs in lists, enough for the slots that are free."""
         slots = max(self._slots - len(self._out), 1)
-        waiting, self._waiting = self._waiting, []
-        found: list[Pack] = []
+        found, waiting = self._begun(self._waiting)
+        self._waiting = []
         for kind, trials in self._grouped(waiting).items():
             most = self._sizes.of(kind)
             if most is None and len(trials) <= FIRST * slots:
@@ -196,6 +207,14 @@ class Work:
         remaining = iter(found)
         while part := list(itertools.islice(remaining, size)):
             self._lists.append((part, None))
+
+    def _begun(self, trials: Sequence[Trial]) -> tuple[list[Pack], list[Trial]]:
+        """Packs that go on from checkpoints, and the trials that are in none."""
+        if self._keeping is None:
+            return [], list(trials)
+        return begun_packs(
+            trials, outlines(self._keeping.folder), size=self._resources.pack, device=self.device
+        )
 
     def _grouped(self, trials: Sequence[Trial]) -> dict[Kind, list[Trial]]:
         return grouped(trials, size=self._resources.pack, device=self.device)

@@ -59,12 +59,14 @@ class Pretending(trainable.PackRunner):
     def _memory(self) -> Memory:
         return self.memory
 
-    def _train(self, technique: Any, found: Sequence[Trial]) -> Iterator[list[TrialRecord]]:
+    def _train(
+        self, technique: Any, found: Sequence[Trial], source: str | None
+    ) -> Iterator[list[TrialRecord]]:
         if len(found) > self.memory.most:
             raise MemoryError(f"{len(found)} trials")
         with (self._root / "packs").open("a") as file:
             file.write(f"{len(found)}\n")
-        return super()._train(technique, found)
+        return super()._train(technique, found, source)
 
 
 def run_alone(
