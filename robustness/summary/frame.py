@@ -6,7 +6,7 @@ import gc
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,16 @@ class Study:
                     drawn = f"{own[name].min():g} to {own[name].max():g}"
                     text = text.replace(word, f"{drawn} epochs" if name == "epochs" else f"batch {drawn}")
         return text
+
+    def only(self, optimizers: Collection[str]) -> Study:
+        """The same, of these optimizers alone; labels stay those of all trials."""
+        parts = {
+            name: frame[frame["optimizer"].isin(optimizers)]
+            for name in ("trials", "complete", "confirming", "confirmed")
+            for frame in (getattr(self, name),)
+        }
+        kept = {label: plain for label, plain in self.optimizers.items() if label in optimizers}
+        return replace(self, optimizers=kept, settings=self.settings.loc[parts["trials"].index], **parts)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -25,6 +25,7 @@ __all__ = [
     "draws_for",
     "estimates",
     "mean",
+    "own_resamples",
     "quantile",
     "study_resamples",
 ]
@@ -293,6 +294,15 @@ def crossed_resamples(seeds_S: tuple[int, ...], orders: int, draws: int = DRAWS)
     # A part of the crossing can be missing, and then a draw can have nothing at all.
     drawn_RS = drawn_RS[drawn_RS.any(axis=1)]
     return Resamples(counts_RS=np.concatenate([counts_RS, drawn_RS]))
+
+
+def own_resamples(
+    seeds_S: npt.NDArray[np.int64], orders: int, rng: np.random.Generator, draws: int
+) -> Resamples:
+    """Draws of these seeds from a generator of one's own; of crossed seeds those that all summaries share."""
+    if orders > 1:
+        return crossed_resamples(tuple(seeds_S.tolist()), orders, draws)
+    return Resamples.of(len(seeds_S), rng, draws)
 
 
 def draws_for(trials: int) -> int:
