@@ -1,7 +1,7 @@
 """Random numbers keyed by what they are for, so that differences between optimizers are paired.
 
 Every draw has its own generator, from NumPy's SeedSequence on a SHA-256 integer of a purpose and
-the parts that it may depend on. The optimizer, its hyperparameters, the learning rate, the number of
+the parts that it may depend on: the weights' seed index for weights, the order's for all else. The optimizer, its hyperparameters, the learning rate, the number of
 epochs and the normalization are never among them: all optimizers start from the same weights and see
 the same batches. Nor are Python's `hash()`, a worker's index, or a place in a pack.
 """
@@ -36,7 +36,7 @@ def weight_generator(trial: Trial, parameter: str) -> torch.Generator:
     return generator(
         "weights",
         trial.root_seed,
-        trial.seed_index,
+        trial.weights_index,
         task.data.as_dict(),
         task.model.name,
         trial.cell.init.name,
@@ -46,13 +46,13 @@ def weight_generator(trial: Trial, parameter: str) -> torch.Generator:
 
 def order_generator(trial: Trial, epoch: int) -> torch.Generator:
     """For the order of the training examples in one epoch (1, 2, ...)."""
-    return generator("order", trial.root_seed, trial.seed_index, trial.cell.task.data.as_dict(), epoch)
+    return generator("order", trial.root_seed, trial.order_index, trial.cell.task.data.as_dict(), epoch)
 
 
 def augment_generator(trial: Trial, epoch: int, device: torch.device | str = "cpu") -> torch.Generator:
     """For the random changes of training images in one epoch."""
     return generator(
-        "augment", trial.root_seed, trial.seed_index, trial.cell.task.data.as_dict(), epoch, device=device
+        "augment", trial.root_seed, trial.order_index, trial.cell.task.data.as_dict(), epoch, device=device
     )
 
 
@@ -62,7 +62,7 @@ def dropout_generator(trial: Trial, epoch: int, device: torch.device | str = "cp
     return generator(
         "dropout",
         trial.root_seed,
-        trial.seed_index,
+        trial.order_index,
         task.data.as_dict(),
         task.model.name,
         epoch,

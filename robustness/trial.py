@@ -184,15 +184,32 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A cell with a seed index: one training run."""
+    """A cell with a seed index: one training run.
+
+    Where seeds are crossed with `orders` data orders, seed indices count both: weights come from
+    `seed_index // orders`, the order of the data from `seed_index % orders`.
+    """
 
     cell: Cell
     root_seed: int
     seed_index: int
+    orders: int = 1
+
+    @property
+    def weights_index(self) -> int:
+        """Which starting weights."""
+        return self.seed_index // self.orders
+
+    @property
+    def order_index(self) -> int:
+        """Which data order, augmentation and dropout."""
+        return self.seed_index % self.orders if self.orders > 1 else self.seed_index
 
     def as_dict(self) -> dict[str, Any]:
         """Everything that determines the result, as plain data."""
+        crossed = {"orders": self.orders} if self.orders > 1 else {}  # earlier trials keep their keys
         return {
+            **crossed,
             "task": self.cell.task.as_dict(),
             "optimizer": self.cell.optimizer.as_dict(),
             "lr": self.cell.lr,
@@ -211,7 +228,12 @@ class Trial:
             lr=plain["lr"],
             init=Named.from_dict(plain["init"]),
         )
-        return cls(cell=cell, root_seed=plain["root_seed"], seed_index=plain["seed_index"])
+        return cls(
+            cell=cell,
+            root_seed=plain["root_seed"],
+            seed_index=plain["seed_index"],
+            orders=plain.get("orders", 1),
+        )
 
     @cached_property
     def json(self) -> str:

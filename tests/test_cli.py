@@ -177,6 +177,19 @@ def test_an_export_holds_everything_recorded(
     assert math.isnan(parquet.loc[parquet["lr"] == 1.0, "train_loss"].iloc[0])
 
 
+def test_an_export_of_some_columns_has_them_in_that_order_and_a_wrong_name_writes_nothing(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def export(path: Path, columns: str) -> int:
+        return call("export", "small", "--store", url, "--format", "csv", "-o", path, "--columns", columns)
+
+    assert export(tmp_path / "some.csv", "lr, optimizer") == 0
+    assert list(pd.read_csv(tmp_path / "some.csv").columns) == ["lr", "optimizer"]
+    assert export(tmp_path / "wrong.csv", "lr,opimizer") == 2
+    assert "did you mean 'optimizer'" in capsys.readouterr().err
+    assert not (tmp_path / "wrong.csv").exists()
+
+
 def test_the_schema_and_the_catalog_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("schema") == 0
     assert json.loads(capsys.readouterr().out) == json_schema()

@@ -54,6 +54,22 @@ def test_a_draw_depends_on_its_parts_and_nothing_else(purpose: str, change: str)
     assert (drawn(purpose, before) != drawn(purpose, after)) == (change in DEPENDS[purpose])
 
 
+def test_crossed_seeds_pair_each_weights_with_each_data_order() -> None:
+    found = trials(search={"lr": 0.1, "seeds": 3, "orders": 2})
+    assert len(found) == 6
+    pairs = {(drawn("weights", trial), drawn("order", trial)) for trial in found}
+    assert len(pairs) == 6
+    assert [len(set(part)) for part in zip(*pairs, strict=True)] == [3, 2]
+    assert {drawn("dropout", trial) for trial in found} == {drawn("dropout", trial) for trial in found[:2]}
+    assert len({trial.key for trial in found}) == 6
+    assert all(Trial.from_dict(trial.as_dict()) == trial for trial in found)
+
+
+def test_a_study_with_one_data_order_a_seed_has_the_keys_that_it_always_had() -> None:
+    [trial] = trials(search={"lr": 0.1, "seeds": 1, "orders": 1})
+    assert "orders" not in trial.as_dict()
+
+
 @pytest.mark.parametrize("purpose", DRAWS)
 def test_every_seed_index_draws_anew(purpose: str) -> None:
     found = {drawn(purpose, trial) for trial in trials(search={"lr": 0.1, "seeds": 20})}

@@ -184,7 +184,7 @@ def _planned(task: dict[str, Any], optimizer: dict[str, Any]) -> tuple[list[Any]
     }
     trials = [trial for trial, _ in expand(parse(spec)).trials()]
     technique = technique_of(trials[0], "cpu")
-    size = 1 if technique is None else largest_pack(trials[0].cell.task, "cpu")
+    size = 1 if technique is None else largest_pack(trials[0].cell.task)
     return trials[: max(size, 2)], technique, size
 
 

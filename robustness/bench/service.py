@@ -31,7 +31,8 @@ SWEEP: dict[str, Any] = {
     "search": {"lr": {"low": 1e-4, "high": 10.0, "points": 50}, "seeds": 100},
 }
 """Long enough to outlast the measurements; cancelled with the service."""
-START_SECONDS = 300.0
+START_SECONDS = 600.0
+"""Of a service, and of a sweep's first trials, on a machine that is busy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,8 +82,23 @@ class _Service:
         return answer, answer.read()
 
     def complete(self, study: str) -> int:
-        _, body = self.ask(self.connect(), "GET", f"/{study}")
-        return int(json.loads(body)["counts"]["complete"])
+        return int(self._summary(study)["counts"]["complete"])
+
+    def swept(self) -> bool:
+        """Whether trials of the sweep come in."""
+        found = self._summary("sweep")
+        if found["state"] not in ("queued", "running"):
+            raise RobustnessError(
+                f"the sweep is {found['state']}: {found['error'] or 'sooner than measured'}"
+            )
+        return int(found["counts"]["complete"]) > 0
+
+    def _summary(self, study: str) -> dict[str, Any]:
+        answer, body = self.ask(self.connect(), "GET", f"/{study}")
+        if answer.status != 200:
+            raise RobustnessError(f"the service answered {answer.status}: {body.decode()[:500]}")
+        found: dict[str, Any] = json.loads(body)
+        return found
 
 
 def loads(
@@ -106,8 +122,10 @@ def loads(
         etag = answer.headers["etag"]
         for sweep in (False, True):
             if sweep:
-                service.ask(service.connect(), "POST", "", json.dumps(SWEEP))
-                _await(lambda: service.complete("sweep") > 0, "the sweep did not start")
+                answer, body = service.ask(service.connect(), "POST", "", json.dumps(SWEEP))
+                if answer.status != 201:
+                    raise RobustnessError(f"the sweep was refused: {answer.status} {body.decode()[:500]}")
+                _await(service.swept, "the sweep did not start")
             for kind in KINDS:
                 before = service.complete("sweep") if sweep else 0
                 headers = {"if-none-match": etag} if kind == "unchanged" else {}
@@ -156,18 +174,14 @@ def _taken(service: _Service, headers: dict[str, str], seconds: float, clients: 
 @contextmanager
 def _served(folder: Path) -> Iterator[_Service]:
     """`robustness serve` with its worker, as a process of its own."""
-    tokens = folder / "tokens"
+    tokens, said = folder / "tokens", folder / "said"
     options = ["--store", f"sqlite:///{folder / 'large.db'}", "--token-file", str(tokens), "--port", "0"]
     environment = {
         k: v for k, v in os.environ.items() if k not in ("ROBUSTNESS_TOKEN", "ROBUSTNESS_READ_TOKEN")
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "robustness.cli", "serve", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    )
+    command = [sys.executable, "-m", "robustness.cli", "serve", *options]
+    with said.open("w") as file:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True, env=environment)
     try:
         assert process.stdout is not None
         address = process.stdout.readline()
@@ -176,6 +190,8 @@ def _served(folder: Path) -> Iterator[_Service]:
         service = _Service(int(address.split("/")[2].rpartition(":")[2]), tokens.read_text().split()[0])
         _await(lambda: _listens(service), "the service does not answer")
         yield service
+    except RobustnessError as error:
+        raise RobustnessError(f"{error}\n{said.read_text(errors='replace')[-2_000:]}".strip()) from None
     finally:
         process.terminate()
         process.wait()

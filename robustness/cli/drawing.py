@@ -38,6 +38,10 @@ def figures(
         ),
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="One task's label; all by default.")] = None,
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option(help="One optimizer's label; may be repeated; all by default.", metavar="LABEL"),
+    ] = None,
     a: Annotated[str | None, typer.Option("--a", help="For pairs: an optimizer's label.")] = None,
     b: Annotated[str | None, typer.Option("--b", help="For pairs: another's.")] = None,
     cell: Annotated[
@@ -64,6 +68,9 @@ def figures(
     if set(endings) - {"html"}:
         browser_path("--formats")
     found = loaded(store, study, seed_filter, threshold)
+    for label in optimizer or []:
+        _known("--optimizer", label, found.optimizers)
+    found = found.only(optimizer) if optimizer else found
     with open_(store) as opened:
         from robustness.figures.gallery import Request, task_labels
 

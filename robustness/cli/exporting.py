@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_, writable
-from robustness.errors import SpecError
+from robustness.errors import SpecError, nearest
 
 __all__ = ["export"]
 
@@ -36,6 +36,10 @@ def export(
     epochs: Annotated[
         bool, typer.Option("--epochs", help="One row an epoch instead of one a trial.")
     ] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="A,B", help="These columns of a study's trials; all by default."),
+    ] = None,
     studies: Annotated[
         list[str] | None, typer.Option("--study", help="After optuna: this study only; may be repeated.")
     ] = None,
@@ -44,8 +48,9 @@ def export(
     if path is not None:
         if study != OPTUNA:
             raise SpecError.of("PATH", f"goes with optuna alone: 'robustness export {OPTUNA} {path}'")
-        if output is not None or epochs:
-            raise SpecError.of("--epochs" if epochs else "--output", f"does not go with {OPTUNA}")
+        for given, option in ((epochs, "--epochs"), (columns, "--columns"), (output, "--output")):
+            if given:
+                raise SpecError.of(option, f"does not go with {OPTUNA}")
         _journal(store, path, studies)
         return
     if studies:
@@ -53,20 +58,31 @@ def export(
     if output is None:
         what = "is required; or a PATH, to export to optuna-dashboard" if study == OPTUNA else "is required"
         raise SpecError.of("--output", what)
-    _table(store, study, output, format_, epochs=epochs)
+    _table(store, study, output, format_, columns, epochs=epochs)
 
 
-def _table(store: str, study: str, output: Path, format_: ExportFormat, *, epochs: bool) -> None:
+def _table(
+    store: str, study: str, output: Path, format_: ExportFormat, columns: str | None, *, epochs: bool
+) -> None:
     from robustness.summary.frame import epoch_frame, load_study, trial_frame
     from robustness.tables.csv import defuse
 
     writable(output)
     with open_(store) as opened:
         frame = epoch_frame(opened, study) if epochs else trial_frame(opened, load_study(opened, study))
+    if columns is not None:
+        names = [name.strip() for name in columns.split(",")]
+        for name in names:
+            if name not in frame:
+                raise SpecError.of(
+                    "--columns",
+                    f"there is no column {name!r:.80}; {nearest(name, [str(known) for known in frame.columns])}",
+                )
+        frame = frame[list(dict.fromkeys(names))]
     if format_ is ExportFormat.PARQUET:
-        frame.to_parquet(output, index=False)
+        frame.to_parquet(output, index=False, compression="zstd")
     else:
-        for column in ("task", "optimizer", "init"):
+        for column in frame.columns.intersection(["task", "optimizer", "init"]):
             frame[column] = frame[column].map(defuse)
         frame.to_csv(output, index=False, lineterminator="\n")
     print(f"{len(frame):,} rows in {output}")

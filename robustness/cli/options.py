@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_STORE",
+    "Checkpoints",
     "DataRoot",
     "ScaleName",
     "StoreUrl",
@@ -37,6 +38,14 @@ DataRoot = Annotated[
     Path | None,
     typer.Option(
         "--data", help="Folder with the data sets; else ROBUSTNESS_DATA, else ~/.cache/robustness/data."
+    ),
+]
+Checkpoints = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoints",
+        help="Folder for trainings that take minutes, the same on every node; else ROBUSTNESS_CHECKPOINTS, "
+        "else ~/.cache/robustness/checkpoints.",
     ),
 ]
 StudyName = Annotated[

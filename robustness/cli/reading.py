@@ -50,7 +50,7 @@ def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
         found = load_study(opened, study)
     print(f"{found.title or found.name}\n{found.question}\n")
     counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n)
-    print(f"{len(found.trials):,} trials: {counts or 'none'}\n")
+    print(f"{sum(found.counts.values()):,} trials: {counts or 'none'}\n")
     print("\n".join(answer(found)), end="\n\n")
     print(write_markdown(standard_table(found)), end="")
 

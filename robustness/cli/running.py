@@ -12,6 +12,7 @@ import typer
 
 from robustness.cli.options import (
     DEFAULT_STORE,
+    Checkpoints,
     DataRoot,
     ScaleName,
     StoreUrl,
@@ -49,17 +50,20 @@ def run(
     max_cells: Annotated[
         int | None, typer.Option(min=1, help="Refuse larger studies; 100,000 by default.")
     ] = None,
+    checkpoints: Checkpoints = None,
     report: Annotated[Path | None, typer.Option(help="Write report.html here when done.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Run a study: every trial that the store does not have complete."""
     from robustness.catalog import data_root
+    from robustness.checkpoint_files import keeping
     from robustness.spec import require_parts
 
     packing = [] if pack is None else [f"resources.pack={pack}"]
     study, space = checked(spec, [*(set_ or []), *packing], max_cells, scale)
     root = data_root(data)
     require_parts(study, space, root)
+    kept = keeping(checkpoints)
     if report is not None:
         writable(report)
     with open_(store, create=True) as opened:
@@ -73,6 +77,7 @@ def run(
             address=address,
             max_failures=max_failures,
             quiet=as_json,
+            keeping=kept,
         )
         if report is not None:
             write_report_of(opened, study.name, report)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from robustness.cli.options import DEFAULT_STORE, DataRoot, StoreUrl, open_
+from robustness.cli.options import DEFAULT_STORE, Checkpoints, DataRoot, StoreUrl, open_
 
 __all__ = ["serve", "token", "worker"]
 
@@ -38,6 +38,7 @@ def serve(
     key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).")] = None,
     token_file: TokenFile = None,
     data: DataRoot = None,
+    checkpoints: Checkpoints = None,
     with_worker: Annotated[
         bool, typer.Option("--worker/--no-worker", help="Run queued studies on this machine too.")
     ] = True,
@@ -50,6 +51,7 @@ def serve(
     from contextlib import nullcontext
 
     from robustness.catalog import data_root
+    from robustness.checkpoint_files import keeping
     from robustness.service import Access, Settings, Sites, Tokens, create_app, serving
     from robustness.service.sites import LOOPBACK
     from robustness.service.tokens import default_token_file, read_tokens
@@ -58,13 +60,17 @@ def serve(
     # Who opens it to a network must know the token, so it cannot be one that is made now.
     tokens, made = read_tokens(path, make=host in LOOPBACK)
     root = data_root(data)
+    options = ["--data", str(root)]
+    if with_worker:
+        keeping(checkpoints)  # a folder that cannot be written is refused here, not by every study
+        options += [] if checkpoints is None else ["--checkpoints", str(checkpoints)]
     with serving.bound(host, port) as listener:
         at = listener.getsockname()[1]
         sites = Sites.of(host, at, tls=certificate is not None, public_urls=public_url or ())
         access = Access(tokens=Tokens(tokens), sites=sites)
         with open_(store, create=True) as opened:
             app = create_app(opened, access, Settings(data=root, max_cells=max_cells, max_queued=max_queued))
-            beside = serving.with_worker(["--data", str(root)], store) if with_worker else nullcontext()
+            beside = serving.with_worker(options, store) if with_worker else nullcontext()
             where = f"[{host}]" if ":" in host else host
             print(f"{'https' if certificate else 'http'}://{where}:{at}/api/v1/docs", flush=True)
             if made or any(t.name not in ("ROBUSTNESS_TOKEN", "ROBUSTNESS_READ_TOKEN") for t in tokens):
@@ -76,6 +82,7 @@ def serve(
 def worker(
     store: StoreUrl = DEFAULT_STORE,
     data: DataRoot = None,
+    checkpoints: Checkpoints = None,
     claim: Annotated[
         float, typer.Option(min=1, max=3_600, help="Seconds after which a worker that is silent is replaced.")
     ] = 15.0,
@@ -83,12 +90,14 @@ def worker(
 ) -> None:
     """Run the studies that were submitted to a store, one after the other, on the cluster of RAY_ADDRESS or here."""
     from robustness.catalog import data_root
+    from robustness.checkpoint_files import keeping
     from robustness.worker import Worker, end_with_parent
 
     if with_parent:
         end_with_parent()
+    keeping(checkpoints)  # refused here, not by every study
     with open_(store, create=True) as opened:
-        found = Worker(opened, store, data_root(data), seconds=claim)
+        found = Worker(opened, store, data_root(data), seconds=claim, checkpoints=checkpoints)
         for kind in (signal.SIGINT, signal.SIGTERM):
             signal.signal(kind, lambda *_: found.stopping.set())
         found.run()

@@ -18,7 +18,7 @@ from robustness.figures.style import Size
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
 from robustness.summary.metrics import expected_best_of_k
-from robustness.summary.resampling import Resamples
+from robustness.summary.resampling import Resamples, own_resamples
 
 __all__ = ["BestOfK", "BestOfKInfo", "best_of_k_info", "draw_best_of_k"]
 
@@ -75,7 +75,7 @@ def best_of_k_info(
     found: dict[str, list[BestOfK]] = {init: [] for init in dict.fromkeys(trials["init"])}
     own = [cube for cube in cubes if cube.task == task]
     for cube in own:
-        resamples = Resamples.of(cube.shape[0], rng, draws=DRAWS)
+        resamples = own_resamples(cube.seeds_S, cube.orders, rng, DRAWS)
         for i, init in enumerate(cube.inits):
             if not np.isnan(cube.score_SIL[:, i]).all():
                 found[init].append(_line(cube, i, names.index(cube.optimizer), resamples))

@@ -17,7 +17,7 @@ from robustness.figures.lanes import Lanes, jitter, lanes
 from robustness.figures.style import Size
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
-from robustness.summary.resampling import Estimate, Resamples, estimates, quantile
+from robustness.summary.resampling import Estimate, estimates, own_resamples, quantile
 
 __all__ = ["CriticalInfo", "CriticalRow", "critical_info", "draw_critical"]
 
@@ -108,7 +108,7 @@ def critical_info(
 
 def _rows(cube: Cube, lane: int, rng: np.random.Generator) -> list[CriticalRow]:
     found = cube.critical
-    resamples = Resamples.of(cube.shape[0], rng, draws=DRAWS)
+    resamples = own_resamples(cube.seeds_S, cube.orders, rng, DRAWS)
     rows = []
     for i, init in enumerate(cube.inits):
         first_S, there = found.first_not_trained[:, i], ~np.isnan(found.first_not_trained[:, i])

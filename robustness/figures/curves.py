@@ -17,7 +17,7 @@ from robustness.figures.lines import Line, Panels, add_line, panels
 from robustness.figures.style import Size
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
-from robustness.summary.resampling import Resamples, estimates, quantile
+from robustness.summary.resampling import Resamples, estimates, own_resamples, quantile
 
 __all__ = ["Band", "Curve", "CurvesInfo", "curves_info", "draw_curves", "score_axis"]
 
@@ -130,7 +130,7 @@ def _curves(cube: Cube, index: int, band: Band, rng: np.random.Generator) -> dic
     seeds, inits, lrs = cube.shape
     flat_SC = cube.score_SIL.reshape(seeds, inits * lrs)
     if band == "interval":
-        drawn_RC = quantile(flat_SC, Resamples.of(seeds, rng, draws=DRAWS))
+        drawn_RC = quantile(flat_SC, own_resamples(cube.seeds_S, cube.orders, rng, DRAWS))
         found = estimates(list(drawn_RC.T), seeds)
         low, high = ([getattr(e, end) for e in found] for end in ("low", "high"))
     else:

@@ -14,7 +14,8 @@ import pandas as pd
 
 from robustness.figures import style
 from robustness.summary import Study, wilson
-from robustness.summary.chosen import sampler_of
+from robustness.summary.checks import seeds_text
+from robustness.summary.chosen import orders_of, sampler_of
 from robustness.summary.cubes import drawn_at_random, lr_bins
 from robustness.summary.metrics import tuned_index
 
@@ -192,7 +193,8 @@ def _subtitle(study: Study, shade: Shade, sizes: list[int], score_name: str) -> 
     if not sizes:
         return f"{rule} Nothing is complete yet."
     n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"{rule} n = {n} seed{'' if sizes == [1] else 's'} a square."
+    of = f" ({seeds_text(study)})" if orders_of(study.spec) > 1 else ""
+    return f"{rule} n = {n} seed{'' if sizes == [1] else 's'}{of} a square."
 
 
 def _interval_notes(sizes: list[int]) -> list[str]:

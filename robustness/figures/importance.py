@@ -20,7 +20,13 @@ __all__ = ["Bar", "ImportanceInfo", "draw_importance", "importance_info", "is_sl
 SMALL = 0.03
 """A term with a smaller share in every bar of the figure is part of the rest."""
 REST = "rest"
-_NAMES = {"optimizer": "optimizer", "lr": "learning rate", "init": "initialization", "seed": "seed"}
+_NAMES = {
+    "optimizer": "optimizer",
+    "lr": "learning rate",
+    "init": "initialization",
+    "seed": "seed",
+    "order": "data order",
+}
 _SHORT = {"optimizer": "opt", "lr": "lr", "init": "init"}
 # Fills by lightness first and pattern second, so that a grey printer keeps them apart.
 _FILLS = {
@@ -28,6 +34,7 @@ _FILLS = {
     "init": ("#6d8fb8", ""),
     "optimizer": ("#9cbfae", ""),
     "seed": ("#e8dcc0", ""),
+    "order": ("#c9b88f", ""),
     "init x lr": ("#dfe7f1", "/"),
     "optimizer x lr": ("#dceae3", "\\"),
     "optimizer x init": ("#dceae3", "-"),

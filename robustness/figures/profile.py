@@ -21,7 +21,7 @@ from robustness.summary import Study
 from robustness.summary.cubes import Cube
 from robustness.summary.metrics import performance_profile
 from robustness.summary.resampled import Resampled, at
-from robustness.summary.resampling import Resamples
+from robustness.summary.resampling import own_resamples
 
 __all__ = ["Profile", "ProfileInfo", "draw_profile", "profile_info"]
 
@@ -80,7 +80,7 @@ def profile_info(study: Study, cubes: Sequence[Cube], task: str, *, rng: np.rand
     taus_P = np.linspace(0.0, max(1.0, best), 201)
     profiles = []
     for cube, skill_SI in own:
-        resamples = Resamples.of(cube.shape[0], rng, draws=DRAWS)
+        resamples = own_resamples(cube.seeds_S, cube.orders, rng, DRAWS)
         share_RP = performance_profile(skill_SI, taus_P, resamples)
         draws = share_RP[1 + cube.shape[0] :]
         ends = (

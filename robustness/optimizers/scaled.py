@@ -94,6 +94,7 @@ class _FixedMultipliers(Optimizer):
     def _look_once(self, weights: list[Tensor]) -> None:
         new = [w for w in weights if "multiplier" not in self.state[w]]
         if not new:
+            self._observer.close()  # no more to look at: after a first step that was another process's, too
             return
         figures = self._observer.collected()
         layers = [w for w in new if w in figures]

@@ -16,6 +16,7 @@ from robustness.report.pdf import print_pdf
 from robustness.spec import StudySpec
 from robustness.store import Store
 from robustness.summary import Study, measure
+from robustness.summary.checks import seeds_text
 from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.measure import resampled
 from robustness.summary.outcome import ROW
@@ -113,13 +114,12 @@ def _origin(study: Study) -> str:
 
 def _reproducibility(study: Study) -> dict[str, str]:
     counts = study.counts
-    seeds = study.trials["seed_index"].nunique()
     root = study.spec.get("search", {}).get("seed")
     here = environment()
     return {
         "trials": f"{counts['complete']:,} complete, {counts['failed']:,} failed, "
-        f"{counts['waiting'] + counts['running']:,} to run, of {len(study.trials):,}",
-        "seeds": f"{seeds} seed indices" + ("" if root is None else f", root seed {root}"),
+        f"{counts['waiting'] + counts['running']:,} to run, of {sum(counts.values()):,}",
+        "seeds": seeds_text(study) + ("" if root is None else f", root seed {root}"),
         "record version": "none: imported" if study.source else str(RECORD_VERSION),
         "rule": f"version {study.thresholds.version}, skill floor {study.thresholds.skill_floor:g}",
         **{f"run with: {name}": text for name, text in study.environment.items()},

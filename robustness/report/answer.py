@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from robustness.summary import MetricRow, Study, measure
-from robustness.summary.chosen import designed, sampler_of
+from robustness.summary.chosen import designed, orders_of, sampler_of
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.intervals import Rate, seed_block_rates
@@ -121,14 +121,16 @@ def _rates(study: Study) -> str:
     blocks, names, nonfinite = [], [], []
     for optimizer, group in designed(study.complete).groupby("optimizer", sort=False):
         diverged = (group["side"] == "diverged").groupby(group["seed_index"])
-        blocks.append((np.asarray(diverged.sum(), np.int64), np.asarray(diverged.size(), np.int64)))
+        hits = diverged.sum()
+        sizes = diverged.size()
+        seeds_S, hits_S, sizes_S = (np.asarray(part, np.int64) for part in (hits.index, hits, sizes))
+        blocks.append((seeds_S, hits_S, sizes_S))
         names.append(str(optimizer))
         nonfinite.append(int((group["outcome"] == "nonfinite").sum()))
+    rates = seed_block_rates(blocks, draws_for(len(study.complete)), orders=orders_of(study.spec))
     found = [
         (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
-        for name, rate, count in zip(
-            names, seed_block_rates(blocks, draws_for(len(study.complete))), nonfinite, strict=True
-        )
+        for name, rate, count in zip(names, rates, nonfinite, strict=True)
     ]
     return f"Share of trials that diverged, over all learning rates and initializations, with 95 % intervals by whole seeds: {_listed(found)}."
 

@@ -161,6 +161,9 @@ class Search(_Strict):
     `budget` is that of qmc and random (points), tpe (settings of each task, optimizer and initialization) and refine
     (learning rates added for each task and optimizer); `resolution` (decades) and `check` (extra points a row) are
     edge's.
+
+    Each seed's weights are trained with each of `orders` data orders, the same for all seeds: seeds x orders trials a
+    square. `confirm` more seeds train each row's tuned setting, after it was chosen without them.
     """
 
     sampler: Sampler = "grid"
@@ -170,6 +173,8 @@ class Search(_Strict):
     lr: Lr | None = None
     init: Any = "default"
     seeds: Annotated[int, Field(ge=1, le=100_000)] = 5
+    orders: Annotated[int, Field(ge=1, le=100)] = 1
+    confirm: Annotated[int, Field(ge=1, le=10_000)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 

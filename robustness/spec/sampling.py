@@ -16,12 +16,12 @@ DRAWING: tuple[Sampler, ...] = ("qmc", "random", "tpe")
 EDGE_RESOLUTION = 0.05
 """Decades; edge's default."""
 _TAKES: dict[Sampler, dict[str, float | None]] = {
-    "grid": {},
+    "grid": {"confirm": 0},
     "qmc": {"budget": None},
     "random": {"budget": None},
     "tpe": {"budget": None},
     "edge": {"resolution": EDGE_RESOLUTION, "check": 6},
-    "refine": {"budget": None},
+    "refine": {"budget": None, "confirm": 0},
 }
 """The fields of each with their defaults; None: required."""
 
@@ -30,7 +30,7 @@ def settings(search: Search, problems: list[Problem]) -> dict[str, Any]:
     """The fields of the study's sampler, defaults filled in; what does not go with it is added to `problems`."""
     takes = _TAKES[search.sampler]
     found: dict[str, Any] = {}
-    for name in ("budget", "resolution", "check"):
+    for name in ("budget", "resolution", "check", "confirm"):
         given = getattr(search, name)
         if name not in takes and given is not None:
             owners = ", ".join(sampler for sampler, fields in _TAKES.items() if name in fields)

@@ -25,7 +25,7 @@ class Scale:
         train: training examples, stratified.
         evaluation: validation examples, and test examples.
         epochs: warm-up and milestones shrink with them.
-        seeds: seed indices.
+        seeds: seed indices, each with one data order, and of `confirm`.
         lrs: learning rates, evenly taken from the study's own.
         inits: initializations, the first ones.
         budget: of a sampler.
@@ -78,6 +78,8 @@ def scaled(spec: StudySpec, name: str) -> StudySpec:
             if isinstance(spec.search.init, list)
             else spec.search.init,
             "seeds": min(spec.search.seeds, scale.seeds),
+            "orders": 1,
+            "confirm": spec.search.confirm and min(spec.search.confirm, scale.seeds),
             "budget": None if spec.search.budget is None else min(spec.search.budget, scale.budget),
         }
     )

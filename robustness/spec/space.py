@@ -85,11 +85,13 @@ class Space:
         optimizers: optimizer variants, each with its learning rates.
         inits: initializations.
         root_seed: the study's seed.
-        seeds: number of seed indices.
+        seeds: number of starting weights.
+        orders: data orders that each of them is trained with.
         sampler: how trials are chosen.
         budget: of qmc, random, tpe, refine; 0 for the others.
         resolution: of edge, decades.
         check: of edge, extra points a row.
+        confirm: of grid and refine, fresh seeds at each row's tuned learning rate.
     """
 
     tasks: tuple[Labelled[TaskConfig], ...]
@@ -97,15 +99,22 @@ class Space:
     inits: tuple[Labelled[Named], ...]
     root_seed: int
     seeds: int
+    orders: int = 1
     sampler: Sampler = "grid"
     budget: int = 0
     resolution: float = 0.0
     check: int = 0
+    confirm: int = 0
 
     @property
     def adaptive(self) -> bool:
-        """The sampler looks at results."""
-        return self.sampler in ADAPTIVE
+        """What is run depends on results."""
+        return self.sampler in ADAPTIVE or self.confirm > 0
+
+    @property
+    def repeats(self) -> int:
+        """Trials a square: weights times data orders."""
+        return self.seeds * self.orders
 
     @property
     def cell_count(self) -> int:
@@ -115,8 +124,9 @@ class Space:
 
     @property
     def trial_count(self) -> int:
-        """Training runs; of `edge` the most that there can be."""
-        return self.cell_count * self.seeds
+        """Training runs; of `edge`, and with `confirm`, the most that there can be."""
+        rows = len(self.tasks) * len(self.optimizers) * len(self.inits)
+        return self.cell_count * self.repeats + rows * self.confirm
 
     def rows(self) -> Iterator[Row]:
         """Every row, in the spec's order."""
@@ -124,8 +134,17 @@ class Space:
             yield Row(task=task, optimizer=optimizer, init=init, lrs=lrs)
 
     def seeded(self, cell: Cell) -> list[Trial]:
-        """A square with each seed."""
-        return [Trial(cell=cell, root_seed=self.root_seed, seed_index=index) for index in range(self.seeds)]
+        """A square with each seed and data order."""
+        return [self.trial(cell, index) for index in range(self.repeats)]
+
+    def trial(self, cell: Cell, seed_index: int) -> Trial:
+        """A square with one of them."""
+        return Trial(cell=cell, root_seed=self.root_seed, seed_index=seed_index, orders=self.orders)
+
+    def confirming(self, cell: Cell) -> list[Trial]:
+        """A square with seeds that no other trial of the study has."""
+        indices = range(self.repeats, self.repeats + self.confirm)
+        return [Trial(cell=cell, root_seed=self.root_seed, seed_index=index) for index in indices]
 
     def trials(self) -> Iterator[tuple[Trial, Labels]]:
         """Every trial of a grid with its labels, in the spec's order."""
@@ -192,6 +211,7 @@ def expand(spec: StudySpec, *, max_cells: int | None = None) -> Space:
         inits=variants[2],
         root_seed=spec.search.seed,
         seeds=spec.search.seeds,
+        orders=spec.search.orders,
         sampler=spec.search.sampler,
         **chosen,
     )
@@ -221,10 +241,11 @@ def _check_size(
     cells = sum(v.size for v in tasks) * sum(v.size for v in inits) * settings
     if cells > limit:
         raise SpecError.of("search", f"a study has at most {limit:,} cells, this one has {cells:,}")
-    if cells * spec.search.seeds > MAX_TRIALS:
+    trials = cells * spec.search.seeds * spec.search.orders
+    if trials > MAX_TRIALS:
         raise SpecError.of(
             "search.seeds",
-            f"a study has at most {MAX_TRIALS:,} trials, this one has {cells * spec.search.seeds:,}",
+            f"a study has at most {MAX_TRIALS:,} trials, this one has {trials:,}",
         )
 
 

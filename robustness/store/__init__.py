@@ -5,9 +5,10 @@ from robustness.store.lease import Lease
 from robustness.store.queue import Order, Queue
 from robustness.store.schema import SCHEMA_REVISION
 from robustness.store.standing import Standing, StudyState
-from robustness.store.store import FailedAttempt, Store, StudyTrial, open_store
+from robustness.store.store import CONFIRM, FailedAttempt, Store, StudyTrial, open_store
 
 __all__ = [
+    "CONFIRM",
     "SCHEMA_REVISION",
     "Claim",
     "Claims",

@@ -34,7 +34,7 @@ __all__ = [
     "trial",
 ]
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0005"
 """The newest migration; a store that states it needs no Alembic."""
 
 

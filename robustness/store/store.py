@@ -26,7 +26,10 @@ from robustness.store.rows import chunks, epoch_row, final_figures, insert_into,
 from robustness.store.schema import epoch, study, study_trial, trial
 from robustness.trial import ImportedTrial, Trial, TrialRecord, TrialState
 
-__all__ = ["FailedAttempt", "Store", "StudyTrial", "open_store"]
+__all__ = ["CONFIRM", "FailedAttempt", "Store", "StudyTrial", "open_store"]
+
+CONFIRM = "confirm"
+"""The reason of a trial that repeats a tuned setting with a fresh seed."""
 
 
 @dataclass(frozen=True, slots=True)

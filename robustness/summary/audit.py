@@ -22,7 +22,7 @@ from robustness.summary.audit_rows import (
 from robustness.summary.checks import FEW_SEEDS, Budget, RowEdges, budgets, row_edges, uneven_tasks
 from robustness.summary.chosen import not_meant, sampler_of
 from robustness.summary.frame import Study
-from robustness.summary.measure import resampled
+from robustness.summary.measure import is_confirmed, resampled
 from robustness.summary.rows import DEFAULT_DELTA
 from robustness.summary.wording import counted, listed
 
@@ -92,7 +92,9 @@ def audit_info(study: Study) -> AuditInfo:
         missing=_missing(*lacking(study, by_row=not window)),
         edges=_not_asked(window) if window else _edges(row_edges(samples, DEFAULT_DELTA)),
         defaults=_not_asked(window) if window else _defaults(list(against_defaults(study, samples))),
-        selection=_not_asked(tuned) if tuned else _selection(list(selections(study, samples))),
+        selection=_not_asked(tuned)
+        if tuned
+        else _selection(list(selections(study, samples)), fresh=is_confirmed(study)),
         labels=_labels(list(labels(study, samples))),
         additions=_additions(added(study), given, even=sampler != "edge"),
     )
@@ -188,7 +190,7 @@ def _defaults(rows: Sequence[AgainstDefault]) -> Section[AgainstDefault]:
     return Section(verdict="look" if without else "ok", says=says, rows=tuple(rows))
 
 
-def _selection(rows: Sequence[Selection]) -> Section[Selection]:
+def _selection(rows: Sequence[Selection], *, fresh: bool) -> Section[Selection]:
     if not rows:
         return Section(verdict="look", says="no learning rate trains yet")
     on_test = [row.task for row in rows if row.data == "test"]
@@ -198,6 +200,9 @@ def _selection(rows: Sequence[Selection]) -> Section[Selection]:
             f"learning rates are selected and reported on the same test data and seeds on {listed(on_test)}"
         )
         return Section(verdict="bad", says=f"{says}: tuned scores are too good", rows=tuple(rows))
+    if fresh:
+        says = "learning rates are selected on validation data and reported on test data of fresh seeds"
+        return Section(verdict="ok", says=says, rows=tuple(rows))
     says = (
         "learning rates are selected on validation data and reported on test data of the same seeds: "
         "tuned scores are a little too good"

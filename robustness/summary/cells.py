@@ -62,7 +62,7 @@ def cell_table(trials: pd.DataFrame, complete: pd.DataFrame) -> pd.DataFrame:
     return found[[*CELL_COLUMNS, "stalled", "validation_median"]]
 
 
-def row_table(complete: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+def row_table(complete: pd.DataFrame, cells: pd.DataFrame, *, orders: int = 1) -> pd.DataFrame:
     """One row a (task, optimizer, init): rates over all its learning rates, scores at the tuned one.
 
     The tuned learning rate maximizes the median selection score over seeds (ties: the smaller) and
@@ -71,6 +71,7 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     Args:
         complete: the complete trials, classified; rates are those of the design, without what a sampler added.
         cells: of `cell_table`.
+        orders: data orders that weights are crossed with.
 
     Returns:
         task, optimizer, init, n (trials), seeds, diverged, divergence_rate, low, high, not_trained,
@@ -83,12 +84,14 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     )
     by_seed = diverged.agg(["sum", "size"]).reset_index()
     blocks = {
-        key: (part["sum"].to_numpy(), part["size"].to_numpy())
+        key: (part["seed_index"].to_numpy(), part["sum"].to_numpy(), part["size"].to_numpy())
         for key, part in by_seed.groupby(ROW, sort=False)
     }
-    nothing = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+    nothing = (np.zeros(0, np.int64),) * 3
     keys = list(order.itertuples(index=False, name=None))
-    rates = seed_block_rates([blocks.get(key, nothing) for key in keys], draws_for(len(complete)))
+    rates = seed_block_rates(
+        [blocks.get(key, nothing) for key in keys], draws_for(len(complete)), orders=orders
+    )
     found = order.assign(
         n=[rate.n for rate in rates],
         seeds=[len(blocks.get(key, nothing)[0]) for key in keys],

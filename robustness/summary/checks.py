@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from robustness.summary.chosen import sampler_of
+from robustness.summary.chosen import orders_of, sampler_of
 from robustness.summary.cubes import drawn_at_random
 from robustness.summary.frame import Study
 from robustness.summary.metrics import is_open, touched, window_ends
 from robustness.summary.metrics.learning_rates import Edge
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Delta
+from robustness.summary.wording import counted
 
 __all__ = [
     "FEW_SEEDS",
@@ -25,6 +26,7 @@ __all__ = [
     "fewest_seeds",
     "row_edges",
     "row_gaps",
+    "seeds_text",
     "uneven_tasks",
 ]
 
@@ -102,9 +104,19 @@ def fewest_seeds(complete: pd.DataFrame, samples: Sequence[Resampled]) -> int:
     Args:
         complete: complete trials.
         samples: of these.
+
+    Where weights are crossed with data orders, a seed is one of the weights.
     """
-    tuned = [int(s.tuned_seeds_I.min()) for s in samples if not s.cube.binned]
-    return min([int(complete["seed_index"].nunique()), *tuned])
+    tuned = [int(s.tuned_seeds_I.min()) // s.cube.orders for s in samples if not s.cube.binned]
+    orders = max((s.cube.orders for s in samples), default=1)
+    return min([int((complete["seed_index"] // orders).nunique()), *tuned])
+
+
+def seeds_text(study: Study) -> str:
+    """How many seeds a study has, in words, and how many data orders each is crossed with."""
+    orders = orders_of(study.spec)
+    text = counted(int((study.trials["seed_index"] // orders).nunique()), "seed")
+    return text if orders == 1 else f"{text} x {orders} data orders"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

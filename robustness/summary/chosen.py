@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["designed", "not_independent", "not_meant", "sampler_of"]
+__all__ = ["designed", "not_independent", "not_meant", "orders_of", "sampler_of"]
 
 _TUNED = (
     "score",
@@ -33,6 +33,11 @@ _MEANT: dict[str, tuple[tuple[str, ...], str]] = {
 def sampler_of(spec: Mapping[str, Any]) -> str:
     """The sampler of a stored study's spec; empty where it was imported."""
     return str(spec.get("search", {}).get("sampler", ""))
+
+
+def orders_of(spec: Mapping[str, Any]) -> int:
+    """With how many data orders a stored study's weights are crossed."""
+    return int(spec.get("search", {}).get("orders", 1))
 
 
 def not_meant(metric: str, sampler: str) -> str:

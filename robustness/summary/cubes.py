@@ -17,11 +17,11 @@ from robustness.errors import SpecError
 from robustness.spec import MAX_TRIALS, StudySpec, expand
 from robustness.spec.sampling import DRAWING, EDGE_RESOLUTION
 from robustness.spec.space import lattice_top
-from robustness.summary.chosen import not_independent, sampler_of
+from robustness.summary.chosen import not_independent, orders_of, sampler_of
 from robustness.summary.frame import Study
 from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs
 
-__all__ = ["BINS_PER_DECADE", "Cube", "cube_of", "cubes", "drawn_at_random", "lr_bins"]
+__all__ = ["BINS_PER_DECADE", "Cube", "cube_of", "cubes", "dense_cube", "drawn_at_random", "lr_bins"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,6 +41,7 @@ class Cube:
         inits: labels (I), in the study's order.
         lrs_L: learning rates, ascending; centres of bins where `binned`.
         seeds_S: seed indices; where `binned`, each trial is its own.
+        orders: data orders that weights are crossed with; seed indices count both.
         binned: learning rates were drawn, at random or together with other numbers, and stand in bins.
         clustered: of these, several seeds have the same setting: trials are not independent.
         score_SIL: S; b where the trial did not train.
@@ -70,6 +71,12 @@ class Cube:
     designed_L: npt.NDArray[np.bool_]
     chosen: Chosen | None = None
     clustered: bool = False
+    orders: int = 1
+
+    @property
+    def weights_S(self) -> npt.NDArray[np.int64]:
+        """The starting weights of each seed index: the independent units."""
+        return self.seeds_S // self.orders
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -115,7 +122,7 @@ def _cubes(study: Study) -> Iterator[Cube]:
     for (task, optimizer), part in study.trials.groupby(["task", "optimizer"], sort=False)["init"]:
         if (task, optimizer) in by_pair:
             own = by_pair[task, optimizer]
-            yield _cube(
+            yield dense_cube(
                 study, str(task), str(optimizer), list(part.unique()), own, chosen.get(str(optimizer))
             )
 
@@ -134,9 +141,15 @@ def _chosen(study: Study) -> dict[str, Chosen]:
     return {label: Chosen(resolution=resolution, top=top) for label, top in tops.items()}
 
 
-def _cube(
-    study: Study, task: str, optimizer: str, inits: list[str], part: pd.DataFrame, chosen: Chosen | None
+def dense_cube(
+    study: Study,
+    task: str,
+    optimizer: str,
+    inits: Sequence[str],
+    part: pd.DataFrame,
+    chosen: Chosen | None = None,
 ) -> Cube:
+    """The arrays of these trials of one optimizer on one task."""
     constants = study.facts[task]
     sampler = sampler_of(study.spec)
     together = not study.settings.empty and sampler in DRAWING and not not_independent(sampler)
@@ -144,7 +157,7 @@ def _cube(
     lr = lr_bins(part["lr"].to_numpy()) if binned else part["lr"].to_numpy()
     lrs_L, l_T = np.unique(lr, return_inverse=True)
     seeds_S, s_T = np.unique(np.arange(len(part)) if binned else part["seed_index"], return_inverse=True)
-    i_T = pd.Categorical(part["init"], categories=inits).codes.astype(np.intp)
+    i_T = pd.Categorical(part["init"], categories=list(inits)).codes.astype(np.intp)
     # Of two trials of one square and seed, which only imports have, the first counts.
     places = (s_T[::-1], i_T[::-1], l_T[::-1])
 
@@ -171,6 +184,7 @@ def _cube(
         clustered=binned and together and study.trials["seed_index"].nunique() > 1,
         designed_L=_designed(part, l_T, len(lrs_L), refined=sampler == "refine"),
         chosen=chosen,
+        orders=1 if binned else orders_of(study.spec),
     )
 
 

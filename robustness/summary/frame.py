@@ -6,7 +6,7 @@ import gc
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from robustness.errors import SpecError
 from robustness.spec.sampling import DRAWING
-from robustness.store import Store
+from robustness.store import CONFIRM, Store
 from robustness.store.schema import epoch, study_trial, trial
 from robustness.store.schema import study as study_table
 from robustness.summary.chosen import sampler_of
@@ -58,8 +58,10 @@ class Study:
         tasks: the configuration of each task label.
         facts: the constants of each task label, stand-ins included.
         optimizers: name and arguments of each optimizer label, as recorded with its first trial.
-        trials: every trial of the study, `COLUMNS`, in the spec's order.
+        trials: every trial of the study's design or its sampler, `COLUMNS`, in the spec's order.
         complete: the complete ones, classified; see `outcome.classify`.
+        confirming: trials that repeat tuned settings with fresh seeds, as `trials`; in no rate and in no selection.
+        confirmed: the complete ones, classified.
         settings: of studies whose settings were drawn, here or by others, what varied beside the learning rate: one
             column a number, the index of `trials`.
         thresholds: the rule by which they were classified.
@@ -76,6 +78,8 @@ class Study:
     optimizers: dict[str, dict[str, Any]]
     trials: pd.DataFrame
     complete: pd.DataFrame
+    confirming: pd.DataFrame
+    confirmed: pd.DataFrame
     settings: pd.DataFrame
     thresholds: Thresholds
 
@@ -94,10 +98,20 @@ class Study:
                     text = text.replace(word, f"{drawn} epochs" if name == "epochs" else f"batch {drawn}")
         return text
 
+    def only(self, optimizers: Collection[str]) -> Study:
+        """The same, of these optimizers alone; labels stay those of all trials."""
+        parts = {
+            name: frame[frame["optimizer"].isin(optimizers)]
+            for name in ("trials", "complete", "confirming", "confirmed")
+            for frame in (getattr(self, name),)
+        }
+        kept = {label: plain for label, plain in self.optimizers.items() if label in optimizers}
+        return replace(self, optimizers=kept, settings=self.settings.loc[parts["trials"].index], **parts)
+
     @property
     def counts(self) -> dict[str, int]:
-        """Trials in each state."""
-        found = self.trials["state"].value_counts()
+        """Trials in each state, confirming ones included."""
+        found = pd.concat([self.trials["state"], self.confirming["state"]]).value_counts()
         return {state.value: int(found.get(state.value, 0)) for state in TrialState}
 
 
@@ -120,7 +134,9 @@ def load_study(
     rules = thresholds or Thresholds()
     source = json.loads(row.source or "{}")
     tasks = {label: task_from_dict(plain) for label, plain in json.loads(row.tasks).items()}
-    trials = _read_trials(store, row.id)
+    every = _read_trials(store, row.id)
+    trials = every[every["reason"] != CONFIRM]
+    confirming = every[every["reason"] == CONFIRM]
     complete = trials[trials["state"] == TrialState.COMPLETE.value]
     facts = {
         label: filled(task_facts(task), complete[complete["task"] == label]) for label, task in tasks.items()
@@ -131,7 +147,9 @@ def load_study(
     within = (
         settings.groupby([trials[label] for label in _LABELS], sort=False).nunique() if drawn else settings
     )
-    classified = classify(complete, facts, rules, only_lr_varies=not (within > 1).any(axis=None))
+    only_lr_varies = not (within > 1).any(axis=None)
+    classified = classify(complete, facts, rules, only_lr_varies=only_lr_varies)
+    confirmed = _confirmed(confirming, complete, facts, rules)
     if seeds is not None:  # the rule, and what it takes from the study, stay those of all seeds
         trials, classified = (part[part["seed_index"].isin(seeds)] for part in (trials, classified))
         if not len(trials):
@@ -150,9 +168,19 @@ def load_study(
         optimizers=_optimizers(store, row.id, trials),
         trials=trials,
         complete=classified,
+        confirming=confirming,
+        confirmed=confirmed,
         settings=settings.loc[trials.index],
         thresholds=rules,
     )
+
+
+def _confirmed(
+    confirming: pd.DataFrame, complete: pd.DataFrame, facts: dict[str, TaskConstants], rules: Thresholds
+) -> pd.DataFrame:
+    """The complete confirming trials, classified beside the design, which their labels may rest on."""
+    own = confirming[confirming["state"] == TrialState.COMPLETE.value]
+    return classify(pd.concat([complete, own]) if len(own) else own, facts, rules).loc[own.index]
 
 
 @contextmanager
@@ -262,10 +290,11 @@ def trial_frame(store: Store, study: Study) -> pd.DataFrame:
     )
     with store.reading() as connection:
         rows = connection.execute(query).all()
-    rest = pd.DataFrame.from_records(rows, columns=list(_RECORDED)).loc[study.trials.index]
+    trials = pd.concat([study.trials, study.confirming]).sort_index()
+    rest = pd.DataFrame.from_records(rows, columns=list(_RECORDED)).loc[trials.index]
     rest = rest.astype(dict.fromkeys(_RECORDED[_RECORDED.index("first_nonfinite_step") :], float))
-    labels = study.complete[["outcome", "side", "evidence", "skill", "score"]]
-    own = study.trials[[name for name in COLUMNS if name not in _RECORDED]]
+    labels = pd.concat([study.complete, study.confirmed])[["outcome", "side", "evidence", "skill", "score"]]
+    own = trials[[name for name in COLUMNS if name not in _RECORDED]]
     return pd.concat([own[list(_LABELS)], rest, own.drop(columns=list(_LABELS))], axis=1).join(labels)
 
 

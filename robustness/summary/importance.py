@@ -188,9 +188,18 @@ def _over_optimizers(task: str, own: Sequence[Cube]) -> Design:
     found = Design(task=task, optimizer=None, seeds=own[0].shape[0], trials=trials)
     if len(alike) > 1 or own[0].missing:
         return replace(found, why="optimizers have no common full grid")
-    score = np.stack([cube.score_SIL[..., cube.designed_L] for cube in own])
-    diverged = np.stack([cube.diverged_SIL[..., cube.designed_L] for cube in own])
-    return replace(found, axes=("optimizer", *_AXES), values={"score": score, "divergence": diverged})
+    axes, _ = _split(own[0], own[0].score_SIL)
+    score = np.stack([_split(cube, cube.score_SIL[..., cube.designed_L])[1] for cube in own])
+    diverged = np.stack([_split(cube, cube.diverged_SIL[..., cube.designed_L])[1] for cube in own])
+    return replace(found, axes=("optimizer", *axes), values={"score": score, "divergence": diverged})
+
+
+def _split(cube: Cube, values_SIL: Floats) -> tuple[tuple[str, ...], Floats]:
+    """The axes of a cube's values, weights and data orders apart where the seeds are their full crossing."""
+    weights = len(np.unique(cube.weights_S))
+    if cube.orders == 1 or weights * cube.orders != len(cube.seeds_S):
+        return _AXES, values_SIL
+    return ("seed", "order", "init", "lr"), values_SIL.reshape(weights, cube.orders, *values_SIL.shape[1:])
 
 
 def _trials(cube: Cube) -> int:
@@ -201,10 +210,10 @@ def _of_one(study: Study, cube: Cube) -> Design:
     found = Design(task=cube.task, optimizer=cube.optimizer, seeds=cube.shape[0], trials=_trials(cube))
     if not cube.missing:
         values: dict[Of, Floats] = {
-            "score": cube.score_SIL[..., cube.designed_L],
-            "divergence": cube.diverged_SIL[..., cube.designed_L],
+            "score": _split(cube, cube.score_SIL[..., cube.designed_L])[1],
+            "divergence": _split(cube, cube.diverged_SIL[..., cube.designed_L])[1],
         }
-        return replace(found, axes=_AXES, values=values)
+        return replace(found, axes=_split(cube, cube.score_SIL)[0], values=values)
     part = study.complete[
         (study.complete["task"] == cube.task) & (study.complete["optimizer"] == cube.optimizer)
     ]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustness.summary.resampling import DRAWS, estimates, study_resamples
+from robustness.summary.resampling import DRAWS, crossed_resamples, estimates, study_resamples
 
 __all__ = ["Rate", "seed_block_rates", "uneven", "wilson"]
 
@@ -61,7 +61,11 @@ def uneven(sizes_S: npt.NDArray[Any]) -> bool:
 
 
 def seed_block_rates(
-    blocks: Sequence[tuple[Counts, Counts]], draws: int = DRAWS, confidence: float = 0.95
+    blocks: Sequence[tuple[Counts, Counts, Counts]],
+    draws: int = DRAWS,
+    confidence: float = 0.95,
+    *,
+    orders: int = 1,
 ) -> list[Rate]:
     """Rates pooled over cells, their intervals by resampling whole seeds.
 
@@ -69,9 +73,10 @@ def seed_block_rates(
     would give too narrow an interval.
 
     Args:
-        blocks: of each rate, for each seed index the number of flagged trials and of trials, (S,) each.
+        blocks: of each rate, seed indices, and for each the number of flagged trials and of trials, (S,) each.
         draws: of `resampling.draws_for`.
         confidence: of the intervals.
+        orders: data orders that weights are crossed with; seed indices count both.
 
     Returns:
         Intervals of `resampling.estimates`, on the draws that all summaries share. Where nothing or everything is
@@ -81,28 +86,29 @@ def seed_block_rates(
         seeds agree); with one seed, none.
     """
     found: list[Rate | None] = []
-    open_: dict[int, list[int]] = {}
-    for place, (hits_S, sizes_S) in enumerate(blocks):
-        k, n, seeds = int(hits_S.sum()), int(sizes_S.sum()), len(hits_S)
+    open_: dict[tuple[int, ...], list[int]] = {}
+    for place, (seeds_S, hits_S, sizes_S) in enumerate(blocks):
+        k, n, units = int(hits_S.sum()), int(sizes_S.sum()), len(np.unique(seeds_S // orders))
         if n == 0:
             found.append(Rate(0, 0, math.nan, math.nan, math.nan))
         elif uneven(sizes_S):
             found.append(Rate(k, n, k / n, math.nan, math.nan))
         elif k in (0, n):
-            bounds = wilson(seeds if k else 0, seeds, confidence)
+            bounds = wilson(units if k else 0, units, confidence)
             found.append(Rate(k, n, k / n, bounds.low, bounds.high))
         else:
             found.append(None)
-            open_.setdefault(seeds, []).append(place)
+            open_.setdefault(tuple(seeds_S.tolist()), []).append(place)
     for seeds, places in open_.items():
-        weights_RS = study_resamples(seeds, draws).weights_RS
+        alone = study_resamples(len(seeds), draws)
+        weights_RS = (crossed_resamples(seeds, orders, draws) if orders > 1 else alone).weights_RS
         hits_RM, sizes_RM = (
             weights_RS @ np.stack([blocks[place][part] for place in places], axis=1).astype(float)
-            for part in (0, 1)
+            for part in (1, 2)
         )
         with np.errstate(invalid="ignore", divide="ignore"):
             statistics = list((hits_RM / sizes_RM).T)
-        for place, estimate in zip(places, estimates(statistics, seeds, confidence), strict=True):
-            k, n = (int(part.sum()) for part in blocks[place])
+        for place, estimate in zip(places, estimates(statistics, len(seeds), confidence), strict=True):
+            k, n = (int(part.sum()) for part in blocks[place][1:])
             found[place] = Rate(k, n, k / n, estimate.low, estimate.high)
     return [rate for rate in found if rate is not None]

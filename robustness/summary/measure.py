@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 
 from robustness.catalog import OPTIMIZERS
 from robustness.summary.chosen import not_meant, sampler_of
+from robustness.summary.confirmed import with_confirmed
 from robustness.summary.cubes import Cube, cubes
 from robustness.summary.frame import Study
 from robustness.summary.importance import importance_rows
@@ -17,7 +18,7 @@ from robustness.summary.row_metrics import ROW_METRICS, refused_row
 from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Raw
 from robustness.summary.study_metrics import OVER_TASKS, against, over_tasks
 
-__all__ = ["default_lr", "measure", "resampled"]
+__all__ = ["default_lr", "is_confirmed", "measure", "resampled"]
 
 _AGAINST = ("rate_difference", "probability_of_improvement", "comparison")
 
@@ -38,7 +39,7 @@ def resampled(
         found: its cubes, where a caller has them.
         draws: of the bootstrap; by the size of the study by default, 0 for the sample itself and nothing else.
     """
-    return [
+    samples = [
         Resampled(
             cube=cube,
             constants=study.facts[cube.task],
@@ -47,6 +48,13 @@ def resampled(
         )
         for cube in (cubes(study) if found is None else found)
     ]
+    return with_confirmed(study, samples)
+
+
+def is_confirmed(study: Study) -> bool:
+    """Whether scores are those of fresh seeds; see `confirmed.with_confirmed`."""
+    # All samples are, or none.
+    return len(study.confirming) > 0 and any(s.confirmed is not None for s in resampled(study, draws=0))
 
 
 def measure(

@@ -15,7 +15,14 @@ import numpy.typing as npt
 
 from robustness.summary.cubes import Cube
 from robustness.summary.metrics import tuned_index
-from robustness.summary.resampling import DRAWS, Resamples, mean, quantile, study_resamples
+from robustness.summary.resampling import (
+    DRAWS,
+    Resamples,
+    crossed_resamples,
+    mean,
+    quantile,
+    study_resamples,
+)
 from robustness.summary.tasks import TaskConstants
 
 __all__ = ["Resampled", "at"]
@@ -33,6 +40,7 @@ class Resampled:
         constants: of the task.
         default_lr: of the optimizer's own documentation; NaN where there is none.
         draws: of the bootstrap; 0 for the sample itself, which is all that scores and warnings need.
+        confirmed: fresh seeds at each initialization's tuned learning rate, its only place; None where there are none.
         parts: see `cut`.
     """
 
@@ -40,7 +48,13 @@ class Resampled:
     constants: TaskConstants
     default_lr: float = math.nan
     draws: int = DRAWS
+    confirmed: Self | None = None
     parts: dict[tuple[object, ...], Self] = field(default_factory=dict, repr=False)
+
+    @property
+    def scored(self) -> Self:
+        """What scores at the tuned learning rate are reported by."""
+        return self if self.confirmed is None else self.confirmed
 
     def cut(self, seeds_S: npt.NDArray[np.int64], inits: Sequence[str]) -> Self:
         """The part with these seeds and initializations, which it has; kept, as a table compares it with many."""
@@ -56,7 +70,8 @@ class Resampled:
                 if field.name.endswith("_SIL")
             }
             cube = replace(self.cube, seeds_S=seeds_S, inits=tuple(inits), **numbers)
-            self.parts[name] = replace(self, cube=cube, parts={})
+            fresh = self.confirmed and self.confirmed.cut(self.confirmed.cube.seeds_S, inits)
+            self.parts[name] = replace(self, cube=cube, confirmed=fresh, parts={})
         return self.parts[name]
 
     @property
@@ -65,6 +80,8 @@ class Resampled:
         seeds = len(self.cube.seeds_S)
         if self.draws == 0 or self.cube.clustered:
             return Resamples(counts_RS=np.ones((1, seeds), dtype=np.int16))
+        if self.cube.orders > 1:
+            return crossed_resamples(tuple(self.cube.seeds_S.tolist()), self.cube.orders, self.draws)
         return study_resamples(seeds, self.draws)
 
     @property

@@ -63,7 +63,7 @@ def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> 
     with np.errstate(invalid="ignore", divide="ignore"):
         values_R = (weights @ hits_S) / (weights @ sizes_S)
     fixed, note = None, f"{k}/{n}"
-    seeds = int((sizes_S > 0).sum())
+    seeds = len(np.unique(sample.cube.weights_S[sizes_S > 0]))
     if sample.cube.clustered:
         fixed = (math.nan, math.nan)
         note += "; seeds of one setting are not independent: no interval"
@@ -159,7 +159,7 @@ def _pooled(
 
 
 def _score(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    means = metric == "score"
+    sample, means = sample.scored, metric == "score"
     values_RIL = sample.mean_score_RIL if means else sample.skill_RIL
     yield from _each_init(metric, sample, at(values_RIL, sample.tuned_RI), sample.unit if means else "skill")
 

@@ -22,7 +22,7 @@ from robustness.errors import SpecError, nearest
 from robustness.summary.cubes import Cube, cube_of
 from robustness.summary.frame import Study
 from robustness.summary.metrics import tolerance_window, tuned_index
-from robustness.summary.resampling import Estimate, Resamples, estimates, quantile
+from robustness.summary.resampling import Estimate, Resamples, estimates, own_resamples, quantile
 from robustness.summary.rows import DEFAULT_DELTA
 
 __all__ = ["DRAWS", "ShiftInfo", "best_shifts", "shift_info", "signed", "verdict"]
@@ -113,7 +113,8 @@ def shift_info(
     note = _impossible(inits, parts, paired=paired, shared=len(shared))
     sides: list[_Side] = []
     if not note:
-        samples = [Resamples.of(len(part.score_SIL), rng, draws=draws) for part in parts]
+        seeds = [shared if paired else cube.seeds_S for cube in (first, second)]
+        samples = [own_resamples(own, first.orders, rng, draws) for own in seeds]
         if paired:
             samples[1] = samples[0]
         window = DEFAULT_DELTA.in_score(facts.reference - facts.chance, is_loss=facts.score == "loss")

@@ -22,7 +22,6 @@ from robustness.summary.metrics import (
     window_ends,
 )
 from robustness.summary.resampled import Resampled, at
-from robustness.summary.resampling import Resamples
 from robustness.summary.row_metrics import rate
 from robustness.summary.rows import Delta, Raw
 
@@ -65,7 +64,10 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
         metric: its id.
         samples: of the optimizer, one a task.
     """
-    seeds, resamples = len(samples[0].cube.seeds_S), samples[0].resamples
+    tuned = [sample.scored for sample in samples]
+    needs_grid = metric in ("hyperparameter_sensitivity", "effective_dimension")
+    used = samples if needs_grid else tuned
+    seeds, resamples = len(used[0].cube.seeds_S), used[0].resamples
     nothing_R = np.full(len(resamples.counts_RS), math.nan)
 
     def raw(values_R: Floats, unit: str, note: str = "", place: str = "") -> Raw:
@@ -82,12 +84,12 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
             fixed=fixed,
         )
 
-    if len({tuple(sample.cube.seeds_S) for sample in samples}) > 1:
+    if len({tuple(sample.cube.seeds_S) for sample in used}) > 1:
         yield raw(nothing_R, "skill", "tasks have different seeds")
-    elif metric in ("hyperparameter_sensitivity", "effective_dimension"):
+    elif needs_grid:
         yield raw(*_tuned_for_each(metric, samples))
     else:
-        scores_ST = tuned_skill(samples)
+        scores_ST = tuned_skill(tuned)
         if metric == "iqm":
             diverged = np.concatenate([sample.cube.diverged_SIL.ravel() for sample in samples])
             note = f"{100 * np.nanmean(diverged):.1f} % of all trials diverged"
@@ -139,7 +141,6 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
         yield raw(np.array([math.nan]), "", None, "no common seeds or initializations" if paired else why)
         return
     own, other = own.cut(seeds_S, inits), other.cut(seeds_S, inits)
-    resamples: Resamples = own.resamples
     if metric == "rate_difference":
         flat = [sample.cube.diverged_SIL.reshape(seeds, -1) for sample in (own, other)]
         a, b = (rate(metric, flags, own, None) for flags in flat)
@@ -156,10 +157,13 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
     for init in inits:
         i, j = own.cube.inits.index(init), other.cube.inits.index(init)
         if metric == "probability_of_improvement":
+            tuned = own.scored
             a_S1, b_S1 = (
-                sample.cube.skill_SIL[:, [k], sample.tuned_RI[0, k]] for sample, k in ((own, i), (other, j))
+                sample.cube.skill_SIL[:, [k], sample.tuned_RI[0, k]]
+                for sample, k in ((tuned, i), (other.scored, j))
             )
-            yield raw(probability_of_improvement(a_S1, b_S1, resamples), "share", init)
+            improved = raw(probability_of_improvement(a_S1, b_S1, tuned.resamples), "share", init)
+            yield replace(improved, seeds=len(tuned.cube.seeds_S), n=len(tuned.cube.seeds_S))
             continue
         for name, unit, values in (
             ("skill", "skill", _skills),

@@ -102,6 +102,15 @@ def _seeds(study: Study, samples: Sequence[Resampled]) -> Iterator[str]:
             f"Seeds differ between learning rates or squares are missing: {listed(uneven)}. Pooled rates weigh a "
             "learning rate by its trials; --seed-filter keeps seeds that have them all."
         )
+    confirming = study.confirming["seed_index"].nunique()
+    if any(sample.confirmed is not None for sample in samples):
+        yield (
+            f"Scores at tuned learning rates are those of {counted(confirming, 'fresh seed')}, which neither chose them "
+            "nor count in any rate."
+        )
+        return
+    if confirming:
+        yield "Not every tuned learning rate is confirmed yet: scores are those of the seeds that chose it."
     yield (
         "Learning rates are selected and reported on the same seeds: the tuned scores are a little too good. "
         "Validation data select, test data report."

@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from robustness.checkpoint_files import Keeping, remove
 from robustness.errors import RobustnessError
 from robustness.store import FailedAttempt, Lease, Store, StudyTrial
 from robustness.sweep.progress import SweepProgress
@@ -62,8 +63,9 @@ class Collector(tune.Callback):
         trackers: Trackers,
         progress: SweepProgress,
         stop: threading.Event,
+        keeping: Keeping | None = None,
     ) -> None:
-        """Write with `lease`; set `stop` when writing is no longer possible."""
+        """Write with `lease`; set `stop` when writing is no longer possible; checkpoints are as `keeping` says."""
         self._store = store
         self._lease = lease
         self._sampling = sampling
@@ -71,6 +73,8 @@ class Collector(tune.Callback):
         self._progress = progress
         self._stop = stop
         self._trackers = trackers
+        self._keeping = keeping
+        self._said: set[str] = set()
         self._looked = time.monotonic()
         self.committed: float | None = None
         self.error: RobustnessError | None = None
@@ -107,9 +111,14 @@ class Collector(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Trials of a pack ended."""
+        """Trials of a pack ended, or its memory was measured."""
         records: list[TrialRecord] = result.pop("records", [])
         errors: dict[str, str] = dict(result.pop("errors", []))
+        fitting: int | None = result.pop("fitting", None)
+        if fitting is not None:
+            self._work.measured(_id(trial), fitting)
+        spent: list[str] = result.pop("spent", [])
+        self._say(result.pop("notes", []))
         if records and self._write(lambda: self._store.finish(self._lease, records)):
             self._work.ended(_id(trial), {record.key for record in records})
             asked, diverged = self._sampling.ended(records)
@@ -117,6 +126,10 @@ class Collector(tune.Callback):
             for record in records:
                 self._trackers.log(self._sampling.issued[record.key], record)
             self._take_in(asked)
+            if (
+                self._keeping is not None
+            ):  # only now: until the records are on the disk, it may be needed again
+                remove(self._keeping.folder, spent)
         if errors:
             self._fail(errors, self._work.failed(_id(trial), errors))
 
@@ -128,6 +141,13 @@ class Collector(tune.Callback):
         death = self._work.died(_id(trial), text)
         self._progress.running(-death.not_begun)
         self._fail(death.errors, death.given_up)
+
+    def _say(self, notes: Sequence[str]) -> None:
+        """What workers say; the same once, as all of them may have one reason."""
+        for note in notes:
+            if note not in self._said:
+                self._said.add(note)
+                self._progress.say(note)
 
     def _fail(self, errors: dict[str, str], given_up: list[str]) -> None:
         attempts = [FailedAttempt(key, text) for key, text in errors.items()]

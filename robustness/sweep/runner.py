@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robustness.checkpoint_files import Keeping, clean
 from robustness.errors import Interrupted, LeaseLost, RobustnessError, StoreError
 from robustness.spec import Resources, Space, StudySpec
 from robustness.store import Lease, Store
@@ -23,7 +24,7 @@ from robustness.store.lease import LEASE_SECONDS
 from robustness.sweep.progress import SweepProgress
 from robustness.sweep.samplers.sampling import Sampling
 from robustness.sweep.work import Work
-from robustness.trial import Trial, TrialState
+from robustness.trial import Named, Trial, TrialState
 
 __all__ = ["RunSummary", "run_study"]
 
@@ -60,6 +61,7 @@ def run_study(
     address: str | None = None,
     max_failures: int = 2,
     quiet: bool = False,
+    keeping: Keeping | None = None,
 ) -> RunSummary:
     """Store a study and run its trials that are not complete.
 
@@ -67,10 +69,11 @@ def run_study(
         store: where results are and go.
         study: what the user wrote.
         space: what it may try.
-        root: the folder with the data sets, on every node.
+        root: the folder with the data sets; on every node only for those that are read as they are trained.
         address: of a Ray cluster; None is RAY_ADDRESS or this machine.
         max_failures: how often a trial whose execution fails is tried again.
         quiet: show no progress.
+        keeping: where checkpoints of long trainings go; None makes none.
 
     Raises:
         Interrupted: by SIGINT or SIGTERM; everything finished is stored.
@@ -98,10 +101,12 @@ def run_study(
         todo = store.unfinished(lease.study_id)
         reused = len(sampling.issued) - len(todo)
         seconds = 0.0
+        _clean(keeping, store)
         with SweepProgress(len(todo), reused=reused, quiet=quiet) as progress:
             if todo:
-                sweep = _Sweep(store, lease, sampling, study, root, max_failures, progress)
+                sweep = _Sweep(store, lease, sampling, study, space, root, max_failures, progress, keeping)
                 seconds = sweep.run(todo, address)
+                _clean(keeping, store)
         counts = store.counts(lease.study_id)
         reused = len(sampling.known) if space.adaptive else reused
     trials = sum(counts.values())
@@ -125,9 +130,11 @@ class _Sweep:
     lease: Lease
     sampling: Sampling
     study: StudySpec
+    space: Space
     root: Path
     max_failures: int
     progress: SweepProgress
+    keeping: Keeping | None
 
     @property
     def resources(self) -> Resources:
@@ -147,12 +154,14 @@ class _Sweep:
             from robustness.sweep.trackers import Trackers
 
             at_once = slots(self.resources)
-            work = Work(self.resources, at_once, self.max_failures)
+            work = Work(self.resources, at_once, self.max_failures, self.keeping)
             work.add(todo)
             trackers = Trackers(self.study.name, self.study.loggers, self.progress.say, stop)
-            collector = Collector(self.store, self.lease, self.sampling, work, trackers, self.progress, stop)
+            collector = Collector(
+                self.store, self.lease, self.sampling, work, trackers, self.progress, stop, self.keeping
+            )
             with _renewing(self.store, self.lease, collector.give_up), trackers:
-                self._tune(work, collector, at_once, stop, folder)
+                self._tune(work, collector, self._data(todo), at_once, stop, folder)
         if collector.error is not None:
             raise collector.error
         seconds = (collector.committed or began) - began
@@ -165,16 +174,32 @@ class _Sweep:
             print(f"\na trial failed {self.max_failures + 1} times:\n{text}", file=sys.stderr)
         return seconds
 
-    def _tune(self, work: Work, collector: Any, at_once: int, stop: threading.Event, folder: Path) -> None:
+    def _data(self, todo: list[Trial]) -> list[Named]:
+        """The data sets that are trained on, in the order in which they are needed."""
+        asked_later = self.space.tasks if self.space.adaptive else ()
+        found = [trial.cell.task.data for trial in todo] + [task.config.data for task in asked_later]
+        return list(dict.fromkeys(found))
+
+    def _tune(
+        self,
+        work: Work,
+        collector: Any,
+        data: list[Named],
+        at_once: int,
+        stop: threading.Event,
+        folder: Path,
+    ) -> None:
         """Everything through one ray.tune.Tuner, which asks for lists of packs until there are no more."""
         from ray import tune
 
         from robustness.sweep.collector import StopFlag
         from robustness.sweep.searcher import PackSearcher
+        from robustness.sweep.sharing import share
         from robustness.sweep.trainable import PackRunner
 
+        trained = tune.with_parameters(PackRunner, shared=share(data, self.root))
         tuner = tune.Tuner(
-            tune.with_resources(PackRunner, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
+            tune.with_resources(trained, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
             tune_config=tune.TuneConfig(
                 search_alg=PackSearcher(work, self.root),
                 num_samples=-1,
@@ -188,6 +213,12 @@ class _Sweep:
             ),
         )
         tuner.fit()
+
+
+def _clean(keeping: Keeping | None, store: Store) -> None:
+    """Remove checkpoints of what is complete: of a driver that died before it could, or of larger packs."""
+    if keeping is not None:
+        clean(keeping.folder, store.completed)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from robustness.summary import Study
-from robustness.summary.checks import FEW_SEEDS
+from robustness.summary.checks import FEW_SEEDS, seeds_text
+from robustness.summary.chosen import orders_of
+from robustness.summary.measure import is_confirmed
 from robustness.summary.rows import METRICS
 from robustness.tables.axes import Arrangement
 from robustness.tables.entries import RATES, Spread, unit_text
@@ -104,6 +106,10 @@ def pivot_caption(
     most = max(seeds)
     each = "" if len(seeds) == 1 else " at the most"
     sentences.append(f"n = {most} seed{'' if most == 1 else 's'}{each}.")
+    if orders_of(study.spec) > 1:
+        sentences.append(f"Seeds are {seeds_text(study)}.")
+    if any(m.metric == "score" for m in measured) and is_confirmed(study):
+        sentences.append("Scores are those of fresh seeds, which did not choose the learning rate.")
     sentences.append(rule_sentence(study))
     if ranking.best:
         sentences.append("Best in bold, second underlined." if ranking.second else "Best in bold.")
@@ -167,7 +173,7 @@ def table_notes(
         yield "", f"No difference from the best is significant by the paired test over seeds, {over}."
     for note in (*arrangement.notes, *notes):
         yield "", note
-    seeds = int(study.complete["seed_index"].nunique())
+    seeds = int((study.complete["seed_index"] // orders_of(study.spec)).nunique())
     if seeds == 1:
         yield "", "One seed: neither standard deviations nor intervals over seeds."
     elif seeds < FEW_SEEDS and not any("below 10" in text for text in warnings):

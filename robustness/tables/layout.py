@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from robustness.summary import Study
+from robustness.summary.checks import seeds_text
 
 __all__ = ["Spanner", "TableLayout", "rule_sentence", "title_sentence", "tuned_table"]
 
@@ -81,12 +82,13 @@ def rule_sentence(study: Study) -> str:
     return f"{budget}Rule version {rule.version}, skill floor {rule.skill_floor:g}."
 
 
-def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
+def tuned_table(study: Study, rows: pd.DataFrame, *, confirmed: bool = False) -> TableLayout:
     """Each optimizer on each initialization: accuracy at its tuned learning rate, divergence over all.
 
     Args:
         study: for the caption.
         rows: of `summary.row_table`.
+        confirmed: scores are those of fresh seeds.
 
     Returns:
         Rows by task, initialization, optimizer, in the study's order; the best accuracy and the lowest
@@ -105,15 +107,14 @@ def tuned_table(study: Study, rows: pd.DataFrame) -> TableLayout:
         ):
             # One optimizer alone is no best; NaN equals nothing.
             bold |= {(first + i, column) for i, v in enumerate(values) if v == best and len(part) > 1}
-    seeds = int(study.trials["seed_index"].nunique()) if len(study.trials) else 0
     kinds = {constants.score for constants in study.facts.values()}
     measured = {"accuracy": "Test accuracy", "loss": "Test loss"}
     selected = " or ".join(sorted({constants.selection for constants in study.facts.values()}, reverse=True))
     caption = (
         f"{title_sentence(study)} {' or '.join(measured[kind] for kind in sorted(kinds))} of the final epoch, mean ± "
-        f"standard deviation over n seeds, at the learning rate with the best median {selected} score; a trial that "
-        "did not train counts at chance. "
-        f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds} whole seeds "
+        f"standard deviation over n {'fresh ' if confirmed else ''}seeds, at the learning rate with the best median "
+        f"{selected} score{' of the others' if confirmed else ''}; a trial that did not train counts at chance. "
+        f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds_text(study)}, whole "
         "(Wilson's over the seeds where none or all diverged; of width zero where all seeds agree). "
         f"{rule_sentence(study)} Best in bold."
     )

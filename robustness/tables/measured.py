@@ -114,6 +114,7 @@ def tuned_scores(samples: Iterable[Resampled]) -> list[Measurement]:
 
 
 def _scores(sample: Resampled) -> list[Measurement]:
+    sample = sample.scored
     cube, tuned_I = sample.cube, sample.tuned_RI[0]
     constants = sample.constants
     found = []

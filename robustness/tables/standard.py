@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from robustness.summary import Study, cell_table, measure, row_table
-from robustness.summary.chosen import not_independent, sampler_of
-from robustness.summary.measure import resampled
+from robustness.summary.chosen import not_independent, orders_of, sampler_of
+from robustness.summary.measure import is_confirmed, resampled
+from robustness.summary.outcome import ROW
 from robustness.summary.warnings import study_warnings
 from robustness.summary.winners import winners
 from robustness.tables.layout import TableLayout, tuned_table
@@ -14,11 +17,24 @@ from robustness.tables.pivot import pivot_table
 __all__ = ["standard_table"]
 
 
+def _confirmed(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the scores of fresh seeds in place of those that the learning rate was chosen by."""
+    fresh = study.confirmed.groupby(ROW)["score"].agg(
+        tuned_n="size", score_mean="mean", score_sd="std", score_median="median"
+    )
+    kept = rows.drop(columns=list(fresh.columns)).merge(fresh, how="left", left_on=ROW, right_index=True)
+    return kept.assign(tuned_n=kept["tuned_n"].fillna(0).astype(int))[list(rows.columns)]
+
+
 def standard_table(study: Study) -> TableLayout:
     """Tuned scores and divergence rates of every row; of `edge` where its training ends, of `tpe` what it found."""
     sampler = sampler_of(study.spec)
     if not not_independent(sampler):
-        return tuned_table(study, row_table(study.complete, cell_table(study.trials, study.complete)))
+        cells = cell_table(study.trials, study.complete)
+        rows = row_table(study.complete, cells, orders=orders_of(study.spec))
+        if is_confirmed(study):
+            return tuned_table(study, _confirmed(study, rows), confirmed=True)
+        return tuned_table(study, rows)
     if sampler == "edge":
         entries, notes = measurements(measure(study, metrics=("critical_lr",))), []
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,9 +25,20 @@ from robustness.catalog import DATASETS, DataEntry
 from robustness.catalog.datasets import SIZES, apportioned, balanced_counts
 from robustness.trial import Named
 
-__all__ = ["Dataset", "Split", "load", "scaled", "stratified_order", "stratified_part"]
+__all__ = [
+    "Arrays",
+    "Dataset",
+    "Split",
+    "load",
+    "read",
+    "scaled",
+    "stratified_order",
+    "stratified_part",
+    "supply",
+]
 
 Arrays = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
+"""Inputs (N, *shape) and labels (N,) of one split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +62,36 @@ class Dataset:
     test: Split
 
 
+_SUPPLIED: dict[Named, list[Arrays]] = {}
+
+
+def supply(data: Named, parts: list[Arrays]) -> None:
+    """In this process, let `load` take what another one has read; the arrays may be read-only memory of both."""
+    _SUPPLIED[data] = parts
+
+
 @lru_cache(maxsize=4)
 def load(data: Named, root: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Dataset:
-    """The data set of that name and arguments; kept, so that a worker reads it once.
+    """The data set of that name and arguments; kept, so that a worker reads it once, and written to by nobody.
+
+    Raises:
+        DataMissing: its files are not under `root`.
+        ValueError: what was read does not have the sizes that the catalog states, or does not fit into memory.
+    """
+    parts = _SUPPLIED.get(data) or read(data, root)
+    return Dataset(*(Split(_tensor(x).to(device, dtype), _tensor(y).to(device)) for x, y in parts))
+
+
+def _tensor(array: npt.NDArray[Any]) -> Tensor:
+    """Of the array's own memory."""
+    with warnings.catch_warnings():
+        # torch knows no read-only tensors, and says so of arrays that are.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array)
+
+
+def read(data: Named, root: Path) -> list[Arrays]:
+    """The training, validation and test examples of a data set, from its files or made anew.
 
     Raises:
         DataMissing: its files are not under `root`.
@@ -74,8 +113,7 @@ def load(data: Named, root: Path, device: str = "cpu", dtype: torch.dtype = torc
     expected = (facts.train_counts, facts.validation_size, facts.test_counts)
     if found != expected:
         raise ValueError(f"{data.name}: expected the split sizes {expected}, found {found}")
-    splits = [Split(torch.from_numpy(x).to(device, dtype), torch.from_numpy(y).to(device)) for x, y in parts]
-    return Dataset(*splits)
+    return parts
 
 
 def _read(entry: DataEntry, data: Named, root: Path) -> list[Arrays]:

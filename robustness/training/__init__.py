@@ -1,6 +1,7 @@
 """Training: from a trial to its record."""
 
+from robustness.training.checkpoint import Keeper
 from robustness.training.packed import train_pack
-from robustness.training.sequential import train
+from robustness.training.sequential import train, train_by_epochs
 
-__all__ = ["train", "train_pack"]
+__all__ = ["Keeper", "train", "train_by_epochs", "train_pack"]

@@ -12,10 +12,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from robustness import seeds
 from robustness.inits import initialize
 from robustness.optimizers.rules import Block, PackedOptimizer
 from robustness.tasks import Split, augment, build_model, load, scaled
+from robustness.training.checkpoint import Keeper, Saved
 from robustness.training.feature_major import FeatureMajor
 from robustness.training.passes import PackedModel
 from robustness.training.records import EVALUATION_BATCH, L0_EXAMPLES, Log
@@ -52,6 +53,7 @@ def train_pack(
     root: Path,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    keeper: Keeper | None = None,
 ) -> Iterator[list[TrialRecord]]:
     """Train trials of one task and one optimizer family together.
 
@@ -61,27 +63,51 @@ def train_pack(
         root: the folder with the data sets.
         device: where to train.
         dtype: of parameters and inputs.
+        keeper: keeps the pack's checkpoints.
 
     Yields:
-        After each epoch the records of the trials that ended in it; often none.
+        After each epoch the records of the trials that ended in it; often none. Where it goes on from a checkpoint,
+        before all of them those of the trials that had ended.
 
     Raises:
         DataMissing: the data set's files are not under `root`.
         TypeError: the technique does not run the task's model, or packs do not run its precision.
     """
-    pack = _Pack(trials, technique, root, device, dtype)
-    for epoch in range(1, trials[0].cell.task.epochs + 1):
-        yield pack.epoch(epoch)
-        if not pack.logs:
-            return
+    pack: _Pack | None = None
+
+    def resume(saved: Saved) -> None:
+        nonlocal pack
+        pack = _Pack.resumed(trials, technique, root, device, dtype, saved)
+
+    if keeper is not None and keeper.go_on(device, dtype, resume):
+        yield [] if pack is None else [log.record() for log in pack.ended]
+    pack = pack or _Pack(trials, technique, root, device, dtype)
+    while pack.logs:
+        found = pack.epoch()
+        if keeper is not None and pack.logs:
+            keeper.offer(pack.epochs, device, dtype, pack.state)
+        yield found
 
 
 class _Pack:
-    """The state of a pack between epochs. `logs[k]` belongs to row k of every matrix."""
+    """The state of a pack between epochs. `logs[k]` belongs to row k of every matrix.
+
+    Attributes:
+        logs: of the trials that are trained.
+        ended: of those that are not any more.
+        epochs: that were trained.
+    """
 
     def __init__(
-        self, trials: Sequence[Trial], technique: Technique, root: Path, device: str, dtype: torch.dtype
+        self,
+        trials: Sequence[Trial],
+        technique: Technique,
+        root: Path,
+        device: str,
+        dtype: torch.dtype,
+        known: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
+        """Begin; with the logs so far where the rest is to be restored."""
         [self._task] = {trial.cell.task for trial in trials}
         task = self._task
         if task.precision != "float32" or task.compile:
@@ -96,10 +122,15 @@ class _Pack:
         self._parameters = Block(start_KP.clone(), shapes)
         self._gradients = Block(torch.zeros_like(start_KP), shapes)
         self._model = _MODELS[technique](model, self._parameters, self._gradients)
-        # Batch norm's averages must not move while the starting loss is measured.
-        first_look = _MODELS[technique](model, self._parameters, self._gradients)
-        l0_K = _initial_losses(first_look, self._data.train)
-        self.logs = [Log(t, self._steps, l0, []) for t, l0 in zip(trials, l0_K, strict=True)]
+        if known is None:
+            # Batch norm's averages must not move while the starting loss is measured.
+            first_look = _MODELS[technique](model, self._parameters, self._gradients)
+            l0_K = _initial_losses(first_look, self._data.train)
+            self.logs = [Log(t, self._steps, l0, []) for t, l0 in zip(trials, l0_K, strict=True)]
+        else:
+            self.logs = [Log.of_state(t, self._steps, log) for t, log in zip(trials, known, strict=True)]
+        self.ended: list[Log] = []
+        self.epochs = 0
         self._optimizer = PackedOptimizer(
             [trial.cell.optimizer for trial in trials],
             [trial.cell.lr for trial in trials],
@@ -109,18 +140,66 @@ class _Pack:
             epochs=task.epochs,
         )
 
-    def epoch(self, epoch: int) -> list[TrialRecord]:
-        """Train one epoch; records of the trials that ended in it."""
+    @classmethod
+    def resumed(
+        cls,
+        trials: Sequence[Trial],
+        technique: Technique,
+        root: Path,
+        device: str,
+        dtype: torch.dtype,
+        saved: Saved,
+    ) -> _Pack:
+        """The pack of a checkpoint, of whose trials only these are still wanted."""
+        state = saved.state
+        wanted = {trial.key: trial for trial in trials}
+        rows = [k for k, log in enumerate(state["logs"]) if log["key"] in wanted]
+        logs = [state["logs"][k] for k in rows]
+        ended = [log for log in state["ended"] if log["key"] in wanted]
+        # Where all had ended, one is made again for its form, and left out.
+        alive = [wanted[log["key"]] for log in logs] or trials[:1]
+        pack = cls(alive, technique, root, device, dtype, logs or ended[:1])
+        pack.ended = [Log.of_state(wanted[log["key"]], pack._steps, log) for log in ended]
+        pack.epochs = saved.epoch
+        if not rows:
+            pack.logs = []
+            return pack
+        index = torch.tensor(rows, device=pack._start.device)
+
+        def cut(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            whole = len(rows) == len(state["logs"])
+            return dict(tensors) if whole else {name: tensor[index] for name, tensor in tensors.items()}
+
+        pack._parameters.flat.copy_(cut({"": state["parameters"]})[""])
+        optimizer = state["optimizer"]
+        pack._optimizer.restore({**optimizer, "state": cut(optimizer["state"])})
+        pack._model.restore(cut(state["buffers"]))
+        return pack
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps; see `sequential._Run.state`."""
+        return {
+            "logs": [log.state() for log in self.logs],
+            "ended": [log.state() for log in self.ended],
+            "parameters": self._parameters.flat,
+            "optimizer": self._optimizer.state(),
+            "buffers": self._model.buffers(),
+        }
+
+    def epoch(self) -> list[TrialRecord]:
+        """Train one more epoch; records of the trials that ended in it."""
         began = time.perf_counter()
-        losses_KT, clamped_K = self._train(epoch)
+        self.epochs += 1
+        losses_KT, clamped_K = self._train(self.epochs)
         after = self._after(clamped_K)
         seconds = (time.perf_counter() - began) / len(self.logs)  # each trial's share
         for k, (log, losses) in enumerate(zip(self.logs, losses_KT.tolist(), strict=True)):
             log.add(losses, {name: column[k] for name, column in after.items()}, seconds)
-        ended = [log.record() for log in self.logs if log.ended]
+        ended = [log for log in self.logs if log.ended]
         if ended:
+            self.ended += ended
             self._keep([k for k, log in enumerate(self.logs) if not log.ended])
-        return ended
+        return [log.record() for log in ended]
 
     def _train(self, epoch: int) -> tuple[Tensor, Tensor | None]:
         """The loss of each step, (K, T), and what `released` clamped in the last one, (K,)."""
@@ -187,15 +266,15 @@ _kept_start = lru_cache(maxsize=KEPT_STARTS)(_start)
 
 
 def _distinct_seeds(trials: Sequence[Trial]) -> tuple[list[Trial], Tensor]:
-    """A trial of each distinct seed, and for each trial the place of its seed's among them, (K,).
+    """A trial of each distinct data order, and for each trial the place of its own among them, (K,).
 
-    Order, augmentation and dropout depend on the seed alone within a task, so each is drawn once.
+    Order, augmentation and dropout depend on it alone within a task, so each is drawn once.
     """
     firsts: dict[tuple[int, int], Trial] = {}
     for trial in trials:
-        firsts.setdefault((trial.root_seed, trial.seed_index), trial)
-    place = {seed: i for i, seed in enumerate(firsts)}
-    return list(firsts.values()), torch.tensor([place[t.root_seed, t.seed_index] for t in trials])
+        firsts.setdefault((trial.root_seed, trial.order_index), trial)
+    place = {order: i for i, order in enumerate(firsts)}
+    return list(firsts.values()), torch.tensor([place[t.root_seed, t.order_index] for t in trials])
 
 
 def _picked(values_N: Tensor, index: Tensor) -> Tensor:  # noqa: N803

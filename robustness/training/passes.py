@@ -43,3 +43,9 @@ class PackedModel(Protocol):
 
     def keep(self, index: Tensor) -> None:
         """Only these trials remain."""
+
+    def buffers(self) -> dict[str, Tensor]:
+        """What batch norm remembers, by name, (K, ...) each: all that a model keeps between epochs."""
+
+    def restore(self, buffers: Mapping[str, Tensor]) -> None:
+        """The reverse of `buffers`, whose tensors become the model's own."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from robustness.trial import EpochRecord, Trial, TrialRecord
 
@@ -70,6 +71,22 @@ class Log:
         limit = self.trial.cell.task.stop_above
         goes_on = died is None and epoch < self.trial.cell.task.epochs
         self.stopped = bool(limit) and goes_on and row.train_loss > limit * self.l0
+
+    def state(self) -> dict[str, Any]:
+        """Plain data, for checkpoints."""
+        return {
+            "key": self.trial.key,
+            "l0": self.l0,
+            "rows": [asdict(row) for row in self.rows],
+            "first_nonfinite_step": self.first_nonfinite_step,
+            "stopped": self.stopped,
+        }
+
+    @classmethod
+    def of_state(cls, trial: Trial, steps: int, state: Mapping[str, Any]) -> Log:
+        """The reverse of `state`."""
+        rows = [EpochRecord(**row) for row in state["rows"]]
+        return cls(trial, steps, state["l0"], rows, state["first_nonfinite_step"], state["stopped"])
 
     @property
     def ended(self) -> bool:

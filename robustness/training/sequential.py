@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -29,12 +29,13 @@ from robustness.optimizers.schedules import factor
 from robustness.tasks import build_model
 from robustness.tasks.models.layers import Dropout
 from robustness.training.batches import Batch, Batches, InMemory
+from robustness.training.checkpoint import Keeper, Saved, copy_model, model_state
 from robustness.training.precision import gradient_scaler, passes_in
 from robustness.training.records import Log
 from robustness.training.streamed import Streamed
 from robustness.trial import EpochRecord, Trial, TrialRecord
 
-__all__ = ["train"]
+__all__ = ["train", "train_by_epochs"]
 
 Model = Callable[[Tensor], Tensor]
 Cast = Callable[[], AbstractContextManager[object]]
@@ -62,37 +63,125 @@ def train(
         DataMissing: the data set's files are not under `root`.
         SpecError: the device does not have the task's precision, or the optimizer does not run on its model.
     """
-    task = trial.cell.task
-    scaler = gradient_scaler(task.precision, device)
-    streamed = DATASETS.get(task.data.name).streamed
-    batches: Batches = (Streamed if streamed else InMemory)(trial, root, device, dtype)
-    model = build_model(task)
-    initialize(model, trial.cell.init, lambda name: seeds.weight_generator(trial, name))
-    model = model.to(device, dtype)
-    if MODELS.get(task.model.name).has_convolutions:
-        model = model.to(memory_format=torch.channels_last)  # 1.4 to 1.7 times faster on CPUs
-    optimizer = build_optimizer(trial.cell.optimizer, model, trial.cell.lr)
-    steps = batches.train_size // task.batch_size
-    recipe = _Recipe(trial, optimizer, model, steps, scaler)
-    start = [p.detach().clone() for p in model.parameters()]
-    cast = partial(passes_in, task.precision, device)
-    log = Log(trial, steps, _initial_loss(model, batches, cast), [])
-    # Measured with the plain model: evaluation batches have several sizes, each of which would be compiled.
-    trained: Model = torch.compile(model) if task.compile else model
-    while not log.ended:
-        began = time.perf_counter()
-        epoch = len(log.rows) + 1
-        recipe.mode(training=True)
-        _seed_dropout(model, trial, epoch, device)
-        model.train()
-        losses = _epoch(batches.epoch(epoch), trained, recipe, cast)
-        recipe.mode(training=False)
-        finite = math.isfinite(losses[-1])
-        after = _after(model, start, batches, optimizer, cast) if finite else {}
-        log.add(losses, after, time.perf_counter() - began)
+    epochs = train_by_epochs(trial, root=root, device=device, dtype=dtype, on_epoch=on_epoch)
+    [record] = [record for ended in epochs for record in ended]
+    return record
+
+
+def train_by_epochs(
+    trial: Trial,
+    *,
+    root: Path,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    keeper: Keeper | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> Iterator[list[TrialRecord]]:
+    """`train`, epoch by epoch, as `train_pack` does it.
+
+    Args:
+        trial: see `train`, as for the others.
+        root: of the data sets.
+        device: where to train.
+        dtype: of parameters and inputs.
+        keeper: keeps the trial's checkpoints.
+        on_epoch: called with the row of each epoch that is trained here.
+
+    Yields:
+        After each epoch an empty list, after the last the record. Before all of them an empty list where it goes on
+        from a checkpoint.
+    """
+    run: _Run | None = None
+
+    def resume(saved: Saved) -> None:
+        nonlocal run
+        run = None  # what is half restored is of no use
+        found = _Run(trial, root, device, dtype, saved.state["log"])
+        found.restore(saved)
+        run = found
+
+    if keeper is not None and keeper.go_on(device, dtype, resume):
+        yield []
+    run = run or _Run(trial, root, device, dtype)
+    while not run.log.ended:
+        run.epoch()
         if on_epoch is not None:
-            on_epoch(log.rows[-1])
-    return log.record()
+            on_epoch(run.log.rows[-1])
+        if keeper is not None and not run.log.ended:
+            keeper.offer(len(run.log.rows), device, dtype, run.state)
+        yield [run.log.record()] if run.log.ended else []
+
+
+class _Run:
+    """A trial's training between epochs."""
+
+    def __init__(
+        self,
+        trial: Trial,
+        root: Path,
+        device: str,
+        dtype: torch.dtype,
+        log: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Begin; with the record so far where it is to be restored."""
+        task = trial.cell.task
+        scaler = gradient_scaler(task.precision, device)
+        streamed = DATASETS.get(task.data.name).streamed
+        self._trial, self._device = trial, device
+        self._batches: Batches = (Streamed if streamed else InMemory)(trial, root, device, dtype)
+        model = build_model(task)
+        initialize(model, trial.cell.init, lambda name: seeds.weight_generator(trial, name))
+        model = model.to(device, dtype)
+        if MODELS.get(task.model.name).has_convolutions:
+            model = model.to(memory_format=torch.channels_last)  # 1.4 to 1.7 times faster on CPUs
+        self._model = model
+        self._optimizer = build_optimizer(trial.cell.optimizer, model, trial.cell.lr)
+        steps = self._batches.train_size // task.batch_size
+        self._recipe = _Recipe(trial, self._optimizer, model, steps, scaler)
+        self._start = [p.detach().clone() for p in model.parameters()]
+        self._cast: Cast = partial(passes_in, task.precision, device)
+        if log is None:
+            self.log = Log(trial, steps, _initial_loss(model, self._batches, self._cast), [])
+        else:
+            self.log = Log.of_state(trial, steps, log)
+        # Measured with the plain model: evaluation batches have several sizes, each of which would be compiled.
+        self._trained: Model = torch.compile(model) if task.compile else model
+
+    def epoch(self) -> None:
+        """Train one epoch, and log it."""
+        began = time.perf_counter()
+        epoch = len(self.log.rows) + 1
+        self._recipe.mode(training=True)
+        _seed_dropout(self._model, self._trial, epoch, self._device)
+        self._model.train()
+        losses = _epoch(self._batches.epoch(epoch), self._trained, self._recipe, self._cast)
+        self._recipe.mode(training=False)
+        finite = math.isfinite(losses[-1])
+        after = {}
+        if finite:
+            after = _after(self._model, self._start, self._batches, self._optimizer, self._cast)
+        self.log.add(losses, after, time.perf_counter() - began)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps. Weights at the start are drawn again, orders and masks are keyed by the epoch."""
+        return {
+            "log": self.log.state(),
+            "model": model_state(self._model),
+            "recipe": self._recipe.state(),
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            Unusable: something did not take back what it gave.
+        """
+        self._recipe.mode(
+            training=False
+        )  # as it was when the epoch ended; before the weights, which it may change
+        copy_model(self._model, saved.state["model"])
+        self._recipe.restore(saved.state["recipe"])
+        saved.require_same(self.state())
 
 
 class _Recipe:
@@ -124,6 +213,25 @@ class _Recipe:
         self._scaler.update()
         if self._scheduler is not None:
             self._scheduler.step()
+
+    def state(self) -> dict[str, Any]:
+        """Of optimizer, scaler and schedule."""
+        schedule = None if self._scheduler is None else dict(self._scheduler.state_dict())
+        if schedule is not None:
+            del schedule["lr_lambdas"]  # functions, which the trial's arguments make again
+        return {
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "schedule": schedule,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The reverse of `state`; the schedule's own start has changed the learning rate, so it comes first."""
+        if self._scheduler is not None:
+            lambdas = self._scheduler.state_dict()["lr_lambdas"]
+            self._scheduler.load_state_dict({**state["schedule"], "lr_lambdas": lambdas})
+        self._scaler.load_state_dict(state["scaler"])
+        self._optimizer.load_state_dict(state["optimizer"])
 
     def mode(self, *, training: bool) -> None:
         """Schedule-free optimizers hold other weights while evaluating."""

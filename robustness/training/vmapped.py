@@ -8,7 +8,7 @@ On CUDA vmap turns convolutions with a weight a trial into grouped ones, which i
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -55,6 +55,14 @@ class Vmapped:
     def keep(self, index: Tensor) -> None:
         """See `PackedModel.keep`."""
         self._buffers = {name: b[index] for name, b in self._buffers.items()}
+
+    def buffers(self) -> dict[str, Tensor]:
+        """See `PackedModel.buffers`."""
+        return self._buffers
+
+    def restore(self, buffers: Mapping[str, Tensor]) -> None:
+        """See `PackedModel.restore`."""
+        self._buffers = dict(buffers)
 
     def step(self, inputs: Tensor, labels: Tensor, measure: Measure | None) -> Pass:
         """See `PackedModel.step`."""

@@ -28,7 +28,14 @@ _SECRETS = ("ROBUSTNESS_TOKEN", "ROBUSTNESS_READ_TOKEN")
 class Driver:
     """Started by `with`, gone when that ends."""
 
-    def __init__(self, spec: dict[str, Any], store_url: str, data: Path, silence: float) -> None:
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        store_url: str,
+        data: Path,
+        silence: float,
+        checkpoints: Path | None = None,
+    ) -> None:
         """Run a checked spec.
 
         Args:
@@ -36,12 +43,15 @@ class Driver:
             store_url: with its password, if it has one; told by the environment, where `ps` does not show it.
             data: the folder with the data sets.
             silence: seconds after which it stops by itself when nobody `beat`s.
+            checkpoints: the folder for long trainings; None leaves it to the environment.
         """
         self._spec = spec
         self._environment = {k: v for k, v in os.environ.items() if k not in _SECRETS}
         self._environment |= {"ROBUSTNESS_STORE": store_url, "PYTHONUNBUFFERED": "1"}
         # The limit of cells was the service's to check.
         self._options = ["--json", "--data", str(data), "--max-cells", str(_ANY_SIZE)]
+        if checkpoints is not None:
+            self._options += ["--checkpoints", str(checkpoints)]
         self._silence = silence
         self._stopped_at: float | None = None
 

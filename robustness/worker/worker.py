@@ -26,7 +26,15 @@ INTERRUPTED = Interrupted.exit_code
 class Worker:
     """One study at a time."""
 
-    def __init__(self, store: Store, store_url: str, data: Path, *, seconds: float = CLAIM_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        store_url: str,
+        data: Path,
+        *,
+        seconds: float = CLAIM_SECONDS,
+        checkpoints: Path | None = None,
+    ) -> None:
         """Take from this store.
 
         Args:
@@ -34,11 +42,13 @@ class Worker:
             store_url: the same, for drivers.
             data: the folder with the data sets.
             seconds: how long a claim lasts unless it is renewed.
+            checkpoints: the folder for long trainings; None leaves it to the environment.
         """
         self._claims = Claims(store, seconds)
         self._store_url = store_url
         self._data = data
         self._seconds = seconds
+        self._checkpoints = checkpoints
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -63,7 +73,7 @@ class Worker:
                 _say(f"{claim.name}: {error}; its claim runs out by itself")
 
     def _run(self, claim: Claim) -> tuple[StudyState, str]:
-        with Driver(claim.spec, self._store_url, self._data, self._seconds) as driver:
+        with Driver(claim.spec, self._store_url, self._data, self._seconds, self._checkpoints) as driver:
             code, cancelled = self._attended(claim, driver)
             return self._ended(claim, driver, code, cancelled=cancelled)
 

@@ -8,7 +8,7 @@
 #   ROBUSTNESS_STORE        postgresql://USER@HOST/DATABASE as seen from the head. No password: whoever has the
 #                           token can list what a job was given. ~/.pgpass on the head holds it.
 #
-# Data sets are in the same folder on every node (--data). Closing this terminal leaves the job running; `ray job
+# Data sets are in a folder on the head (--data; imagenet on every node). Closing this terminal leaves the job running; `ray job
 # logs ID` shows it, `ray job stop ID` ends it, and the same command goes on from what the store has.
 set -euo pipefail
 

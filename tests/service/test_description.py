@@ -23,8 +23,8 @@ from schemathesis.specs.openapi.checks import (
 from robustness.store import open_store
 from tests.service.live import WRITE, Live, fill, live
 
-EXAMPLES = int(os.environ.get("API_EXAMPLES", "50"))
-"""For each operation; 1,000 before a release."""
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "15"))
+"""For each operation; 50 before a merge, 1,000 before a release."""
 CHECKS = (
     not_a_server_error,
     status_code_conformance,

@@ -135,6 +135,8 @@ BAD: list[Bad] = [
         "goes with sampler = qmc, random, tpe, refine",
     ),
     ("random without a budget", _drawn(budget=None), "search.budget", "required"),
+    ("confirming what was drawn", _drawn(confirm=5), "search.confirm", "goes with sampler = grid, refine"),
+    ("no data order", {"search": {"orders": 0}}, "search.orders", "greater than or equal to 1"),
     ("a resolution with random", _drawn(resolution=0.1), "search.resolution", "goes with sampler = edge"),
     ("random on a grid of learning rates", _drawn(lr=[0.1, 1.0]), "search.lr", "without points"),
     ("random on one learning rate", _drawn(lr=0.1), "search.lr", "a range"),

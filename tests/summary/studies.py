@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from robustness.store import CONFIRM
 from robustness.summary import Study, TaskConstants, Thresholds, classify
 from robustness.trial import ImportedTask
 from tests.summary.frames import AT_CHANCE, FACTS, frame
@@ -14,7 +15,9 @@ from tests.summary.frames import AT_CHANCE, FACTS, frame
 def study_of(
     trials: pd.DataFrame, facts: TaskConstants = FACTS, optimizers: dict[str, dict[str, Any]] | None = None
 ) -> Study:
-    trials = trials.reset_index(drop=True)
+    every = trials.reset_index(drop=True)
+    fresh = every["reason"] == CONFIRM
+    trials, confirming = every[~fresh], every[fresh]
     tasks = list(dict.fromkeys(trials["task"]))
     constants = dict.fromkeys(tasks, facts)
     return Study(
@@ -29,6 +32,8 @@ def study_of(
         optimizers=optimizers or {name: {"name": "sgd"} for name in dict.fromkeys(trials["optimizer"])},
         trials=trials,
         complete=classify(trials[trials["state"] == "complete"], constants),
+        confirming=confirming,
+        confirmed=classify(confirming[confirming["state"] == "complete"], constants),
         settings=trials[[]],
         thresholds=Thresholds(),
     )

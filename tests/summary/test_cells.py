@@ -21,7 +21,7 @@ from tests.summary.frames import AT_CHANCE, BLOWUP, FACTS, NONFINITE, frame
 def seed_block_rate(flags: list[np.ndarray]) -> Rate:
     """Of the flags of each seed's trials."""
     counts = [np.array([len_of(block) for block in flags], dtype=np.int64) for len_of in (np.sum, len)]
-    return seed_block_rates([(counts[0], counts[1])])[0]
+    return seed_block_rates([(np.arange(len(flags)), counts[0], counts[1])])[0]
 
 
 def tables(*rows: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:

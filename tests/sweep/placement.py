@@ -28,7 +28,7 @@ class Placed(trainable.PackRunner):
         while len(list(self._root.iterdir())) < int(self._root.name) and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(3)
-        records = [record(trial) for _, trials in self._packs for trial in trials]
+        records = [record(trial) for pack in self._packs for trial in pack.trials]
         return {"records": records, "errors": [], "done": True}
 
 

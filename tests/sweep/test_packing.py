@@ -10,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustness.catalog import MODELS, OPTIMIZERS
-from robustness.sweep.packing import MOST, Pack, largest_pack, packs, technique_of
+from robustness.sweep.packing import FIRST, MOST, Pack, cut, grouped, largest_pack, size_of, technique_of
 from robustness.training import train_pack
 from robustness.trial import Trial
 from tests.builders import trials
 
 
 def packed(found: list[Trial], size: Any = "auto", device: str = "cpu", slots: int = 1) -> list[Pack]:
-    return list(packs(found, size=size, device=device, slots=slots))
+    made: list[Pack] = []
+    for kind, alike in grouped(found, size=size, device=device).items():
+        most = size_of(kind, size=size, device=device) or FIRST
+        made += cut(kind, alike, most=most, slots=slots)
+    return made
 
 
 MIXED = trials(
@@ -71,13 +75,21 @@ def test_the_technique_does_not_depend_on_how_many_trials_there_are() -> None:
 
 def test_larger_trials_come_in_smaller_packs() -> None:
     def most(**task: Any) -> int:
-        return largest_pack(trials(task=task)[0].cell.task, "cpu")
+        return largest_pack(trials(task=task)[0].cell.task)
 
     assert most() == MOST
     assert most(batch_size=512) == MOST // 8
     assert most(width=4096) == 1
     assert 1 < most(model="toy-cnn") < MOST
     assert most(model="toy-cnn", batch_size=512) < most(model="toy-cnn")
+
+
+def test_on_an_accelerator_no_size_but_a_given_one_is_known_beforehand() -> None:
+    [mlp] = grouped(MIXED[:1], size="auto", device="cuda")
+    assert [size_of(mlp, size=size, device="cuda") for size in ("auto", 7)] == [None, 7]
+    assert size_of(mlp, size="auto", device="cpu") == MOST
+    [alone] = grouped(trials(task={"model": "resnet18", "data": "synthetic"})[:1], size="auto", device="cuda")
+    assert size_of(alone, size="auto", device="cuda") == 1
 
 
 def test_images_too_large_for_the_cache_are_not_packed() -> None:

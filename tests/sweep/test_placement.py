@@ -98,6 +98,17 @@ def test_packs_share_a_gpu_by_fractions(machine: Machine, gpus: float, each: int
 
 @pytest.mark.cluster
 @pytest.mark.slow
+def test_packs_are_as_large_as_the_first_one_says_its_memory_allows(machine: Machine) -> None:
+    """A half of 16 GB each, of which a trial takes a quarter: 24 fit, and 192 that are left make packs of 24."""
+    output = machine.run(
+        [sys.executable, "-m", "tests.sweep.accelerator", f"{machine.address}:6379", "0.5"],
+        stderr=subprocess.DEVNULL,
+    )
+    assert json.loads(output.splitlines()[-1]) == {"packs": [8] + [24] * 8, "complete": 200}
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
 def test_a_study_whose_gpus_no_node_has_is_refused_in_words(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "study.json"
     path.write_text(json.dumps(spec(resources={"gpus": 3.0})))

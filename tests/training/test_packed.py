@@ -126,6 +126,15 @@ def test_a_packed_convolutional_trial_equals_the_sequential_one(variant: dict[st
     assert difference(alone, packed(found, dtype=torch.float64)[trial.key]) < 1e-10
 
 
+def test_trials_that_share_weights_or_a_data_order_are_packed_like_any_others() -> None:
+    search = {"lr": [0.01, 0.1], "seeds": 2, "orders": 2}
+    found = trials(search=search, task={"epochs": 2, "model": "toy-cnn", "augment": "pad-crop-flip"})
+    records = packed(found, dtype=torch.float64)
+    for trial in found:
+        alone = timeless(train(trial, root=NOWHERE, dtype=torch.float64))
+        assert difference(alone, records[trial.key]) < 1e-10
+
+
 @pytest.mark.parametrize("variant", VARIANTS[::5], ids=IDS[::5])
 def test_in_float32_a_packed_trial_equals_the_sequential_one_to_1e_4(variant: dict[str, Any]) -> None:
     found = few(variant)

@@ -113,3 +113,12 @@ class PackedOptimizer:
         self._arguments.keep(index)
         self._plain = [self._plain[i] for i in index.tolist()]
         self._state = {name: value[index] for name, value in self._state.items()}
+
+    def state(self) -> dict[str, Any]:
+        """What is kept between steps, tensors (K, ...)."""
+        return {"steps": self._steps, "state": dict(self._state)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The reverse of `state`, whose tensors become the optimizer's own."""
+        self._steps = state["steps"]
+        self._state = dict(state["state"])

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from robustness.errors import SpecError, nearest
 from robustness.spec import COMPARABLE
 from robustness.summary.chosen import not_meant, sampler_of
-from robustness.summary.comparison.contrasts import CONTRASTS, RATES, Contrast
+from robustness.summary.comparison.contrasts import CONTRASTS, RATES, TUNED, Contrast
 from robustness.summary.comparison.paired import bootstrap_p, mcnemar_exact, newcombe_paired, seed_test
 from robustness.summary.comparison.pairing import Pair, paired
 from robustness.summary.comparison.result import Comparison, Nominal, corrected
@@ -198,13 +198,14 @@ def _compared(sides: tuple[Resampled | None, Resampled | None], asked: _Asked, d
     if isinstance(pair, str):
         return _nothing(asked, pair)
     contrast, nominal = CONTRASTS[metric](pair)
-    value = _tested(contrast, pair.seeds)
+    pair = pair.scored if metric in TUNED else pair
+    value = _tested(contrast, pair)
     if math.isnan(value["difference"]):
         return replace(_nothing(asked, "; ".join(contrast.notes) or "not defined"), unit=contrast.unit)
     notes = [*contrast.notes, value.pop("note")]
     missing = 0 if pair.a.cube.chosen else pair.a.cube.missing + pair.b.cube.missing
     notes += [f"{missing} squares of seeds have no trial"] if missing else []
-    beside = None if nominal is None else _tested(nominal, pair.seeds)
+    beside = None if nominal is None else _tested(nominal, pair)
     return Comparison(
         task=task,
         init=init,
@@ -224,22 +225,24 @@ def _compared(sides: tuple[Resampled | None, Resampled | None], asked: _Asked, d
     )
 
 
-def _tested(contrast: Contrast, seeds: int) -> dict[str, Any]:
-    """Difference, interval, test and spread of a contrast."""
+def _tested(contrast: Contrast, pair: Pair) -> dict[str, Any]:
+    """Difference, interval, test and spread of a contrast; tests count starting weights, not data orders."""
+    seeds, units = pair.seeds, len(np.unique(pair.a.cube.weights_S))
     difference_R = less(contrast.a_R, contrast.b_R)
     [estimate] = estimates([difference_R], seeds)
     low, high, note = estimate.low, estimate.high, estimate.note
     if contrast.seeds_S is None:
         draws_D = difference_R[1 + seeds :]
-        n, test, p = seeds, BOOTSTRAP, bootstrap_p(draws_D, seeds)
+        n, test, p = units, BOOTSTRAP, bootstrap_p(draws_D, units)
         # An interval's width as a standard deviation between seeds.
-        sd = float(np.nanstd(draws_D) * math.sqrt(seeds * seeds / (seeds - 1))) if seeds > 1 else math.nan
+        sd = float(np.nanstd(draws_D) * math.sqrt(units * units / (units - 1))) if units > 1 else math.nan
     else:
-        differences_S = less(*contrast.seeds_S)
+        values = pair.by_weights(contrast.seeds_S)
+        differences_S = less(*values)
         given_S = differences_S[~np.isnan(differences_S)]
         n, (test, p) = len(given_S), seed_test(differences_S)
         sd = float(np.std(given_S, ddof=1)) if n > 1 else math.nan
-        whole = _whole(contrast.seeds_S) if contrast.unit == "share" else None
+        whole = _whole(values) if contrast.unit == "share" else None
         if whole is not None:
             _, low, high = newcombe_paired(*whole)
             note = "every seed is all or nothing: Newcombe's interval over the seeds"

@@ -20,11 +20,13 @@ from robustness.summary.metrics import log_weights, lr_sensitivity, prior_weight
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean
 
-__all__ = ["CONTRASTS", "RATES", "Contrast"]
+__all__ = ["CONTRASTS", "RATES", "TUNED", "Contrast"]
 
 Floats = npt.NDArray[np.float64]
 
 RATES = ("divergence_rate", "nonfinite_rate", "not_trained_rate")
+TUNED = ("score", "skill")
+"""Read from confirming seeds where there are some."""
 _SAME = 1e-6  # decades: learning rates that are equal but for rounding
 
 
@@ -103,6 +105,7 @@ def _rate_at(metric: str, pair: Pair, shift_R: Floats, within: float, *, relativ
 
 def _tuned(pair: Pair) -> Both:
     """Mean test score over seeds at each one's tuned learning rate, chosen by median selection score."""
+    pair = pair.scored
     means = [at(side.mean_score_RIL, side.tuned_RI) for side in (pair.a, pair.b)]
     values = []
     for side in (pair.a, pair.b):
@@ -116,6 +119,7 @@ def _tuned(pair: Pair) -> Both:
 def _skill(pair: Pair) -> Both:
     """Median skill over seeds at each one's tuned learning rate; the test is over the seeds' own skills."""
     found, _ = _tuned(pair)
+    pair = pair.scored
     a_R, b_R = _over_inits(*(at(side.skill_RIL, side.tuned_RI) for side in (pair.a, pair.b)))
 
     def skill(score: Floats) -> Floats:

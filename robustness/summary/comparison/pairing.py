@@ -9,7 +9,7 @@ grid. Each optimizer's learning rates are therefore measured from the middle of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -45,6 +45,22 @@ class Pair:
     def resamples(self) -> Resamples:
         """The same draws for both."""
         return self.a.resamples
+
+    @property
+    def scored(self) -> Pair:
+        """The pair of fresh seeds at their tuned learning rates; itself where there are none."""
+        return replace(self, a=self.a.scored, b=self.b.scored)
+
+    def by_weights(self, seeds_S: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+        """Values of each seed as values of independent units: means over the data orders of the same weights."""
+        weights_S = self.a.cube.weights_S
+        if self.a.cube.orders == 1:
+            return seeds_S
+        first, second = (
+            np.array([_mean(values_S[weights_S == unit]) for unit in np.unique(weights_S)])
+            for values_S in seeds_S
+        )
+        return first, second
 
     @property
     def seeds(self) -> int:
@@ -93,6 +109,11 @@ class Pair:
             )
             if (((first_RI == 0) | (last_RI == len(side.cube.lrs_L) - 1)) & trains_RI)[0].any()
         ]
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def paired(a: Resampled, b: Resampled, delta: Delta, init: str | None = None) -> Pair | str:

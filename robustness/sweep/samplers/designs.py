@@ -9,13 +9,19 @@ from robustness.errors import SpecError
 from robustness.spec import Space
 from robustness.store import StudyTrial
 from robustness.sweep.samplers.asking import Line
+from robustness.sweep.samplers.confirming import confirmed
 
 __all__ = ["drawn", "grid"]
 
 
 def grid(space: Space) -> Iterator[Line]:
-    """Every combination, as one line."""
-    yield _once([StudyTrial(trial, *labels) for trial, labels in space.trials()])
+    """Every combination, as one line; as one a row where its tuned setting is to be confirmed."""
+    if not space.confirm:
+        yield _once([StudyTrial(trial, *labels) for trial, labels in space.trials()])
+        return
+    for row in space.rows():
+        trials = [StudyTrial(t, *row.labels) for cell in row.cells() for t in space.seeded(cell)]
+        yield confirmed(_once(trials), space, [row])
 
 
 def drawn(space: Space) -> Iterator[Line]:

@@ -25,7 +25,7 @@ from robustness.spec.space import lattice_size
 from robustness.store import StudyTrial
 from robustness.sweep.samplers.asking import Line
 from robustness.sweep.samplers.draws import quiet
-from robustness.trial import Trial, round_lr
+from robustness.trial import round_lr
 
 __all__ = ["BISECTION", "BRACKET", "CHECK", "EdgeSampler", "lines", "wanted"]
 
@@ -159,7 +159,7 @@ def lines(space: Space) -> Iterator[Line]:
     """A line for each task, optimizer, initialization and seed."""
     quiet()
     for row in space.rows():
-        for seed_index in range(space.seeds):
+        for seed_index in range(space.repeats):
             yield _line(space, row, seed_index)
 
 
@@ -181,7 +181,7 @@ def _line(space: Space, row: Row, seed_index: int) -> Line:
         for one in asked:
             place = one.params["place"]
             lr = round_lr(low * 10 ** (place * space.resolution))
-            trial = Trial(cell=row.cell(lr), root_seed=space.root_seed, seed_index=seed_index)
+            trial = space.trial(row.cell(lr), seed_index)
             trials.append(StudyTrial(trial, *row.labels, reason=reasons[place]))
         answers = yield trials
         if None in answers:  # an execution failed: where training ends is not known until it is run again

@@ -30,12 +30,15 @@ class Observation:
         diverged: what the trial alone shows: it was not finite, or blew up.
         skill: of the test score; 0 where it did not train.
         selection: skill of the score that settings are tuned by; 0 where it did not train.
+        validation: that score itself, whatever the outcome, which is one of the test set; that of the best constant
+            predictor where it is not finite.
     """
 
     trained: bool
     diverged: bool
     skill: float
     selection: float
+    validation: float
 
 
 class Observer:
@@ -87,15 +90,22 @@ def _observed(facts: TaskConstants, figures: Sequence[Mapping[str, Any]]) -> lis
     )
     trained_T = outcome_T == "trained"
     span = facts.reference - facts.chance
-    skill_T, selection_T = (
+    skill_T, chosen_T = (
         np.where(trained_T, np.nan_to_num((score(part) - facts.chance) / span), 0.0)
         for part in ("test", "validation")
     )
+    validation_T = np.nan_to_num(score("validation"), nan=facts.chance)
+    if facts.score == "loss":  # as `outcome.classify`
+        validation_T = np.maximum(validation_T, facts.chance)
     return [
         Observation(
-            trained=trained, diverged=outcome in ("nonfinite", "blowup"), skill=skill, selection=chosen
+            trained=trained,
+            diverged=outcome in ("nonfinite", "blowup"),
+            skill=skill,
+            selection=chosen,
+            validation=validation,
         )
-        for trained, outcome, skill, chosen in zip(
-            trained_T.tolist(), outcome_T.tolist(), skill_T.tolist(), selection_T.tolist(), strict=True
+        for trained, outcome, skill, chosen, validation in zip(
+            *(part.tolist() for part in (trained_T, outcome_T, skill_T, chosen_T, validation_T)), strict=True
         )
     ]

@@ -20,6 +20,7 @@ from robustness.store import StudyTrial
 from robustness.summary.metrics import tuned_index, window_ends
 from robustness.summary.rows import DEFAULT_DELTA
 from robustness.sweep.samplers.asking import Line
+from robustness.sweep.samplers.confirming import confirmed
 from robustness.sweep.samplers.observation import Observation
 from robustness.trial import round_lr
 
@@ -33,7 +34,8 @@ _LEAST, _MOST = 1e-12, 1e12
 def lines(space: Space) -> Iterator[Line]:
     """A line for each task and optimizer."""
     for _, rows in groupby(space.rows(), key=lambda row: row.labels[:2]):
-        yield _line(space, list(rows))
+        own = list(rows)
+        yield confirmed(_line(space, own), space, own)
 
 
 def _line(space: Space, rows: list[Row]) -> Line:
@@ -50,8 +52,8 @@ def _line(space: Space, rows: list[Row]) -> Line:
             for trial in space.seeded(row.cell(lr))
         ]
         for place, lr in enumerate(asked):
-            size = len(rows) * space.seeds
-            found[lr] = _medians(answers[place * size : (place + 1) * size], space.seeds)
+            size = len(rows) * space.repeats
+            found[lr] = _medians(answers[place * size : (place + 1) * size], space.repeats)
         if added < space.budget:
             lrs = sorted(found)
             skill_IL, selection_IL = (np.stack([found[lr][part] for lr in lrs], axis=1) for part in (0, 1))

@@ -46,7 +46,7 @@ def _line(space: Space, row: Row) -> Line:
         cells = [row.drawn(one.params) for one in asked]
         answers = yield [StudyTrial(t, *row.labels) for cell in cells for t in space.seeded(cell)]
         for place, one in enumerate(asked):
-            own = answers[place * space.seeds : (place + 1) * space.seeds]
+            own = answers[place * space.repeats : (place + 1) * space.repeats]
             values = [answer.selection for answer in own if answer is not None]
             if values:
                 study.tell(one, fmean(values))

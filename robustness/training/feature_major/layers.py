@@ -208,6 +208,14 @@ class BatchNorm(_Weighted):
         if self._mean is not None:
             self._mean, self._variance = self._mean[index], self._variance[index]
 
+    def averages(self) -> dict[str, Tensor]:
+        """Running mean and variance, (K, C) each; nothing before the first batch."""
+        return {} if self._mean is None else {"mean": self._mean, "variance": self._variance}
+
+    def restore(self, mean: Tensor, variance: Tensor) -> None:
+        """The reverse of `averages`."""
+        self._mean, self._variance = mean, variance
+
     def forward(self, x: Tensor, training: bool) -> Tensor:
         trials, channels = x.shape[:2]
         if self._mean is None:

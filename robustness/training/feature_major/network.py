@@ -8,7 +8,7 @@ The graph is read from the model by torch.fx, so the architecture is written onc
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,15 @@ from torch import Tensor, fx, nn
 
 from robustness.optimizers.rules import Block, Measure
 from robustness.tasks.models.layers import Dropout as DropoutModule
-from robustness.training.feature_major.layers import Conv, Dropout, Flatten, Layer, Linear, layer_of
+from robustness.training.feature_major.layers import (
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    Layer,
+    Linear,
+    layer_of,
+)
 from robustness.training.passes import Pass
 
 __all__ = ["FeatureMajor"]
@@ -118,6 +126,18 @@ class FeatureMajor:
         for node in self._nodes:
             if node.layer is not None:
                 node.layer.keep(index)
+
+    def buffers(self) -> dict[str, Tensor]:
+        """See `PackedModel.buffers`."""
+        return {f"{name}.{n}": b for name, norm in self._batch_norms() for n, b in norm.averages().items()}
+
+    def restore(self, buffers: Mapping[str, Tensor]) -> None:
+        """See `PackedModel.restore`."""
+        for name, norm in self._batch_norms():
+            norm.restore(buffers[f"{name}.mean"], buffers[f"{name}.variance"])
+
+    def _batch_norms(self) -> list[tuple[str, BatchNorm]]:
+        return [(node.name, node.layer) for node in self._nodes if isinstance(node.layer, BatchNorm)]
 
     def step(self, inputs: Tensor, labels_KB: Tensor, measure: Measure | None) -> Pass:  # noqa: N803
         """One forward and backward pass in training mode; gradients are written.
