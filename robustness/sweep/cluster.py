@@ -31,6 +31,7 @@ _QUIET = {
 }
 # A busy machine is slow, not broken: Ray's own 30 to 60 s have a sound start fail there.
 _PATIENT = {
+    "RAY_agent_register_timeout_ms": "180000",
     "RAY_gcs_server_port_wait_time_s": "180",
     "RAY_raylet_start_wait_time_s": "180",
     "RAY_worker_register_timeout_seconds": "180",

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from robustness.store import Store, open_store
+from robustness.store import lease as leases
 from tests.service.live import Live, fill, live
+
+
+@pytest.fixture(autouse=True)
+def _long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's own driver keeps its lease for as long as the test takes, however slow the machine."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 3_600.0)
 
 
 @pytest.fixture

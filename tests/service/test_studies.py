@@ -118,7 +118,7 @@ def test_toml_is_the_same_study_as_json(service: Live) -> None:
     text = "\n".join(f"{k} = {as_toml(v)}" for k, v in spec().items())
     with service.client() as client:
         assert client.post("/studies", content=text.encode(), headers=TOML).json()["trials"] == 4
-    claim = Claims(service.store, 15).take()
+    claim = Claims(service.store, 3_600).take()
     assert claim is not None
     assert expand(parse(claim.spec)) == expand(parse(spec()))
 
@@ -224,7 +224,7 @@ def test_a_study_that_the_command_line_runs_is_running_and_not_ours_to_stop(serv
 
 
 def test_an_unchanged_study_is_304_and_any_change_is_not(service: Live) -> None:
-    store, claims = service.store, Claims(service.store, 15)
+    store, claims = service.store, Claims(service.store, 3_600)
     with service.client() as client:
         tags = [client.post("/studies", json=spec()).headers["etag"]]
 
