@@ -95,9 +95,15 @@ class Queue:
 
         def attempt(connection: Connection) -> tuple[Standing, bool]:
             before = _repeated(connection, order)
+            if before is None and not self._insert_row(connection, order):
+                # It waited for the study's row, and the same request may have been answered meanwhile.
+                _one(connection, order.name, lock=True)
+                before = _repeated(connection, order)
+                if before is None:
+                    _check_replaceable(_one(connection, order.name), order)
             if before is not None:
                 return _one(connection, before), True
-            study_id = self._row_for(connection, order)
+            study_id = _one(connection, order.name, lock=True).id
             _check_room(connection, order.owner, limit)
             values = {
                 "state": StudyState.QUEUED.value,
@@ -113,29 +119,14 @@ class Queue:
         return self._together(attempt)
 
     @staticmethod
-    def _row_for(connection: Connection, order: Order) -> int:
-        """The study's row, made where there is none."""
+    def _insert_row(connection: Connection, order: Order) -> bool:
+        """Make the study's row; whether there was none."""
         texts = {"title": order.title, "question": order.question}
         plain = {"spec": json.dumps(order.spec), "tasks": json.dumps(order.tasks)}
         stamps = {"created_at": now(), "updated_at": now()}
         insert = insert_into(connection, study).values(name=order.name, **texts, **plain, **stamps)
         fresh = insert.on_conflict_do_nothing(index_elements=["name"]).returning(study.c.id)
-        made = connection.execute(fresh).one_or_none() is not None
-        found = _one(connection, order.name, lock=True)
-        if made:
-            return found.id
-        if found.imported:
-            raise SpecError.of(
-                "name", f"{order.name!r} is an imported study in this store; choose another name"
-            )
-        if not order.extend:
-            raise StudyBusy(
-                f"there is a study {order.name!r} in this store: choose another name, or ask for extend=true to run "
-                "this spec in its place (results that both have are kept)"
-            )
-        if not found.stopped:
-            raise StudyBusy(f"the study {order.name!r} is queued or running; cancel it first")
-        return found.id
+        return connection.execute(fresh).one_or_none() is not None
 
     def cancel(self, name: str) -> Standing:
         """Take a study out of the queue, or ask its worker to stop it.
@@ -265,6 +256,24 @@ def _repeated(connection: Connection, order: Order) -> str | None:
             "Idempotency-Key", f"came before with another body, for the study {row.name!r}; choose another"
         )
     return str(row.name)
+
+
+def _check_replaceable(found: Standing, order: Order) -> None:
+    """Check that an order may run in place of a study that is there.
+
+    Raises:
+        SpecError: it was imported.
+        StudyBusy: nobody asked for that, or it is not stopped.
+    """
+    if found.imported:
+        raise SpecError.of("name", f"{order.name!r} is an imported study in this store; choose another name")
+    if not order.extend:
+        raise StudyBusy(
+            f"there is a study {order.name!r} in this store: choose another name, or ask for extend=true to run "
+            "this spec in its place (results that both have are kept)"
+        )
+    if not found.stopped:
+        raise StudyBusy(f"the study {order.name!r} is queued or running; cancel it first")
 
 
 def _check_room(connection: Connection, owner: str, limit: int) -> None:
