@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.cli.measuring import SeedFilter, ThresholdChanges, loaded
+from robustness.cli.measuring import OptimizerFilter, SeedFilter, ThresholdChanges, loaded
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_
 from robustness.errors import SpecError, nearest
 
@@ -38,10 +38,7 @@ def figures(
         ),
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="One task's label; all by default.")] = None,
-    optimizer: Annotated[
-        list[str] | None,
-        typer.Option(help="One optimizer's label; may be repeated; all by default.", metavar="LABEL"),
-    ] = None,
+    optimizer: OptimizerFilter = None,
     a: Annotated[str | None, typer.Option("--a", help="For pairs: an optimizer's label.")] = None,
     b: Annotated[str | None, typer.Option("--b", help="For pairs: another's.")] = None,
     cell: Annotated[
@@ -67,10 +64,7 @@ def figures(
     _known("--size", size, SIZES)
     if set(endings) - {"html"}:
         browser_path("--formats")
-    found = loaded(store, study, seed_filter, threshold)
-    for label in optimizer or []:
-        _known("--optimizer", label, found.optimizers)
-    found = found.only(optimizer) if optimizer else found
+    found = loaded(store, study, seed_filter, threshold, optimizer)
     with open_(store) as opened:
         from robustness.figures.gallery import Request, task_labels
 
