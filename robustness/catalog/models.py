@@ -24,7 +24,7 @@ class ModelEntry(Entry):
         has_convolutions: what some initializations do not apply to.
         residual_branches: ends of residual branches that `zero-residual` may set to zero.
         has_groups: some of its convolutions are grouped or depthwise.
-        is_large: a step takes seconds on a core; the scale smoke gives it two of them.
+        is_large: a step takes about a second on a core, or more; the scale smoke gives it two of them.
         norms: what the task's `norm` may be.
         least_side: of an image, in pixels: what is left of a smaller one is a single pixel before the last halving.
     """
@@ -127,6 +127,7 @@ MODELS: Registry[ModelEntry] = Registry(
             needs_images=True,
             has_convolutions=True,
             residual_branches=True,
+            is_large=True,
             least_side=4,
             source="He et al. 2016, arXiv 1512.03385",
         ),

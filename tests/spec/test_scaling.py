@@ -92,7 +92,7 @@ def test_an_unknown_scale_is_refused_with_the_nearest() -> None:
 IMAGES = {
     "tasks": [
         {"data": "imagenet", "model": "resnet50", "norm": "batch", "epochs": 90, "batch_size": 256},
-        {"data": "cifar10", "model": "resnet20", "norm": "batch", "epochs": 200, "batch_size": 128},
+        {"data": "cifar10", "model": "toy-cnn", "norm": "batch", "epochs": 200, "batch_size": 128},
         {"data": "digits", "model": "mlp", "epochs": 2},
     ]
 }
