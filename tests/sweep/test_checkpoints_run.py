@@ -31,7 +31,7 @@ RESNET20: dict[str, Any] = {
     "search": {"lr": 0.1, "seeds": 1},
 }
 MLP: dict[str, Any] = {
-    "task": {**SMALL, "norm": "batch", "epochs": 400},
+    "task": {**SMALL, "norm": "batch", "epochs": 100},
     "optimizers": [{"name": "sgd", "momentum": 0.9}],
     "search": {"lr": [0.01, 0.1, 1e20], "seeds": 2},
     "resources": {"pack": 6},
