@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, check_known, open_
 from robustness.errors import SpecError, nearest
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ def loaded(
     with open_(store) as opened:
         found = load_study(opened, study, rules, seeds=seeds)
     for label in optimizers or []:
-        if label not in found.optimizers:
-            raise SpecError.of(
-                "--optimizer", f"there is no {label!r:.80}; {nearest(label, found.optimizers)}"
-            )
+        check_known("--optimizer", label, found.optimizers)
     return found.only(optimizers) if optimizers else found
 
 
