@@ -41,6 +41,12 @@ def test_figures_are_chosen_by_name_pair_cell_and_size(options: list[str]) -> No
     assert '"width":326' in text.replace(" ", "")
 
 
+def test_a_figure_of_one_optimizer_has_no_other(options: list[str]) -> None:
+    chosen = ["--formats", "html", "--figure", "curves", "--optimizer"]
+    texts = [Path(run(*options, *chosen, name)[0]).read_text() for name in ("sgd", "<b>adam</b>")]
+    assert ["adam" in text.partition("Plotly.newPlot")[2] for text in texts] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -50,6 +56,7 @@ def test_figures_are_chosen_by_name_pair_cell_and_size(options: list[str]) -> No
         (["--formats", "html", "--size", "colum"], "did you mean 'column'"),
         (["--formats", "html", "--task", "nothing"], "there is no task"),
         (["--formats", "html", "--a", "sdg"], "did you mean 'sgd'"),
+        (["--formats", "html", "--optimizer", "sdg"], "did you mean 'sgd'"),
         (["--formats", "html", "--a", "sgd", "--b", "sgd"], "twice"),
         (["--formats", "html", "--cell", "sgd,7,default"], "no learning rate 7"),
     ],

@@ -24,6 +24,7 @@ class ModelEntry(Entry):
         has_convolutions: what some initializations do not apply to.
         residual_branches: ends of residual branches that `zero-residual` may set to zero.
         has_groups: some of its convolutions are grouped or depthwise.
+        is_large: a step takes about a second on a core, or more; the scale smoke gives it two of them.
         norms: what the task's `norm` may be.
         least_side: of an image, in pixels: what is left of a smaller one is a single pixel before the last halving.
     """
@@ -32,6 +33,7 @@ class ModelEntry(Entry):
     has_convolutions: bool
     residual_branches: bool = False
     has_groups: bool = False
+    is_large: bool = False
     norms: tuple[str, ...] = ("none", "batch", "layer", "group")
     least_side: int = 1
 
@@ -86,6 +88,7 @@ def _residual(
         has_convolutions=True,
         residual_branches=True,
         has_groups=has_groups,
+        is_large=True,
         least_side=least_side,
     )
 
@@ -124,6 +127,7 @@ MODELS: Registry[ModelEntry] = Registry(
             needs_images=True,
             has_convolutions=True,
             residual_branches=True,
+            is_large=True,
             least_side=4,
             source="He et al. 2016, arXiv 1512.03385",
         ),
@@ -169,6 +173,7 @@ MODELS: Registry[ModelEntry] = Registry(
             needs_images=True,
             has_convolutions=False,
             residual_branches=True,
+            is_large=True,
             norms=("none", "layer"),
             arguments=(
                 _count("patch", 4, 1_024, "side of a patch, in pixels"),

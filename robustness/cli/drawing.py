@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.cli.measuring import SeedFilter, ThresholdChanges, loaded
-from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_
-from robustness.errors import SpecError, nearest
+from robustness.cli.measuring import OptimizerFilter, SeedFilter, ThresholdChanges, loaded
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, check_known, open_
+from robustness.errors import SpecError
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -38,10 +38,7 @@ def figures(
         ),
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="One task's label; all by default.")] = None,
-    optimizer: Annotated[
-        list[str] | None,
-        typer.Option(help="One optimizer's label; may be repeated; all by default.", metavar="LABEL"),
-    ] = None,
+    optimizer: OptimizerFilter = None,
     a: Annotated[str | None, typer.Option("--a", help="For pairs: an optimizer's label.")] = None,
     b: Annotated[str | None, typer.Option("--b", help="For pairs: another's.")] = None,
     cell: Annotated[
@@ -63,14 +60,11 @@ def figures(
     endings = _formats(formats)
     names = [name for text in figure or [] for name in text.split(",")]
     for name in names:
-        _known("--figure", name, FIGURES)
-    _known("--size", size, SIZES)
+        check_known("--figure", name, FIGURES)
+    check_known("--size", size, SIZES)
     if set(endings) - {"html"}:
         browser_path("--formats")
-    found = loaded(store, study, seed_filter, threshold)
-    for label in optimizer or []:
-        _known("--optimizer", label, found.optimizers)
-    found = found.only(optimizer) if optimizer else found
+    found = loaded(store, study, seed_filter, threshold, optimizer)
     with open_(store) as opened:
         from robustness.figures.gallery import Request, task_labels
 
@@ -90,13 +84,8 @@ def _formats(text: str) -> list[str]:
 
     endings = list(dict.fromkeys(part.strip().lower() for part in text.split(",")))
     for ending in endings:
-        _known("--formats", ending, FORMATS)
+        check_known("--formats", ending, FORMATS)
     return endings
-
-
-def _known(option: str, name: str, names: Collection[str]) -> None:
-    if name not in names:
-        raise SpecError.of(option, f"there is no {name!r:.80}; {nearest(name, names)}")
 
 
 def _folder(out: Path) -> None:

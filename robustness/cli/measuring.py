@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, check_known, open_
 from robustness.errors import SpecError, nearest
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ DeltaText = Annotated[
 SeedFilter = Annotated[
     str | None, typer.Option(help="Only these seed indices: 42, or 0,1,2, or 0-9.", metavar="SEEDS")
 ]
+OptimizerFilter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--optimizer", help="One optimizer's label; may be repeated; all by default.", metavar="LABEL"
+    ),
+]
 ThresholdChanges = Annotated[
     list[str] | None,
     typer.Option("--threshold", metavar="NAME=VALUE", help="Reclassify by another rule: skill_floor=0.05."),
@@ -37,6 +43,7 @@ def metrics(
         list[str] | None, typer.Option(help="One metric's id; may be repeated or a,b.", metavar="ID")
     ] = None,
     delta: DeltaText = "5%",
+    optimizer: OptimizerFilter = None,
     seed_filter: SeedFilter = None,
     threshold: ThresholdChanges = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
@@ -48,7 +55,7 @@ def metrics(
     names = [name for text in metric or [] for name in text.split(",")]
     check_metrics(names)
     width = Delta.parse(delta)
-    found = loaded(store, study, seed_filter, threshold)
+    found = loaded(store, study, seed_filter, threshold, optimizer)
     rows = measure(found, metrics=names or None, delta=width)
     if as_json:
         print(json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False))
@@ -57,7 +64,11 @@ def metrics(
 
 
 def loaded(
-    store: str, study: str, seed_filter: str | None = None, threshold: list[str] | None = None
+    store: str,
+    study: str,
+    seed_filter: str | None = None,
+    threshold: list[str] | None = None,
+    optimizers: list[str] | None = None,
 ) -> Study:
     """A study, filtered and classified as the options say.
 
@@ -69,7 +80,10 @@ def loaded(
     seeds = None if seed_filter is None else _seeds(seed_filter)
     rules = _thresholds(threshold or [])
     with open_(store) as opened:
-        return load_study(opened, study, rules, seeds=seeds)
+        found = load_study(opened, study, rules, seeds=seeds)
+    for label in optimizers or []:
+        check_known("--optimizer", label, found.optimizers)
+    return found.only(optimizers) if optimizers else found
 
 
 def _seeds(text: str) -> set[int]:

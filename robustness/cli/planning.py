@@ -42,12 +42,13 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Say what a study will be able to tell with its seeds, before it runs; nothing is written."""
+    from robustness.catalog import data_root
     from robustness.cli.running import checked
     from robustness.summary import Delta
     from robustness.summary.comparison.planning import plan_rows, plausible, unit_of
 
     width = Delta.parse(delta)
-    study, space = checked(spec, set_ or [], None, scale)
+    study, space = checked(spec, set_ or [], None, scale, data_root())
     if metric is None and study.claim is None:
         raise SpecError.of("--metric", "is required, since the study names no claim")
     name = metric or (study.claim.metric if study.claim else "")

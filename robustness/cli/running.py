@@ -60,8 +60,8 @@ def run(
     from robustness.spec import require_parts
 
     packing = [] if pack is None else [f"resources.pack={pack}"]
-    study, space = checked(spec, [*(set_ or []), *packing], max_cells, scale)
     root = data_root(data)
+    study, space = checked(spec, [*(set_ or []), *packing], max_cells, scale, root)
     require_parts(study, space, root)
     kept = keeping(checkpoints)
     if report is not None:
@@ -111,12 +111,12 @@ def get_data(
 
 
 def checked(
-    path: Path, assignments: Sequence[str], max_cells: int | None, scale: str
+    path: Path, assignments: Sequence[str], max_cells: int | None, scale: str, root: Path
 ) -> tuple[StudySpec, Space]:
     from robustness.spec import expand, override, parse, read_file, scaled
 
     plain = read_file(path)
     for assignment in assignments:
         plain = override(plain, assignment)
-    study = scaled(parse(plain), scale)
+    study = scaled(parse(plain), scale, root)
     return study, expand(study, max_cells=max_cells)

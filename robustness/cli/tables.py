@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.cli.measuring import DeltaText, SeedFilter, ThresholdChanges, loaded
+from robustness.cli.measuring import DeltaText, OptimizerFilter, SeedFilter, ThresholdChanges, loaded
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def table(
         typer.Option(help="Published figures to set beside: a CSV file, or insgd.", metavar="FILE"),
     ] = None,
     delta: DeltaText = "5%",
+    optimizer: OptimizerFilter = None,
     seed_filter: SeedFilter = None,
     threshold: ThresholdChanges = None,
 ) -> None:
@@ -79,7 +80,7 @@ def table(
     chosen = [option for option in (rows, columns, compare, metric) if option is not None]
     by_default = ("task,optimizer", "") if compare is not None and not names else ("optimizer", "task")
     axes = parse_axes(*by_default) if rows is columns is None else parse_axes(rows or "", columns or "")
-    found = loaded(store, study, seed_filter, threshold)
+    found = loaded(store, study, seed_filter, threshold, optimizer)
     if not chosen:
         print(_standard(found, format_), end="")
         return

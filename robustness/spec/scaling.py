@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robustness.catalog import DATASETS
-from robustness.errors import SpecError, nearest
+from robustness.catalog import DATASETS, MODELS
+from robustness.errors import DataMissing, SpecError, nearest
 from robustness.spec.models import LrRange, StudySpec
 
 __all__ = ["FULL", "SCALES", "Scale", "scaled"]
@@ -29,6 +30,8 @@ class Scale:
         lrs: learning rates, evenly taken from the study's own.
         inits: initializations, the first ones.
         budget: of a sampler.
+        large_batch: batch size of models that are large, which get two steps an epoch; None: as all others.
+        synthetic: data sets that are not on this machine are replaced by synthetic ones of their shape.
     """
 
     train: int
@@ -38,6 +41,8 @@ class Scale:
     lrs: int
     inits: int
     budget: int
+    large_batch: int | None = None
+    synthetic: bool = False
 
     def __str__(self) -> str:
         """The rule in words."""
@@ -45,21 +50,33 @@ class Scale:
             f"at most {self.train:,} training and {self.evaluation:,} validation and test examples, {self.epochs} "
             f"epoch{'' if self.epochs == 1 else 's'}, {self.seeds} seeds, {self.lrs} learning rates, {self.inits} "
             f"initializations, a budget of {self.budget}"
+            + (f", two steps of {self.large_batch} examples for large models" if self.large_batch else "")
         )
 
 
 SCALES: dict[str, Scale] = {
-    "smoke": Scale(train=1_000, evaluation=500, epochs=1, seeds=2, lrs=3, inits=2, budget=10),
+    "smoke": Scale(
+        train=1_000,
+        evaluation=500,
+        epochs=1,
+        seeds=2,
+        lrs=3,
+        inits=2,
+        budget=10,
+        large_batch=4,
+        synthetic=True,
+    ),
     "small": Scale(train=10_000, evaluation=2_000, epochs=3, seeds=5, lrs=11, inits=4, budget=50),
 }
 
 
-def scaled(spec: StudySpec, name: str) -> StudySpec:
+def scaled(spec: StudySpec, name: str, root: Path | None = None) -> StudySpec:
     """The study at a scale: another study, with a name, a title and task labels that say so.
 
     Args:
         spec: whose tables were not checked against the catalog yet; what is not a number there stays.
         name: of `SCALES`, or full.
+        root: where data sets are; None: all of them are taken to be there.
 
     Raises:
         SpecError: there is no such scale.
@@ -87,34 +104,66 @@ def scaled(spec: StudySpec, name: str) -> StudySpec:
         update={
             "name": f"{spec.name[: 63 - len(name)]}-{name}",
             "title": f"{spec.title or spec.name}, shrunk to the scale {name}: {scale}",
-            "tasks": [_task(table, scale, name) for table in spec.tasks],
+            "tasks": [_task(table, scale, name, root) for table in spec.tasks],
             "optimizers": [_optimizer(table, scale, ratio) for table in spec.optimizers],
             "search": search,
         }
     )
 
 
-def _task(table: dict[str, Any], scale: Scale, name: str) -> dict[str, Any]:
-    found = dict(table)
+def _task(table: dict[str, Any], scale: Scale, name: str, root: Path | None) -> dict[str, Any]:
+    found, said = dict(table), name
+    if scale.large_batch and any(MODELS.get(m).is_large for m in _listed(table.get("model")) if m in MODELS):
+        found["batch_size"] = scale.large_batch
+        scale = replace(scale, train=2 * scale.large_batch, evaluation=2 * scale.large_batch)
+    if scale.synthetic and root is not None and _is_absent(table.get("data"), root):
+        found |= _stand_in(table["data"], scale)
+        said = f"{name}, synthetic data"
     found["epochs"] = _each(table.get("epochs", scale.epochs), lambda epochs: min(epochs, scale.epochs))
-    known = [entry for entry in _listed(table.get("data")) if entry in DATASETS]
+    known = [entry for entry in _listed(found.get("data")) if entry in DATASETS]
     wholes = [DATASETS.get(entry).facts(_defaults(entry)) for entry in known]
     limits = {"train_size": scale.train, "validation_size": scale.evaluation, "test_size": scale.evaluation}
     for size, most in limits.items():
         limit = max([most, *(whole.classes for whole in wholes)])  # an example of each class
-        given = table.get(size, 0)
+        given = found.get(size, 0)
         # 0 is the whole set.
         if isinstance(given, int) and (given > limit or given == 0) and wholes:
             smallest = min(getattr(whole, size) for whole in wholes)
             if given > limit or smallest > limit:
                 found[size] = limit
-    if isinstance(table.get("batch_size"), int):
-        found["batch_size"] = min(table["batch_size"], scale.train)
+    if isinstance(found.get("batch_size"), int):
+        found["batch_size"] = min(found["batch_size"], scale.train)
     base = table.get("label") or " ".join(
         str(table[k]) for k in ("data", "model") if isinstance(table.get(k), str)
     )
-    found["label"] = f"{base} ({name})".strip()
+    found["label"] = f"{base} ({said})".strip()
     return found
+
+
+def _is_absent(data: Any, root: Path) -> bool:
+    """Whether a data set that is known, and named alone, is not on this machine."""
+    if not isinstance(data, str) or data not in DATASETS:
+        return False
+    try:
+        DATASETS.get(data).require(root)
+    except DataMissing:
+        return True
+    return False
+
+
+def _stand_in(data: str, scale: Scale) -> dict[str, Any]:
+    """Synthetic data of the shape of another set, with as many of its classes as there are examples."""
+    facts = DATASETS.get(data).facts(_defaults(data))
+    channels, side, _ = facts.shape
+    return {
+        "data": "synthetic",
+        "channels": channels,
+        "side": side,
+        "classes": min(facts.classes, scale.train, scale.evaluation),
+        "train_size": scale.train,
+        "validation_size": scale.evaluation,
+        "test_size": scale.evaluation,
+    }
 
 
 def _defaults(data: str) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from robustness.summary.audit_rows import (
 )
 from robustness.summary.checks import FEW_SEEDS, Budget, RowEdges, budgets, row_edges, uneven_tasks
 from robustness.summary.chosen import not_meant, sampler_of
+from robustness.summary.confirmed import are_confirmed
 from robustness.summary.frame import Study
-from robustness.summary.measure import is_confirmed, resampled
+from robustness.summary.measure import resampled
 from robustness.summary.rows import DEFAULT_DELTA
 from robustness.summary.wording import counted, listed
 
@@ -94,7 +95,7 @@ def audit_info(study: Study) -> AuditInfo:
         defaults=_not_asked(window) if window else _defaults(list(against_defaults(study, samples))),
         selection=_not_asked(tuned)
         if tuned
-        else _selection(list(selections(study, samples)), fresh=is_confirmed(study)),
+        else _selection(list(selections(study, samples)), fresh=are_confirmed(samples)),
         labels=_labels(list(labels(study, samples))),
         additions=_additions(added(study), given, even=sampler != "edge"),
     )

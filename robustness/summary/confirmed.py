@@ -14,7 +14,12 @@ from robustness.summary.cubes import dense_cube
 from robustness.summary.frame import Study
 from robustness.summary.resampled import Resampled
 
-__all__ = ["with_confirmed"]
+__all__ = ["are_confirmed", "with_confirmed"]
+
+
+def are_confirmed(samples: Sequence[Resampled]) -> bool:
+    """Whether their scores are those of fresh seeds: of all, or of none."""
+    return any(sample.confirmed is not None for sample in samples)
 
 
 def with_confirmed(study: Study, samples: Sequence[Resampled]) -> list[Resampled]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 
 from robustness.catalog import OPTIMIZERS
 from robustness.summary.chosen import not_meant, sampler_of
-from robustness.summary.confirmed import with_confirmed
+from robustness.summary.confirmed import are_confirmed, with_confirmed
 from robustness.summary.cubes import Cube, cubes
 from robustness.summary.frame import Study
 from robustness.summary.importance import importance_rows
@@ -53,8 +53,7 @@ def resampled(
 
 def is_confirmed(study: Study) -> bool:
     """Whether scores are those of fresh seeds; see `confirmed.with_confirmed`."""
-    # All samples are, or none.
-    return len(study.confirming) > 0 and any(s.confirmed is not None for s in resampled(study, draws=0))
+    return len(study.confirming) > 0 and are_confirmed(resampled(study, draws=0))
 
 
 def measure(

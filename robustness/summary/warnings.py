@@ -14,6 +14,7 @@ from robustness.summary.checks import (
     uneven_tasks,
 )
 from robustness.summary.chosen import designed, not_independent, sampler_of
+from robustness.summary.confirmed import are_confirmed
 from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
 from robustness.summary.outcome import RESTING, classify
@@ -103,7 +104,7 @@ def _seeds(study: Study, samples: Sequence[Resampled]) -> Iterator[str]:
             "learning rate by its trials; --seed-filter keeps seeds that have them all."
         )
     confirming = study.confirming["seed_index"].nunique()
-    if any(sample.confirmed is not None for sample in samples):
+    if are_confirmed(samples):
         yield (
             f"Scores at tuned learning rates are those of {counted(confirming, 'fresh seed')}, which neither chose them "
             "nor count in any rate."

@@ -126,9 +126,8 @@ class Collector(tune.Callback):
             for record in records:
                 self._trackers.log(self._sampling.issued[record.key], record)
             self._take_in(asked)
-            if (
-                self._keeping is not None
-            ):  # only now: until the records are on the disk, it may be needed again
+            # Only now: until the records are on the disk, a checkpoint may be needed again.
+            if self._keeping is not None:
                 remove(self._keeping.folder, spent)
         if errors:
             self._fail(errors, self._work.failed(_id(trial), errors))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from robustness.summary.comparison.comparing import less
-from robustness.summary.comparison.contrasts import CONTRASTS, TUNED
+from robustness.summary.comparison.contrasts import contrasted
 from robustness.summary.comparison.paired import seed_test
 from robustness.summary.comparison.pairing import paired
 from robustness.summary.resampled import Resampled
@@ -125,13 +125,12 @@ def over_seeds(
             if isinstance(pair, str):
                 continue
             for metric in metrics:
-                contrast, _ = CONTRASTS[metric](pair)
-                own_pair = pair.scored if metric in TUNED else pair
+                read, contrast, _ = contrasted(metric, pair)
                 if contrast.seeds_S is not None:
                     yield Tested(
                         task=task,
                         init=init,
                         metric=metric,
                         difference=float(less(contrast.a_R, contrast.b_R)[0]),
-                        p=seed_test(less(*own_pair.by_weights(contrast.seeds_S)))[1],
+                        p=seed_test(less(*read.by_weights(contrast.seeds_S)))[1],
                     )

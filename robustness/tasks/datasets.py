@@ -41,6 +41,10 @@ Arrays = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 """Inputs (N, *shape) and labels (N,) of one split."""
 
 
+CHUNK_NUMBERS = 1 << 24
+"""Of synthetic inputs that are drawn at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """Inputs (N, *shape), float, and labels (N,), int64."""
@@ -270,7 +274,8 @@ def synthetic(
         label_N: npt.NDArray[np.int64] = np.argmax(np.maximum(x_NF @ hidden, 0) @ output + bias_C, axis=1)
         return label_N
 
-    chunk = max(4096, 20 * classes)
+    # Of pictures of 224 pixels 4,096 would take 5 GB.
+    chunk = max(min(4096, CHUNK_NUMBERS // features), 20 * classes)
     probe = rng.standard_normal((chunk, features))
     for _ in range(100):
         share_C = np.bincount(teach(probe), minlength=classes) / chunk

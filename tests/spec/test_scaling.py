@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from robustness.catalog import DATASETS
 from robustness.errors import SpecError
 from robustness.spec import SCALES, StudySpec, expand, parse, scaled
 from tests.builders import spec
@@ -84,3 +87,39 @@ def test_a_samplers_ranges_stay_and_its_budget_shrinks() -> None:
 def test_an_unknown_scale_is_refused_with_the_nearest() -> None:
     with pytest.raises(SpecError, match="there is no 'smal'; did you mean 'small'"):
         at("smal")
+
+
+IMAGES = {
+    "tasks": [
+        {"data": "imagenet", "model": "resnet50", "norm": "batch", "epochs": 90, "batch_size": 256},
+        {"data": "cifar10", "model": "toy-cnn", "norm": "batch", "epochs": 200, "batch_size": 128},
+        {"data": "digits", "model": "mlp", "epochs": 2},
+    ]
+}
+
+
+def test_smoke_gives_large_models_two_steps_and_stands_in_for_data_that_is_not_there(tmp_path: Path) -> None:
+    study = scaled(parse(spec(**IMAGES)), "smoke", tmp_path)
+    large, small, there = (task.config for task in expand(study).tasks)
+    assert dict(large.data.arguments) | {"channels": 3, "side": 224} == dict(large.data.arguments)
+    assert (large.data.name, large.batch_size, large.epochs) == ("synthetic", 4, 1)
+    facts = [DATASETS.get(task.data.name).facts(dict(task.data.arguments)) for task in (large, small)]
+    assert [fact.shape for fact in facts] == [(3, 224, 224), (3, 32, 32)]
+    assert [fact.train_size for fact in facts] == [8, 1_000]
+    assert (small.batch_size, facts[1].classes) == (128, 10)
+    assert there.data.name == "digits"
+    labels = [task.label for task in expand(study).tasks]
+    assert ["synthetic data" in label for label in labels] == [True, True, False]
+
+
+@pytest.mark.parametrize("name", ["small", "full"])
+def test_no_other_scale_stands_in_for_data(name: str, tmp_path: Path) -> None:
+    study = scaled(parse(spec(**IMAGES)), name, tmp_path)
+    assert [table["data"] for table in study.tasks] == ["imagenet", "cifar10", "digits"]
+
+
+def test_data_that_is_there_is_used_at_smoke_too(tmp_path: Path) -> None:
+    for folder in DATASETS.get("imagenet").folders:
+        (tmp_path / folder).mkdir(parents=True)
+    study = scaled(parse(spec(**IMAGES)), "smoke", tmp_path)
+    assert [table["data"] for table in study.tasks] == ["imagenet", "synthetic", "digits"]

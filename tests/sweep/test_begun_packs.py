@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +20,7 @@ from robustness.spec import Resources
 from robustness.sweep.packing import begun_packs
 from robustness.sweep.trainable import PackRunner
 from robustness.sweep.work import Work
+from robustness.training import train
 from robustness.trial import Trial, TrialRecord
 from tests.builders import trials
 
@@ -102,6 +109,32 @@ def test_another_worker_goes_on_with_a_list_whose_worker_is_gone(
     assert len(said["records"]) == len(found)
 
 
+RESNET20 = trials(
+    optimizers=[{"name": "insgd", "schedule": "cosine", "warmup_epochs": 2.0}],
+    task={**SMALL, "model": "resnet20", "norm": "batch", "augment": "pad-crop-flip", "epochs": 8},
+    search={"lr": 0.1, "seeds": 1},
+)
+
+
+def train_resnet20(folder: str) -> None:
+    """What the process does that is killed."""
+    finished(worker_of(work_of(RESNET20, Path(folder), 1)))
+
+
+def test_a_resnet20_whose_process_is_killed_ends_with_the_identical_record(tmp_path: Path) -> None:
+    code = "import sys; from tests.sweep.test_begun_packs import train_resnet20; train_resnet20(sys.argv[1])"
+    worker = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2])
+    while not any(outline.epoch >= 3 for outline in outlines(tmp_path)):
+        assert worker.poll() is None
+        time.sleep(0.01)
+    worker.send_signal(signal.SIGKILL)
+    assert worker.wait() == -signal.SIGKILL
+    said = finished(worker_of(work_of(RESNET20, tmp_path, 1)))
+    [epoch] = re.findall(r"goes on after epoch (\d+) of 8, from its checkpoint", "".join(said["notes"]))
+    assert int(epoch) >= 3
+    assert timeless(said["records"]) == timeless([train(RESNET20[0], root=Path("/nowhere"))])
+
+
 class Clock:
     """Ten milliseconds pass between two looks."""
 
@@ -143,9 +176,6 @@ def test_only_what_is_complete_or_old_and_ours_is_cleaned_away(
 
 @pytest.fixture
 def age() -> Callable[[Path, float], None]:
-    import os
-    import time
-
     def older(path: Path, days: float) -> None:
         then = time.time() - days * 86_400
         os.utime(path, (then, then))

@@ -31,7 +31,7 @@ RESNET20: dict[str, Any] = {
     "search": {"lr": 0.1, "seeds": 1},
 }
 MLP: dict[str, Any] = {
-    "task": {**SMALL, "norm": "batch", "epochs": 400},
+    "task": {**SMALL, "norm": "batch", "epochs": 100},
     "optimizers": [{"name": "sgd", "momentum": 0.9}],
     "search": {"lr": [0.01, 0.1, 1e20], "seeds": 2},
     "resources": {"pack": 6},
@@ -61,9 +61,10 @@ def run(folder: Path, study: dict[str, Any], seconds: float = 0.0) -> str:
     return said
 
 
-def wait_for_checkpoint(folder: Path, epoch: int) -> None:
+def wait_for_checkpoint(driver: subprocess.Popen[str], folder: Path, epoch: int) -> None:
     deadline = time.monotonic() + 200
     while not any(outline.epoch >= epoch for outline in outlines(folder / "checkpoints")):
+        assert driver.poll() is None, driver.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -81,10 +82,11 @@ def kill(processes: Sequence[psutil.Process]) -> None:
 def figures(folder: Path) -> list[tuple[Any, ...]]:
     """All that is recorded, but for wall times and when and how often it was tried."""
     with open_store(f"sqlite:///{folder}/store.db") as store, store.reading() as connection:
+        names = "epoch train_loss train_loss_max validation_loss validation_accuracy test_loss test_accuracy"
+        each = [f"epoch.{name}" for name in [*names.split(), "parameter_norm", "distance", "clamped_share"]]
         query = (
-            "SELECT key, state, l0, first_nonfinite_step, epoch, train_loss, epoch.train_loss_max, validation_loss,"
-            " validation_accuracy, test_loss, test_accuracy, parameter_norm, distance, clamped_share"
-            " FROM trial JOIN epoch ON epoch.trial_id = trial.id ORDER BY key, epoch"
+            f"SELECT trial.key, trial.state, trial.l0, trial.first_nonfinite_step, {', '.join(each)}"
+            " FROM trial JOIN epoch ON epoch.trial_id = trial.id ORDER BY trial.key, epoch.epoch"
         )
         return [tuple(row) for row in connection.exec_driver_sql(query)]
 
@@ -99,7 +101,7 @@ def test_a_resnet20_that_is_killed_with_all_its_processes_goes_on_and_ends_with_
 ) -> None:
     disturbed, undisturbed = tmp_path / "a", tmp_path / "b"
     driver = started(disturbed, RESNET20)
-    wait_for_checkpoint(disturbed, 3)
+    wait_for_checkpoint(driver, disturbed, 3)
     others = below(driver)
     os.killpg(driver.pid, signal.SIGKILL)
     kill(others)
@@ -118,7 +120,7 @@ def test_members_of_a_pack_whose_worker_dies_go_on_each_by_itself_from_the_packs
     disturbed, undisturbed = tmp_path / "a", tmp_path / "b"
     study = {**MLP, "resources": {"pack": 6, "cpus": os.cpu_count() or 1}}  # one pack at a time
     driver = started(disturbed, study)
-    wait_for_checkpoint(disturbed, 3)
+    wait_for_checkpoint(driver, disturbed, 3)
     kill([p for p in below(driver) if p.cmdline() and "Trainable" in p.cmdline()[0]])
     _, said = driver.communicate(timeout=300)
     assert driver.returncode == 0, said

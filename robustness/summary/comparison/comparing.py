@@ -20,7 +20,7 @@ import numpy.typing as npt
 from robustness.errors import SpecError, nearest
 from robustness.spec import COMPARABLE
 from robustness.summary.chosen import not_meant, sampler_of
-from robustness.summary.comparison.contrasts import CONTRASTS, RATES, TUNED, Contrast
+from robustness.summary.comparison.contrasts import RATES, Contrast, contrasted
 from robustness.summary.comparison.paired import bootstrap_p, mcnemar_exact, newcombe_paired, seed_test
 from robustness.summary.comparison.pairing import Pair, paired
 from robustness.summary.comparison.result import Comparison, Nominal, corrected
@@ -197,8 +197,7 @@ def _compared(sides: tuple[Resampled | None, Resampled | None], asked: _Asked, d
     pair = _pair(*sides, (a, b), init, delta)
     if isinstance(pair, str):
         return _nothing(asked, pair)
-    contrast, nominal = CONTRASTS[metric](pair)
-    pair = pair.scored if metric in TUNED else pair
+    pair, contrast, nominal = contrasted(metric, pair)
     value = _tested(contrast, pair)
     if math.isnan(value["difference"]):
         return replace(_nothing(asked, "; ".join(contrast.notes) or "not defined"), unit=contrast.unit)

@@ -20,12 +20,12 @@ from robustness.summary.metrics import log_weights, lr_sensitivity, prior_weight
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean
 
-__all__ = ["CONTRASTS", "RATES", "TUNED", "Contrast"]
+__all__ = ["CONTRASTS", "RATES", "Contrast", "contrasted"]
 
 Floats = npt.NDArray[np.float64]
 
 RATES = ("divergence_rate", "nonfinite_rate", "not_trained_rate")
-TUNED = ("score", "skill")
+_TUNED = ("score", "skill")
 """Read from confirming seeds where there are some."""
 _SAME = 1e-6  # decades: learning rates that are equal but for rounding
 
@@ -105,7 +105,6 @@ def _rate_at(metric: str, pair: Pair, shift_R: Floats, within: float, *, relativ
 
 def _tuned(pair: Pair) -> Both:
     """Mean test score over seeds at each one's tuned learning rate, chosen by median selection score."""
-    pair = pair.scored
     means = [at(side.mean_score_RIL, side.tuned_RI) for side in (pair.a, pair.b)]
     values = []
     for side in (pair.a, pair.b):
@@ -119,7 +118,6 @@ def _tuned(pair: Pair) -> Both:
 def _skill(pair: Pair) -> Both:
     """Median skill over seeds at each one's tuned learning rate; the test is over the seeds' own skills."""
     found, _ = _tuned(pair)
-    pair = pair.scored
     a_R, b_R = _over_inits(*(at(side.skill_RIL, side.tuned_RI) for side in (pair.a, pair.b)))
 
     def skill(score: Floats) -> Floats:
@@ -258,3 +256,9 @@ CONTRASTS: dict[str, Callable[[Pair], Both]] = {
     "expected_score": _expected,
 }
 """Of every metric that can be compared."""
+
+
+def contrasted(metric: str, pair: Pair) -> tuple[Pair, Contrast, Contrast | None]:
+    """A metric's contrast and the nominal one beside it, after the pair that they are read from."""
+    pair = pair.scored if metric in _TUNED else pair
+    return (pair, *CONTRASTS[metric](pair))
