@@ -52,6 +52,7 @@ def serve(
 
     from robustness.catalog import data_root
     from robustness.checkpoint_files import keeping
+    from robustness.dashboards import READING_POSTS, add_pages
     from robustness.service import Access, Settings, Sites, Tokens, create_app, serving
     from robustness.service.sites import LOOPBACK
     from robustness.service.tokens import default_token_file, read_tokens
@@ -67,12 +68,13 @@ def serve(
     with serving.bound(host, port) as listener:
         at = listener.getsockname()[1]
         sites = Sites.of(host, at, tls=certificate is not None, public_urls=public_url or ())
-        access = Access(tokens=Tokens(tokens), sites=sites)
+        access = Access(tokens=Tokens(tokens), sites=sites, reading_posts=READING_POSTS)
         with open_(store, create=True) as opened:
             app = create_app(opened, access, Settings(data=root, max_cells=max_cells, max_queued=max_queued))
+            add_pages(app)
             beside = serving.with_worker(options, store) if with_worker else nullcontext()
             where = f"[{host}]" if ":" in host else host
-            print(f"{'https' if certificate else 'http'}://{where}:{at}/api/v1/docs", flush=True)
+            print(f"{'https' if certificate else 'http'}://{where}:{at}/", flush=True)
             if made or any(t.name not in ("ROBUSTNESS_TOKEN", "ROBUSTNESS_READ_TOKEN") for t in tokens):
                 print(f"{'A token was made' if made else 'Tokens are'} in {path}", flush=True)
             with beside:

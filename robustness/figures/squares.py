@@ -164,7 +164,7 @@ def draw_squares(
         vertical_spacing=on.gap / on.inner if len(panels) > 1 else 0,
     )
     for row, panel in enumerate(panels, start=1):
-        figure.add_trace(_heat(panel, on), row=row, col=1)
+        figure.add_trace(_heat(panel, inits, on), row=row, col=1)
         if font:
             figure.add_trace(_numbers(panel, font), row=row, col=1)
         _heading(figure, panel.heading, row, on)
@@ -186,7 +186,7 @@ def draw_squares(
     return figure
 
 
-def _heat(panel: Squares, on: Canvas) -> go.Heatmap:
+def _heat(panel: Squares, inits: Sequence[str], on: Canvas) -> go.Heatmap:
     gap = 1.5 if on.size.name == "page" else 0.7
     return go.Heatmap(
         x=edges(panel.lrs),
@@ -198,6 +198,8 @@ def _heat(panel: Squares, on: Canvas) -> go.Heatmap:
         hoverongaps=False,
         text=panel.hover_IL,
         hovertemplate="%{text}<extra></extra>",
+        # What a square stands for, for pages that follow a click on it.
+        meta={"optimizer": panel.heading, "lrs": list(panel.lrs), "inits": list(inits)},
     )
 
 

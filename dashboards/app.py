@@ -1,0 +1,160 @@
+"""The pages as one Dash application, mounted beside the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dash
+from dash import ClientsideFunction, Input, Output, dcc, html
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from robustness.dashboards import compare, new_study, studies, study
+from robustness.dashboards.addresses import COMPARE, NEW, STUDIES, study_named
+from robustness.dashboards.sections import Sections
+from robustness.service import Reader, Settings
+
+__all__ = ["READING_POSTS", "add_pages"]
+
+READING_POSTS = ("/_dash-update-component",)
+"""What pages ask the server by POST and changes nothing; a read-only token may send it."""
+
+_ASSETS = Path(__file__).parent / "assets"
+_FRAME = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<title>{%title%}</title>
+{%favicon%}
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<footer>
+{%config%}
+{%scripts%}
+{%renderer%}
+</footer>
+</body>
+</html>"""
+
+
+class _Assets(StaticFiles):
+    """Files that a browser may keep: their addresses change with them."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["cache-control"] = "private, max-age=31536000, immutable"
+        return answer
+
+
+def add_pages(app: FastAPI) -> None:
+    """Add the pages to a service that has its API.
+
+    Args:
+        app: of `service.create_app`; its access must let `READING_POSTS` through for read-only tokens.
+    """
+    reader, settings = app.state.reader, app.state.settings
+    pages = _pages(reader, settings)
+    # Plotly and Dash write styles of their own; scripts are ours or known by their hashes.
+    policy = (
+        f"default-src 'none'; script-src 'self' {' '.join(pages.csp_hashes())}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+    async def page() -> HTMLResponse:
+        return HTMLResponse(pages.index(), headers={"content-security-policy": policy})
+
+    for path in (STUDIES, COMPARE, NEW, "/studies/{study}"):
+        app.add_api_route(path, page, include_in_schema=False)
+    app.mount("/assets", GZipMiddleware(_Assets(directory=_ASSETS)))
+    app.mount("/", GZipMiddleware(_without_lifespan(pages.server)))
+
+
+def _without_lifespan(server: Any) -> Any:
+    async def call(scope: Scope, receive: Any, send: Any) -> None:
+        # Dash adds a page for every path when it starts; ours are named above, and the rest is not found.
+        if scope["type"] != "lifespan":
+            await server(scope, receive, send)
+
+    return call
+
+
+def _pages(reader: Reader, settings: Settings) -> dash.Dash:
+    pages = dash.Dash(
+        __name__,
+        backend="fastapi",
+        title="Robustness studies",
+        update_title="",
+        assets_folder=str(_ASSETS),
+        index_string=_FRAME,
+        suppress_callback_exceptions=True,  # a page's callbacks are there before the page is
+        add_log_handler=False,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+    )
+    pages.layout = html.Div(
+        [
+            # Changed by callbacks without loading the page anew.
+            dcc.Location(id="url", refresh="callback-nav"),
+            dcc.Store(id="narrow"),
+            dcc.Store(id="titled"),
+            html.A("Skip to the page", href="#page", className="skip"),
+            html.Header(
+                [
+                    dcc.Link("Robustness studies", href=STUDIES, className="home"),
+                    html.Nav(
+                        [
+                            dcc.Link("Studies", href=STUDIES),
+                            dcc.Link("Compare", href=COMPARE),
+                            dcc.Link("New study", href=NEW),
+                            html.A("API", href="/api/v1/docs"),
+                        ],
+                        **{"aria-label": "Pages"},
+                    ),
+                    html.Button("Log out", id="log-out", className="plain"),
+                ]
+            ),
+            html.Main(html.P("Loading…", className="wait"), id="page", tabIndex=-1),
+            html.P(id="said", role="status", className="said"),
+        ]
+    )
+    sections = Sections(pages, reader)
+    for part in (studies, study, compare):
+        part.add_callbacks(sections)
+    new_study.add_callbacks(sections, settings)
+
+    @pages.callback(Output("page", "children"), Input("url", "pathname"))
+    def route(path: str | None) -> Any:
+        return _layout(path or STUDIES)
+
+    for name, outputs, inputs in (
+        ("narrow", Output("narrow", "data"), [Input("url", "pathname")]),
+        ("title", Output("titled", "data"), [Input("page", "children")]),
+        (
+            "logOut",
+            Output("said", "children", allow_duplicate=True),
+            [Input("log-out", "n_clicks")],
+        ),
+    ):
+        pages.clientside_callback(
+            ClientsideFunction("robustness", name), outputs, *inputs, prevent_initial_call=name == "logOut"
+        )
+    return pages
+
+
+def _layout(path: str) -> Any:
+    fixed: dict[str, Callable[[], Any]] = {
+        STUDIES: studies.layout,
+        COMPARE: compare.layout,
+        NEW: new_study.layout,
+    }
+    if path in fixed:
+        return fixed[path]()
+    name = study_named(path)
+    return study.layout(name) if name is not None else html.H1("There is no such page")

@@ -1,0 +1,95 @@
+// What pages do without asking the server to draw: follow clicks, copy, and send what any client of the API would.
+"use strict";
+(() => {
+  const nothing = () => window.dash_clientside.no_update;
+  const api = (path) => "/api/v1/studies" + path.replace(/^\/studies/, "");
+
+  const said = async (answer) => {
+    try {
+      const body = await answer.json();
+      const problems = (body.problems || []).map((one) => `${one.path}: ${one.message}`);
+      return [body.detail, ...problems].filter(Boolean).join("; ");
+    } catch (_) {
+      return `The service answered ${answer.status}.`;
+    }
+  };
+
+  const act = async (clicks, path, method, suffix, done) => {
+    if (!clicks) return nothing();
+    const answer = await fetch(api(path) + suffix, { method });
+    return answer.ok ? done : said(answer);
+  };
+
+  // Of a launch that is repeated because its answer was lost: the same text has the same key.
+  let launched = { text: null, key: null };
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    robustness: {
+      narrow: () => window.innerWidth < 760,
+
+      title: () => {
+        const found = document.querySelector("main h1");
+        document.title = found ? `${found.firstChild.textContent} · Robustness studies` : "Robustness studies";
+        return nothing();
+      },
+
+      // A running study's answer and tables are computed anew every half minute, a stopped one's at once.
+      settle: (revision, settled, head) => {
+        if (!revision) return nothing();
+        const running = JSON.stringify(head || "").includes("state-running");
+        const fresh = settled && settled.study === revision[0] && Date.now() - settled.at < 30000;
+        if (fresh && (running || settled.revision === revision[1])) return nothing();
+        return { study: revision[0], revision: revision[1], at: Date.now() };
+      },
+
+      // A square of a heatmap: its trials are listed.
+      pick: (click, figure, search) => {
+        const point = click && click.points && click.points[0];
+        const meta = point && figure.data[point.curveNumber] && figure.data[point.curveNumber].meta;
+        if (!meta) return nothing();
+        const [row, column] = point.pointNumber || [];
+        const query = new URLSearchParams(search);
+        query.set("cell", `${meta.optimizer},${meta.lrs[column]},${meta.inits[row]}`);
+        query.delete("trial");
+        query.delete("first");
+        setTimeout(() => document.getElementById("trials-section").scrollIntoView({ block: "nearest" }), 400);
+        return "?" + query.toString();
+      },
+
+      copy: async (clicks, path) => {
+        if (!clicks) return nothing();
+        const answer = await fetch(api(path) + "/table?format=latex");
+        if (!answer.ok) return said(answer);
+        await navigator.clipboard.writeText(await answer.text());
+        return "The table is on the clipboard, as LaTeX.";
+      },
+
+      cancel: (clicks, path) => act(clicks, path, "POST", "/cancel", "It was asked to stop; what is finished stays."),
+      resume: (clicks, path) => act(clicks, path, "POST", "/resume", "It is queued again."),
+      delete: async (clicks, path) => {
+        if (!clicks || !window.confirm("Delete this study, and its trials that no other study has?")) return nothing();
+        const told = await act(clicks, path, "DELETE", "", "");
+        if (told === "") window.location.assign("/");
+        return told;
+      },
+
+      launch: async (clicks, text) => {
+        if (!clicks) return [nothing(), nothing()];
+        if (launched.text !== text) launched = { text, key: crypto.randomUUID() };
+        const kind = text.trimStart().startsWith("{") ? "json" : "toml";
+        const headers = { "content-type": `application/${kind}`, "idempotency-key": launched.key };
+        const answer = await fetch("/api/v1/studies", { method: "POST", headers, body: text });
+        if (!answer.ok) return [nothing(), await said(answer)];
+        const study = await answer.json();
+        return ["/studies/" + study.id, `${study.id} is queued.`];
+      },
+
+      logOut: async (clicks) => {
+        if (!clicks) return nothing();
+        await fetch("/logout", { method: "POST" });
+        window.location.assign("/login");
+        return "";
+      },
+    },
+  });
+})();

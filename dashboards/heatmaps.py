@@ -1,0 +1,131 @@
+"""The heatmap of a study: it fills in while the study runs, and a square leads to its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import ClientsideFunction, Input, Output, State, dcc, html
+
+from robustness.dashboards.addresses import SHADES, View, study_named
+from robustness.dashboards.parts import MOST_ROWS, downloads, picture, plain_table, switch
+from robustness.dashboards.sections import Sections
+from robustness.errors import SpecError, StoreMissing, nearest
+from robustness.figures import Request, draw
+from robustness.figures.gallery import lacks, task_labels
+from robustness.figures.style import SIZES
+from robustness.service import Reader
+from robustness.summary import Study, cell_table, wilson
+
+__all__ = ["add_callbacks", "shade_switch"]
+
+
+def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
+    """Draw it, and follow clicks."""
+
+    @sections.fill("heatmap-section", *given, Input("revision", "data"), Input("narrow", "data"))
+    def fill(path: str, search: str, _: Any, narrow: bool | None) -> Any:
+        name, view = study_named(path), View.of(search)
+        if name is None:
+            raise StoreMissing("there is no such study")
+        shown = view.with_(cell=None, trial=None)
+        return sections.kept(
+            name,
+            ("heatmap", shown, bool(narrow)),
+            lambda study, _: _section(sections.reader, study, view, narrow=bool(narrow)),
+        )
+
+    sections.app.clientside_callback(
+        ClientsideFunction("robustness", "pick"),
+        Output("url", "search", allow_duplicate=True),
+        Input("heatmap", "clickData"),
+        State("heatmap", "figure"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
+
+
+def _figure_name(shade: str) -> str:
+    return shade if shade == "difference" else f"heatmap-{shade}"
+
+
+def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[Any]:
+    task = task_labels(study, [] if view.task is None else [view.task])[0]
+    labels = list(study.optimizers)
+    if view.optimizer is not None:
+        if view.optimizer not in labels:
+            raise SpecError.of("optimizer", f"there is no {view.optimizer!r:.80}; {nearest(view.optimizer, labels)}")
+        if view.shade != "difference":
+            study = study.only([view.optimizer])
+    request = Request(
+        study=study, task=task, a=view.a, b=view.b, store=reader.store, size=SIZES["column" if narrow else "page"]
+    )
+    parts: list[Any] = []
+    if len(study.tasks) > 1:
+        parts.append(
+            switch("Task", [(label, view.href(study.name, task=label), label == task) for label in study.tasks])
+        )
+    parts.append(shade_switch(study.name, view))
+    if len(labels) > 1 and view.shade != "difference":
+        each = [(label, view.href(study.name, optimizer=label), label == view.optimizer) for label in labels]
+        everyone = ("all", view.href(study.name, optimizer=None), view.optimizer is None)
+        parts.append(switch("Optimizer", [everyone, *each]))
+    why = lacks(_figure_name(view.shade), request)
+    if why:
+        return [*parts, html.P(f"There is no such picture of {task}: {why}.")]
+    query: dict[str, str | None] = {"task": task}
+    if view.shade == "difference":
+        a, b = request.pair or ("", "")
+        parts.append(_pair(study, request, view, a, b))
+        query |= {"a": a, "b": b}
+    name = _figure_name(view.shade)
+    figure = draw(name, request)
+    if view.shade == "difference":
+        figure.update_traces(selector={"type": "heatmap"}, meta_optimizer=a)  # its squares lead to the first one's trials
+    parts.append(picture(figure, "heatmap", numbers=_squares(study, task, view)))
+    return [*parts, downloads(study.name, name, **query)]
+
+
+def shade_switch(name: str, view: View) -> html.Nav:
+    """What the squares show."""
+    return switch("Show", [(text, view.href(name, shade=shade), shade == view.shade) for shade, text in SHADES.items()])
+
+
+def _pair(study: Study, request: Request, view: View, a: str, b: str) -> html.Form:
+    """Which two optimizers; a plain form, whose fields are the page's address."""
+    names = [cube.optimizer for cube in request.cubes]
+    fields = {"task": view.task, "shade": view.shade, "cell": view.cell, "figure": view.figure}
+    hidden = [dcc.Input(type="hidden", name=key, value=value) for key, value in fields.items() if value is not None]
+    selects = [
+        html.Label(
+            [
+                text,
+                html.Select([html.Option(n, value=n, selected=n == chosen) for n in names], name=key),
+            ]
+        )
+        for key, text, chosen in (("a", "Share of ", a), ("b", " minus that of ", b))
+    ]
+    return html.Form([*hidden, *selects, html.Button("Show")], method="get", className="toolbar")
+
+
+def _squares(study: Study, task: str, view: View) -> Any:
+    """Every square with what it counts; a square's name leads to its trials."""
+    own, complete = (part[part["task"] == task] for part in (study.trials, study.complete))
+    found = cell_table(own, complete)
+    if len(found) > MOST_ROWS:
+        return html.P(f"{len(found):,} squares are many: choose one optimizer above, and its squares stand here.")
+    rows = []
+    for row in found.itertuples():
+        cell = f"{row.optimizer},{row.lr!r},{row.init}"
+        rate = wilson(int(row.diverged), int(row.n))
+        interval = f"{100 * rate.low:.0f} to {100 * rate.high:.0f}" if row.n else "–"
+        where = dcc.Link(f"{row.optimizer}, {row.lr:.3g}, {row.init}", href=view.href(study.name, cell=cell))
+        score = "–" if row.score_median != row.score_median else f"{row.score_median:.3f}"
+        untrained = row.n - row.trained
+        rows.append((where, row.n, row.nonfinite, row.diverged, interval, untrained, score))
+    columns = ("square", "n", "not finite", "diverged", "95 % interval, %", "not trained", "median score")
+    return plain_table(
+        "Every square: optimizer, learning rate, initialization; Wilson's interval of the share that diverged",
+        columns,
+        rows,
+    )

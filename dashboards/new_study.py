@@ -1,0 +1,223 @@
+"""A new study: a form that writes a spec, the spec to edit or to paste, and what the server says of it as it is typed."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import time
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+from urllib.parse import parse_qs
+
+import sqlalchemy as sa
+from dash import ClientsideFunction, Input, Output, State, dcc, html
+
+from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS
+from robustness.dashboards.parts import duration
+from robustness.dashboards.sections import Sections
+from robustness.errors import SpecError
+from robustness.service import Reader, Settings
+from robustness.service.submitting import order_of
+from robustness.spec import Space, StudySpec, expand, parse, read_text
+from robustness.store.schema import study, trial
+from robustness.trial import TrialState
+
+__all__ = ["add_callbacks", "layout"]
+
+_SHOWN_OPTIMIZERS = ("insgd", "sgd-frozen", "sgd-layerwise", "sgd", "adam", "adamw", "adagrad", "rmsprop")
+RECENT = 2_000
+"""Trials whose times an estimate rests on."""
+
+
+def layout() -> html.Div:
+    """The page: form, spec, check, launch."""
+    return html.Div(
+        [
+            html.H1("New study"),
+            html.P(
+                "The form writes the spec below it; edit that freely, or paste one. What the server says of it stands under it."
+            ),
+            html.Details([html.Summary("Form"), _form()], open=True),
+            html.Label("Spec (TOML, or JSON beginning with a brace)", htmlFor="spec"),
+            dcc.Textarea(id="spec", spellCheck=False, value="", className="spec"),
+            html.Div(html.P("Reading…", className="wait"), id="checked", role="status"),
+            html.Div(html.Button("Launch", id="launch", disabled=True, className="strong"), className="toolbar"),
+        ]
+    )
+
+
+def _form() -> html.Div:
+    def field(text: str, name: str, **more: Any) -> html.Div:
+        return html.Div([html.Label(text, htmlFor=f"form-{name}"), dcc.Input(id=f"form-{name}", debounce=0.4, **more)])
+
+    def choice(text: str, name: str, options: Sequence[str], value: str) -> html.Fieldset:
+        return html.Fieldset(
+            [html.Legend(text), dcc.RadioItems(id=f"form-{name}", options=list(options), value=value, inline=True)]
+        )
+
+    def choices(text: str, name: str, options: Sequence[str], value: list[str]) -> html.Fieldset:
+        return html.Fieldset(
+            [html.Legend(text), dcc.Checklist(id=f"form-{name}", options=list(options), value=value, inline=True)]
+        )
+
+    return html.Div(
+        [
+            field("Name", "name", type="text", value="my-study"),
+            choice("Data", "data", list(DATASETS.names), "digits"),
+            choice("Model", "model", list(MODELS.names), "mlp"),
+            field("Epochs", "epochs", type="number", min=1, value=10),
+            field("Batch size", "batch", type="number", min=1, value=64),
+            choices("Optimizers", "optimizers", _SHOWN_OPTIMIZERS, ["insgd", "sgd", "adam"]),
+            field("Lowest learning rate", "low", type="text", value="1e-4"),
+            field("Highest learning rate", "high", type="text", value="10"),
+            field("Learning rates", "points", type="number", min=1, value=11),
+            choices("Initializations", "inits", list(INITS.names), ["default", "kaiming-normal"]),
+            field("Seeds", "seeds", type="number", min=1, value=5),
+        ],
+        className="form",
+    )
+
+
+_FIELDS = ("name", "data", "model", "epochs", "batch", "optimizers", "low", "high", "points", "inits", "seeds")
+
+
+def add_callbacks(sections: Sections, settings: Settings) -> None:
+    """Write the spec, check it, launch it."""
+    reader = sections.reader
+
+    @sections.answer(
+        Output("spec", "value"),
+        Input("page", "children"),
+        *(Input(f"form-{name}", "value") for name in _FIELDS),
+        State("url", "search"),
+        State("spec", "value"),
+    )
+    def write(_: Any, *given: Any) -> Any:
+        *values, search, present = given
+        fields = dict(zip(_FIELDS, values, strict=True))
+        if present:
+            return _toml(fields)
+        origin = parse_qs((search or "").lstrip("?")).get("from", [""])[0]
+        return _spec_of(reader, origin) if origin else _quickstart()
+
+    @sections.answer(
+        Output("checked", "children"), Output("launch", "disabled"), Input("spec", "value")
+    )
+    def check(text: str | None) -> Any:
+        if not (text or "").strip():
+            return html.P("Nothing to check."), True
+        try:
+            return _checked(reader, settings, text or ""), False
+        except SpecError as error:
+            problems = [html.Li([html.Code(one.path), f" {one.message}"]) for one in error.problems]
+            return html.Div([html.P(f"{len(problems)} to mend:"), html.Ul(problems)], className="refused"), True
+
+    sections.app.clientside_callback(
+        ClientsideFunction("robustness", "launch"),
+        Output("url", "href"),
+        Output("said", "children", allow_duplicate=True),
+        Input("launch", "n_clicks"),
+        State("spec", "value"),
+        prevent_initial_call=True,
+    )
+
+
+def _toml(fields: dict[str, Any]) -> str:
+    """The spec that the form stands for; what is wrong in it is said by the check, not here."""
+    quoted = {key: _text(value) for key, value in fields.items()}
+    optimizers = "\n".join(_optimizer(name) for name in fields["optimizers"] or ())
+    inits = ", ".join(_text(name) for name in fields["inits"] or ())
+    return f"""name = {quoted["name"]}
+
+[[tasks]]
+data = {quoted["data"]}
+model = {quoted["model"]}
+epochs = {_bare(fields["epochs"])}
+batch_size = {_bare(fields["batch"])}
+
+{optimizers}
+[search]
+lr = {{ low = {_bare(fields["low"])}, high = {_bare(fields["high"])}, points = {_bare(fields["points"])} }}
+init = [{inits}]
+seeds = {_bare(fields["seeds"])}
+"""
+
+
+def _optimizer(name: str) -> str:
+    # Nobody runs them without, and a study of momentum's absence is written by hand.
+    momentum = "momentum = 0.9\n" if any(a.name == "momentum" for a in OPTIMIZERS.get(name).arguments) else ""
+    return f"[[optimizers]]\nname = {_text(name)}\n{momentum}"
+
+
+def _text(value: Any) -> str:
+    return json.dumps("" if value is None else value, ensure_ascii=False)  # TOML's basic strings are JSON's
+
+
+def _bare(value: Any) -> str:
+    """A number as it was typed; anything else as text, which the check refuses by name."""
+    text = str("" if value is None else value).strip()
+    return text if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", text) else _text(text)
+
+
+def _quickstart() -> str:
+    text = files("robustness.studies").joinpath("quickstart.toml").read_text(encoding="utf-8")
+    return text.partition("\n")[2] if text.startswith("#:schema") else text
+
+
+def _spec_of(reader: Reader, name: str) -> str:
+    with reader.store.reading() as connection:
+        found = connection.execute(sa.select(study.c.spec).where(study.c.name == name)).scalar()
+    if not found or found == "{}":
+        return ""
+    plain = json.loads(found)
+    plain["name"] = f"{name[:60]}-2"
+    return StudySpec.model_validate(plain).model_dump_json(indent=2, exclude_defaults=True)
+
+
+def _checked(reader: Reader, settings: Settings, text: str) -> list[Any]:
+    kind = "json" if text.lstrip().startswith("{") else "toml"
+    order = order_of(text.encode(), f"application/{kind}", settings, owner="", key=None, extend=False)
+    spec = parse(read_text(text, kind, name="body"))
+    space = expand(spec, max_cells=settings.max_cells)
+    told = [
+        html.P(
+            [
+                html.Strong(f"{order.trials:,} trials"),
+                f" in {space.cell_count:,} cells: {len(space.tasks)} task{'s' * (len(space.tasks) > 1)}, "
+                f"{len(space.optimizers)} optimizers, {space.seeds} seeds. {_estimate(reader, space)}",
+            ],
+            className="fits",
+        )
+    ]
+    if any(standing.name == order.name for standing in reader.queue.all()):
+        told.append(html.P(f"There is a study {order.name!r} already: choose another name.", className="refused"))
+    return told
+
+
+def _estimate(reader: Reader, space: Space) -> str:
+    """How long trials like these took in this store, in words."""
+    configs = [task.config for task in space.tasks]
+    times = [_seconds_an_epoch(reader, config.data.name, config.model.name, int(time.time() / 60)) for config in configs]
+    known = [seconds for seconds in times if seconds is not None]
+    if len(known) < len(times):
+        return "Nothing like it has been trained into this store yet, so there is no estimate of its time."
+    each = sum(seconds * config.epochs for seconds, config in zip(known, configs, strict=True)) / len(known)
+    return f"About {duration(each * space.trial_count)} of one core, by the last such trials; a machine's cores share it."
+
+
+@functools.lru_cache(maxsize=64)
+def _seconds_an_epoch(reader: Reader, data: str, model: str, minute: int) -> float | None:
+    """Of a trial of this data and model, in the mean of the last ones; looked up once a minute."""
+    like = f'%"data":{{%"name":"{data}"%"model":{{%"name":"{model}"%'  # keys are sorted
+    recent = (
+        sa.select(trial.c.seconds, trial.c.epochs)
+        .where(trial.c.state == TrialState.COMPLETE.value, trial.c.config.like(like), trial.c.epochs > 0)
+        .order_by(trial.c.id.desc())
+        .limit(RECENT)
+    )
+    with reader.store.reading() as connection:
+        rows = connection.execute(recent).all()
+    epochs = sum(row.epochs for row in rows)
+    return sum(row.seconds for row in rows) / epochs if epochs else None

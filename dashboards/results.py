@@ -1,0 +1,134 @@
+"""The answer, further figures, the table, and the spec of a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dash import ClientsideFunction, Input, Output, State, dcc, html
+
+from robustness.dashboards.addresses import View, api, study_named
+from robustness.dashboards.parts import downloads, layout_table, picture, switch
+from robustness.dashboards.sections import Sections
+from robustness.errors import StoreMissing
+from robustness.figures import FIGURES, Request, applicable, draw
+from robustness.figures.gallery import task_labels
+from robustness.figures.style import SIZES
+from robustness.report import answer, asides
+from robustness.service import Reader
+from robustness.service.rendering import TABLES
+from robustness.spec import StudySpec
+from robustness.summary import Study
+from robustness.tables import standard_table
+
+__all__ = ["add_callbacks"]
+
+_ELSEWHERE = {*(name for name in FIGURES if name.startswith("heatmap-")), "difference", "learning-curves"}
+"""Figures that the page has in another place."""
+
+
+def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
+    """Fill them; a running study's anew every half minute."""
+    settled = Input("settled", "data")
+
+    @sections.fill("answer", Input("url", "pathname"), settled)
+    def say(path: str, _: Any) -> Any:
+        return sections.kept(_name(path), "answer", lambda study, _: _answer(study))
+
+    @sections.fill("figures-section", *given, settled, Input("narrow", "data"))
+    def figures(path: str, search: str, _: Any, narrow: bool | None) -> Any:
+        view = View.of(search)
+        asked = ("figures", view.with_(cell=None, trial=None), bool(narrow))
+        return sections.kept(
+            _name(path), asked, lambda study, _: _figures(sections.reader, study, view, narrow=bool(narrow))
+        )
+
+    @sections.fill("table-section", Input("url", "pathname"), settled)
+    def table(path: str, _: Any) -> Any:
+        return sections.kept(_name(path), "table", lambda study, _: _table(study))
+
+    @sections.fill("spec-section", Input("url", "pathname"), settled)
+    def spec(path: str, _: Any) -> Any:
+        return sections.kept(_name(path), "spec", lambda study, _: _spec(study))
+
+    sections.app.clientside_callback(
+        ClientsideFunction("robustness", "copy"),
+        Output("said", "children", allow_duplicate=True),
+        Input("copy-latex", "n_clicks"),
+        State("url", "pathname"),
+        prevent_initial_call=True,
+    )
+
+
+def _name(path: str) -> str:
+    name = study_named(path)
+    if name is None:
+        raise StoreMissing("there is no such study")
+    return name
+
+
+def _answer(study: Study) -> list[Any]:
+    sentences = [html.P(text) for text in answer(study)]
+    return [*sentences, *(html.P(text, className="aside") for text in asides(study))]
+
+
+def _figures(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[Any]:
+    task = task_labels(study, [] if view.task is None else [view.task])[0]
+    request = Request(
+        study=study,
+        task=task,
+        a=view.a,
+        b=view.b,
+        store=reader.store,
+        size=SIZES["column" if narrow else "page"],
+    )
+    names = [name for name in applicable(request) if name not in _ELSEWHERE]
+    if not names:
+        return [html.P("Nothing to draw yet.")]
+    chosen = view.figure if view.figure in names else names[0]
+    links = [(FIGURES[name].title, view.href(study.name, figure=name), name == chosen) for name in names]
+    query: dict[str, str | None] = {"task": task}
+    if FIGURES[chosen].kind == "pair":
+        query |= {"a": view.a, "b": view.b}
+    return [switch("Figure", links), picture(draw(chosen, request), "figure"), downloads(study.name, chosen, **query)]
+
+
+def _table(study: Study) -> list[Any]:
+    if not len(study.complete):
+        return [html.P("Nothing is complete yet.")]
+    links = [
+        html.A(kind, href=api(study.name, "/table", format=kind), download=f"{study.name}-table.{ending}")
+        for kind, (_, ending, _) in TABLES.items()
+    ]
+    return [
+        layout_table(standard_table(study)),
+        html.P(
+            [
+                html.Button("Copy as LaTeX", id="copy-latex"),
+                " Download: ",
+                *(part for link in links for part in (link, " ")),
+            ],
+            className="downloads",
+        ),
+    ]
+
+
+def _spec(study: Study) -> list[Any]:
+    if study.source:
+        return [html.P("Imported: it was not run here."), html.Pre(json.dumps(study.source, indent=2, ensure_ascii=False))]
+    text = StudySpec.model_validate(study.spec).model_dump_json(indent=2, exclude_defaults=True)
+    return [
+        html.P(
+            [
+                "To run it again anywhere, save this as ",
+                html.Code(f"{study.name}.json"),
+                ": ",
+                html.Code(f"robustness run {study.name}.json"),
+                ". Or ",
+                dcc.Link("edit it as a new study", href=f"/new?from={study.name}"),
+                ".",
+            ]
+        ),
+        html.Details([html.Summary("The spec"), html.Pre(text, tabIndex=0)]),
+    ]

@@ -1,0 +1,71 @@
+"""Sections of pages that the server fills: off the event loop, kept while a study does not change, errors in words."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import anyio.to_thread
+import dash
+from dash import Output, html
+from plotly.utils import PlotlyJSONEncoder
+
+from robustness.errors import RobustnessError
+from robustness.service import Reader
+from robustness.service.answers import Answer
+from robustness.store import Standing
+from robustness.summary import Study
+
+__all__ = ["Sections"]
+
+
+class Sections:
+    """What pages register their callbacks with."""
+
+    def __init__(self, app: dash.Dash, reader: Reader) -> None:
+        """Of this application, from this reader."""
+        self.app = app
+        self.reader = reader
+
+    def fill(self, target: str, *given: Any, **options: Any) -> Callable[[Callable[..., Any]], None]:
+        """Fill the element `target` with what the decorated function returns, whenever one of `given` changes."""
+        return self.answer(Output(target, "children"), *given, **options)
+
+    def answer(self, *wiring: Any, **options: Any) -> Callable[[Callable[..., Any]], None]:
+        """Wire a function that reads the store: it runs in a thread, and a user's mistake becomes a sentence."""
+
+        def register(work: Callable[..., Any]) -> None:
+            @self.app.callback(*wiring, **options)
+            @functools.wraps(work)
+            async def call(*args: Any) -> Any:
+                # Dash would run it in the loop that every other request waits for.
+                return await anyio.to_thread.run_sync(_worded, work, args)
+
+        return register
+
+    def kept(self, name: str, what: Hashable, make: Callable[[Study, Standing], Any]) -> Any:
+        """The components that `make` gives of a study, kept until the study changes.
+
+        Args:
+            name: of the study.
+            what: all that they depend on, beside the study.
+            make: gives components; a user's mistake is a `RobustnessError`.
+
+        Raises:
+            StoreMissing: no study of that name.
+        """
+
+        def encoded(study: Study, standing: Standing) -> Answer:
+            text = json.dumps(make(study, standing), cls=PlotlyJSONEncoder)
+            return Answer.of(text, "application/json")
+
+        return json.loads(self.reader.answer(name, ("page", what), encoded).body)
+
+
+def _worded(work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    try:
+        return work(*args)
+    except RobustnessError as error:
+        return html.P(str(error), role="alert", className="refused")

@@ -1,0 +1,145 @@
+"""The list of studies: state, progress, rate, and what diverged last."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from dash import Input, Output, State, dcc, html, no_update
+
+from robustness.dashboards.addresses import COMPARE, NEW, study_path
+from robustness.dashboards.parts import ago, badge, duration, progress
+from robustness.dashboards.sections import Sections
+from robustness.service import Reader
+from robustness.store import Standing
+from robustness.store.schema import study_trial, trial
+
+__all__ = ["add_callbacks", "layout"]
+
+SECONDS = 2.0
+"""Between two looks at the store."""
+MOST = 100
+"""Studies on the page; more are found by their names."""
+
+
+def layout() -> html.Div:
+    """The page, empty."""
+    return html.Div(
+        [
+            html.H1("Studies"),
+            html.Div(
+                [
+                    html.Label("Find", htmlFor="find"),
+                    dcc.Input(id="find", type="search", placeholder="part of a name or title", debounce=0.3),
+                    dcc.Link("New study", href=NEW, className="button"),
+                ],
+                className="toolbar",
+            ),
+            dcc.Interval(id="studies-tick", interval=1_000 * SECONDS),
+            dcc.Store(id="studies-seen"),
+            html.Div(html.P("Reading the store…", className="wait"), id="studies-list"),
+        ]
+    )
+
+
+def add_callbacks(sections: Sections) -> None:
+    """Fill the list while the page is open."""
+    reader = sections.reader
+    divergences = _Divergences(reader)
+
+    @sections.answer(
+        Output("studies-list", "children"),
+        Output("studies-seen", "data"),
+        Input("studies-tick", "n_intervals"),
+        Input("find", "value"),
+        State("studies-seen", "data"),
+    )
+    def fill(_: int | None, text: str | None, seen: str | None) -> Any:
+        part = (text or "").casefold()
+        found = [s for s in reader.queue.all() if part in s.name.casefold() or part in s.title.casefold()]
+        # What runs first, then the newest.
+        found.sort(key=lambda s: s.updated_at, reverse=True)
+        found.sort(key=lambda s: s.stopped)
+        rows = [(reader.row(standing), divergences.last(standing)) for standing in found[:MOST]]
+        now = json.dumps([part, rows], default=str)
+        if now == seen:
+            return no_update, no_update
+        return _list(rows, len(found), part), now
+
+
+def _list(rows: list[tuple[dict[str, Any], dict[str, Any] | None]], total: int, part: str) -> Any:
+    if not rows:
+        if part:
+            return html.P("No study has that in its name or title.")
+        return html.P(["There are no studies yet. ", dcc.Link("Launch the first one", href=NEW), "."])
+    shown = [html.Ul([html.Li(_item(row, last)) for row, last in rows], className="studies")]
+    if total > len(rows):
+        shown.append(html.P(f"{len(rows)} of {total:,} studies; find the others by name."))
+    if total > 1:
+        shown.append(html.P(dcc.Link("Compare two studies", href=COMPARE)))
+    return shown
+
+
+def _item(row: dict[str, Any], last: dict[str, Any] | None) -> list[Any]:
+    done = row["counts"]["complete"]
+    facts: list[Any] = []
+    if row["trials_per_second"]:
+        facts.append(f"{row['trials_per_second']:,.1f} trials/s")
+    if row["seconds_left"] is not None:
+        facts.append(f"about {duration(row['seconds_left'])} left")
+    if row["counts"]["failed"]:
+        facts.append(f"{row['counts']['failed']:,} executions failed")
+    facts.append(html.Span(["updated ", ago(row["updated_at"])]))
+    return [
+        html.H2([dcc.Link(row["title"] or row["id"], href=study_path(row["id"])), " ", badge(row["state"])]),
+        html.P([html.Code(row["id"]), *([f" · {row['question']}"] if row["question"] else [])], className="aside"),
+        progress(done, row["trials"], f"Complete trials of {row['id']}"),
+        html.P([part for fact in facts for part in (" · ", fact)][1:], className="facts"),
+        html.P(_last(last), className="facts"),
+    ]
+
+
+def _last(last: dict[str, Any] | None) -> list[Any]:
+    if last is None:
+        return ["No trial has become not finite."]
+    step = "" if last["step"] is None else f" at step {last['step']:,}"
+    when = [" ", ago(last["at"])] if last["at"] else []
+    return [
+        f"Last to become not finite: {last['optimizer']}, learning rate {last['lr']:.3g}, {last['init']}{step}",
+        *when,
+    ]
+
+
+class _Divergences:
+    """The trial of each study that became not finite last; looked up once a change, and not at every one."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._known: dict[int, tuple[Any, dict[str, Any] | None]] = {}
+
+    def last(self, standing: Standing) -> dict[str, Any] | None:
+        # Counts are as old as the reader lets them be, and this is as old as they.
+        progress = self._reader.progress(standing)
+        known = self._known.get(standing.id)
+        if known is None or known[0] is not progress:
+            self._known[standing.id] = known = (progress, self._look(standing))
+        return known[1]
+
+    def _look(self, standing: Standing) -> dict[str, Any] | None:
+        query = (
+            sa.select(
+                study_trial.c.optimizer,
+                study_trial.c.init,
+                trial.c.lr,
+                trial.c.first_nonfinite_step.label("step"),
+                trial.c.finished_at.label("at"),
+            )
+            .join(trial, trial.c.id == study_trial.c.trial_id)
+            .where(study_trial.c.study_id == standing.id, trial.c.nonfinite)
+            .order_by(trial.c.finished_at.desc(), study_trial.c.position.desc())
+            .limit(1)
+        )
+        with self._reader.store.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else dict(row)

@@ -1,0 +1,149 @@
+"""A study's page: how far it is, its answer, its heatmap down to a trial's curve, its tables, its spec."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
+
+from robustness.dashboards import heatmaps, results, trials
+from robustness.dashboards.addresses import STUDIES, api, study_named
+from robustness.dashboards.parts import ago, badge, duration, progress
+from robustness.dashboards.sections import Sections
+
+__all__ = ["add_callbacks", "layout"]
+
+QUICK, SLOW = 2.0, 15.0
+"""Seconds between two looks at a study: the second of a large one, which takes seconds to read."""
+LARGE = 20_000
+SETTLED = 30.0
+"""Seconds after which a running study's answer and tables are computed anew; its heatmap follows every look."""
+
+
+def layout(name: str) -> html.Div:
+    """The page of one study, empty."""
+    return html.Div(
+        [
+            dcc.Interval(id="study-tick", interval=1_000 * QUICK),
+            dcc.Store(id="study-seen"),
+            dcc.Store(id="revision"),
+            dcc.Store(id="settled"),
+            html.Div([html.H1(name), _wait("Reading the study…")], id="study-head"),
+            html.Div(id="study-actions", children=_buttons(name, "", cancelling=False), hidden=True),
+            html.Section([html.H2("Answer"), html.Div(_wait("Computing…"), id="answer")]),
+            html.Section([html.H2("Heatmap"), html.Div(_wait("Drawing…"), id="heatmap-section")]),
+            html.Section(id="trials-section", tabIndex=-1),
+            html.Section(id="curve-section", tabIndex=-1),
+            html.Section([html.H2("More figures"), html.Div(_wait("Drawing…"), id="figures-section")]),
+            html.Section([html.H2("Table"), html.Div(_wait("Computing…"), id="table-section")]),
+            html.Section([html.H2("Spec"), html.Div(_wait("Reading…"), id="spec-section")]),
+        ]
+    )
+
+
+def _wait(text: str) -> html.P:
+    return html.P(text, className="wait")
+
+
+def add_callbacks(sections: Sections) -> None:
+    """Fill the page, and let it follow the study."""
+    reader = sections.reader
+    given = (Input("url", "pathname"), Input("url", "search"))
+
+    @sections.answer(
+        Output("study-head", "children"),
+        Output("study-actions", "children"),
+        Output("study-actions", "hidden"),
+        Output("study-seen", "data"),
+        Output("revision", "data"),
+        Output("study-tick", "interval"),
+        Input("study-tick", "n_intervals"),
+        Input("url", "pathname"),
+        State("study-seen", "data"),
+    )
+    def look(_: int | None, path: str, seen: str | None) -> Any:
+        name = study_named(path)
+        if name is None:  # the page is being left
+            return (no_update,) * 6
+        answer = reader.summary(name)
+        if answer.etag == seen:
+            return (no_update,) * 6
+        row = json.loads(answer.body)
+        standing = reader.queue.of(name)
+        pause = SLOW if row["trials"] > LARGE and row["state"] == "running" else QUICK
+        return (
+            _head(row),
+            _buttons(name, row["state"], cancelling=row["cancelling"]),
+            False,
+            answer.etag,
+            [name, standing.revision],
+            1_000 * pause,
+        )
+
+    sections.app.clientside_callback(
+        ClientsideFunction("robustness", "settle"),
+        Output("settled", "data"),
+        Input("revision", "data"),
+        State("settled", "data"),
+        State("study-head", "children"),
+    )
+    for action in ("cancel", "resume", "delete"):
+        sections.app.clientside_callback(
+            ClientsideFunction("robustness", action),
+            Output("said", "children", allow_duplicate=True),
+            Input(f"{action}-study", "n_clicks"),
+            State("url", "pathname"),
+            prevent_initial_call=True,
+        )
+    heatmaps.add_callbacks(sections, given)
+    trials.add_callbacks(sections, given)
+    results.add_callbacks(sections, given)
+
+
+def _head(row: dict[str, Any]) -> list[Any]:
+    counts = row["counts"]
+    facts: list[Any] = [html.Code(row["id"])]
+    if row["trials_per_second"]:
+        facts.append(f"{row['trials_per_second']:,.1f} trials/s")
+    if row["seconds_left"] is not None:
+        facts.append(f"about {duration(row['seconds_left'])} left")
+    if counts["failed"]:
+        facts.append(f"{counts['failed']:,} executions failed")
+    facts.append(html.Span([f"{'imported' if row['imported'] else 'last run begun or submitted'} ", ago(row["updated_at"])]))
+    head = [
+        html.P(dcc.Link("All studies", href=STUDIES), className="back"),
+        html.H1([row["title"] or row["id"], " ", badge(row["state"])]),
+        html.P(row["question"], className="question"),
+        progress(counts["complete"], row["trials"], "Complete trials"),
+        html.P([part for fact in facts for part in (" · ", fact)][1:], className="facts"),
+    ]
+    if row["error"]:
+        head.append(html.Pre(row["error"], className="refused"))
+    if row["warnings"]:
+        head.append(
+            html.Details(
+                [
+                    html.Summary(f"Before you believe it ({len(row['warnings'])})"),
+                    html.Ul([html.Li(text) for text in row["warnings"]]),
+                ],
+                open=len(row["warnings"]) <= 3,
+                className="warnings",
+            )
+        )
+    return head
+
+
+def _buttons(name: str, state: str, *, cancelling: bool) -> html.Div:
+    """All are there, so that their callbacks are; those that make no sense are hidden."""
+    can_cancel = state in ("queued", "running") and not cancelling
+    return html.Div(
+        [
+            html.Button("Cancel", id="cancel-study", hidden=not can_cancel),
+            html.Button("Resume", id="resume-study", hidden=state not in ("cancelled", "failed")),
+            html.A("Report", href=api(name, "/report"), className="button", download=f"{name}.html"),
+            dcc.Link("Edit as a new study", href=f"/new?from={name}", className="button"),
+            html.Button("Delete", id="delete-study", className="grave", hidden=state in ("queued", "running", "")),
+        ],
+        className="toolbar",
+    )

@@ -1,0 +1,162 @@
+"""The trials of a square, and the learning curve of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from dash import Input, dcc, html
+
+from robustness.dashboards.addresses import View, api, study_named
+from robustness.dashboards.parts import badge, picture, plain_table
+from robustness.dashboards.sections import Sections
+from robustness.errors import StoreMissing
+from robustness.figures.gallery import parse_cell, task_labels
+from robustness.figures.learning import Cell, draw_learning, learning_info
+from robustness.figures.style import SIZES
+from robustness.service import Reader, rows
+from robustness.store import Standing
+from robustness.summary import Study
+from robustness.summary.epochs import cell_epochs
+
+__all__ = ["add_callbacks"]
+
+A_PAGE = 50
+
+
+def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
+    """List the chosen square's trials, and draw the chosen trial's curve."""
+    reader = sections.reader
+
+    @sections.fill("trials-section", *given, Input("revision", "data"))
+    def trials(path: str, search: str, _: Any) -> Any:
+        name, view = _asked(path, search)
+        if view.cell is None:
+            return []
+        asked = ("trials", view)
+        return sections.kept(name, asked, lambda study, standing: _trials(reader, study, standing, view))
+
+    @sections.fill("curve-section", *given, Input("revision", "data"), Input("narrow", "data"))
+    def curve(path: str, search: str, _: Any, narrow: bool | None) -> Any:
+        name, view = _asked(path, search)
+        if view.trial is None or view.cell is None:
+            return []
+        asked = ("curve", view.task, view.cell, view.trial, bool(narrow))
+        return sections.kept(
+            name, asked, lambda study, standing: _curve(reader, study, standing, view, narrow=bool(narrow))
+        )
+
+
+def _asked(path: str, search: str) -> tuple[str, View]:
+    name = study_named(path)
+    if name is None:
+        raise StoreMissing("there is no such study")
+    return name, View.of(search)
+
+
+def _cell(study: Study, view: View) -> Cell:
+    task = task_labels(study, [] if view.task is None else [view.task])[0]
+    return parse_cell(study, task, view.cell or "")
+
+
+def _trials(reader: Reader, study: Study, standing: Standing, view: View) -> list[Any]:
+    cell = _cell(study, view)
+    query = rows.TrialQuery(
+        labels=rows.Labels(task=cell.task, optimizer=cell.optimizer, init=cell.init),
+        lr=cell.lr,
+        states=(),
+        outcomes=(),
+        sort="position",
+        descending=False,
+        limit=A_PAGE,
+        offset=view.first,
+    )
+    found = rows.trials(reader.store, standing.id, study, query)
+    table = [_row(study.name, view, trial) for trial in found["items"]]
+    score = study.facts[cell.task].score_name
+    columns = ("trial", "execution", "outcome", "skill", score, "training loss", "epochs", "first step not finite", "seconds")
+    heading = f"Trials: {cell.optimizer}, learning rate {cell.lr:.4g}, {cell.init}"
+    return [
+        html.H2([heading, " ", dcc.Link("close", href=view.href(study.name, cell=None), className="close")]),
+        plain_table(f"{found['total']} trials of one square, one a seed", columns, table, text=3),
+        *_pages(study.name, view, found["total"]),
+        html.P(
+            ["As JSON: ", html.A("trials", href=api(study.name, "/trials", task=cell.task, optimizer=cell.optimizer, init=cell.init, lr=f"{cell.lr:.6g}"))],
+            className="downloads",
+        ),
+    ]
+
+
+def _row(name: str, view: View, trial: dict[str, Any]) -> list[Any]:
+    seed = f"seed {trial['seed_index']}"
+    link = html.Strong(seed) if trial["key"] == view.trial else dcc.Link(seed, href=view.href(name, trial=trial["key"]))
+    tried = f" ({trial['attempts']} attempts)" if trial["attempts"] > 1 else ""
+    accuracy, loss = trial["test_accuracy"], trial["test_loss"]
+    score = accuracy if _known(accuracy) else loss
+    return [
+        link,
+        f"{trial['state']}{tried}",
+        badge(trial["outcome"], kind="outcome") if trial["outcome"] else "",
+        *(_short(value) for value in (trial["skill"], score, trial["train_loss"])),
+        _whole(trial["epochs"]),
+        _whole(trial["first_nonfinite_step"]),
+        _short(trial["seconds"]),
+    ]
+
+
+def _known(value: Any) -> bool:
+    return value is not None and value == value
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if _known(value) else "–"
+
+
+def _whole(value: Any) -> str:
+    return f"{int(value):,}" if _known(value) else "–"
+
+
+def _pages(name: str, view: View, total: int) -> list[Any]:
+    if total <= A_PAGE:
+        return []
+    links = [
+        dcc.Link(f"{first + 1} to {min(first + A_PAGE, total)}", href=view.href(name, first=first))
+        if first != view.first
+        else html.Strong(f"{first + 1} to {min(first + A_PAGE, total)}")
+        for first in range(0, total, A_PAGE)
+    ]
+    return [html.Nav([part for link in links for part in (link, " ")], **{"aria-label": "More trials"})]
+
+
+def _curve(reader: Reader, study: Study, standing: Standing, view: View, *, narrow: bool) -> list[Any]:
+    cell, key = _cell(study, view), view.trial or ""
+    recorded = rows.epochs(reader.store, standing, key)
+    epochs = cell_epochs(
+        reader.store, study.name, task=cell.task, optimizer=cell.optimizer, lr=cell.lr, init=cell.init
+    )
+    own = epochs[epochs["key"] == key]
+    close = dcc.Link("close", href=view.href(study.name, trial=None), className="close")
+    if not len(own):
+        return [html.H2(["Learning curve ", close]), html.P("This trial is not complete: it has no curve yet.")]
+    seed = int(own["seed_index"].iloc[0])
+    step = own["first_nonfinite_step"].iloc[0]
+    alone = replace(study, complete=study.complete[study.complete["seed_index"] == seed])
+    figure = draw_learning(learning_info(alone, own, cell), SIZES["column" if narrow else "page"])
+    told = (
+        f"It was not finite from step {int(step):,} on; the record keeps the epoch in which that happened."
+        if step == step
+        else "All losses and parameter norms were finite."
+    )
+    columns = ("epoch", "training loss", "largest in it", "validation loss", "test loss", "test accuracy", "parameter norm", "distance from start")
+    fields = ("train_loss", "train_loss_max", "validation_loss", "test_loss", "test_accuracy", "parameter_norm", "distance")
+    numbers = plain_table(
+        f"Epochs of seed {seed}", columns, [[row["epoch"], *(_short(row[name]) for name in fields)] for row in recorded]
+    )
+    return [
+        html.H2([f"Learning curve: seed {seed} ", close]),
+        html.P(told, className="step"),
+        picture(figure, "curve", numbers=numbers),
+        html.P(["As JSON: ", html.A("epochs", href=api(study.name, f"/trials/{key}/epochs"))], className="downloads"),
+    ]
+
