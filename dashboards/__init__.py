@@ -3,6 +3,6 @@
 Pages read the store through the service's reader, and write nothing: buttons send what any client of the API would.
 """
 
-from robustness.dashboards.app import READING_POSTS, add_pages
+from .app import READING_POSTS, add_pages
 
 __all__ = ["READING_POSTS", "add_pages"]

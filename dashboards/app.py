@@ -10,14 +10,16 @@ import dash
 from dash import ClientsideFunction, Input, Output, dcc, html
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from robustness.dashboards import compare, new_study, studies, study
-from robustness.dashboards.addresses import COMPARE, NEW, STUDIES, study_named
-from robustness.dashboards.sections import Sections
 from robustness.service import Reader, Settings
+
+from . import compare, new_study, studies, study
+from .addresses import COMPARE, NEW, STUDIES, study_named
+from .parts import aria
+from .sections import Sections
 
 __all__ = ["READING_POSTS", "add_pages"]
 
@@ -68,22 +70,37 @@ def add_pages(app: FastAPI) -> None:
         "frame-ancestors 'none'"
     )
 
-    async def page() -> HTMLResponse:
-        return HTMLResponse(pages.index(), headers={"content-security-policy": policy})
-
-    for path in (STUDIES, COMPARE, NEW, "/studies/{study}"):
-        app.add_api_route(path, page, include_in_schema=False)
     app.mount("/assets", GZipMiddleware(_Assets(directory=_ASSETS)))
-    app.mount("/", GZipMiddleware(_without_lifespan(pages.server)))
+    app.mount("/", GZipMiddleware(_AtEveryAddress(pages.server, policy)))
 
 
-def _without_lifespan(server: Any) -> Any:
-    async def call(scope: Scope, receive: Any, send: Any) -> None:
-        # Dash adds a page for every path when it starts; ours are named above, and the rest is not found.
-        if scope["type"] != "lifespan":
-            await server(scope, receive, send)
+class _AtEveryAddress:
+    """Dash's one page at each address that has a page, and nothing at others."""
 
-    return call
+    def __init__(self, server: ASGIApp, policy: str) -> None:
+        self._server = server
+        self._policy = policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return  # Dash would add a page for every path there is
+        if scope["type"] == "http" and _is_page(scope["path"]):
+            scope = {**scope, "path": "/", "raw_path": b"/"}
+            send = self._with_policy(send)
+        await self._server(scope, receive, send)
+
+    def _with_policy(self, send: Send) -> Send:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                header = (b"content-security-policy", self._policy.encode())
+                message = {**message, "headers": [*message["headers"], header]}
+            await send(message)
+
+        return sent
+
+
+def _is_page(path: str) -> bool:
+    return path in (STUDIES, COMPARE, NEW) or study_named(path) is not None
 
 
 def _pages(reader: Reader, settings: Settings) -> dash.Dash:
@@ -115,7 +132,7 @@ def _pages(reader: Reader, settings: Settings) -> dash.Dash:
                             dcc.Link("New study", href=NEW),
                             html.A("API", href="/api/v1/docs"),
                         ],
-                        **{"aria-label": "Pages"},
+                        **aria("Pages"),
                     ),
                     html.Button("Log out", id="log-out", className="plain"),
                 ]

@@ -9,15 +9,16 @@ from urllib.parse import parse_qs, urlencode
 
 from dash import Input, dcc, html
 
-from robustness.dashboards.addresses import COMPARE, SHADES, study_path
-from robustness.dashboards.parts import picture, plain_table, switch
-from robustness.dashboards.sections import Sections
 from robustness.figures import Request, draw
 from robustness.figures.gallery import lacks
 from robustness.figures.style import SIZES
 from robustness.service import Reader
 from robustness.summary import MetricRow, Study, measure
 from robustness.summary.chosen import not_independent, sampler_of
+
+from .addresses import COMPARE, SHADES, study_path
+from .parts import picture, plain_table, switch
+from .sections import Sections
 
 __all__ = ["add_callbacks", "layout"]
 
@@ -28,7 +29,9 @@ _SHADES = [shade for shade in SHADES if shade != "difference"]
 
 def layout() -> html.Div:
     """The page, empty."""
-    return html.Div([html.H1("Compare two studies"), html.Div(html.P("Reading…", className="wait"), id="compared")])
+    return html.Div(
+        [html.H1("Compare two studies"), html.Div(html.P("Reading…", className="wait"), id="compared")]
+    )
 
 
 def add_callbacks(sections: Sections) -> None:
@@ -50,9 +53,17 @@ def add_callbacks(sections: Sections) -> None:
         links = [
             (SHADES[s], f"{COMPARE}?{urlencode({'a': a, 'b': b, 'shade': s})}", s == shade) for s in _SHADES
         ]
-        halves = [sections.kept(name, ("compared", shade, side), _half(reader, shade, side)) for side, name in (("a", a), ("b", b))]
+        halves = [
+            sections.kept(name, ("compared", shade, side), _half(reader, shade, side))
+            for side, name in (("a", a), ("b", b))
+        ]
         measured = [sections.kept(name, "measured", lambda study, _: _measured(study)) for name in (a, b)]
-        return [*parts, _numbers((a, b), measured), switch("Show", links), html.Div(halves, className="halves")]
+        return [
+            *parts,
+            _numbers((a, b), measured),
+            switch("Show", links),
+            html.Div(halves, className="halves"),
+        ]
 
 
 def _choice(names: Sequence[str], a: str | None, b: str | None) -> html.Form:
@@ -74,7 +85,11 @@ def _half(reader: Reader, shade: str, side: str) -> Any:
             if why:
                 parts.append(html.P(f"There is no such picture of {task}: {why}."))
             else:
-                parts.append(picture(draw(f"heatmap-{shade}", request), f"half-{side}-{place}", numbers=_elsewhere(study)))
+                parts.append(
+                    picture(
+                        draw(f"heatmap-{shade}", request), f"half-{side}-{place}", numbers=_elsewhere(study)
+                    )
+                )
         return html.Section(parts)
 
     return make
@@ -93,7 +108,10 @@ def _measured(study: Study) -> list[dict[str, Any]]:
 
 def _plain(row: MetricRow) -> dict[str, Any]:
     found: dict[str, Any] = row.as_json()
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in found.items()}
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in found.items()
+    }
 
 
 def _numbers(names: tuple[str, str], measured: Sequence[list[dict[str, Any]]]) -> html.Div:

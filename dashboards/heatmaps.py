@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 
-from robustness.dashboards.addresses import SHADES, View, study_named
-from robustness.dashboards.parts import MOST_ROWS, downloads, picture, plain_table, switch
-from robustness.dashboards.sections import Sections
 from robustness.errors import SpecError, StoreMissing, nearest
 from robustness.figures import Request, draw
 from robustness.figures.gallery import lacks, task_labels
 from robustness.figures.style import SIZES
 from robustness.service import Reader
 from robustness.summary import Study, cell_table, wilson
+
+from .addresses import SHADES, View, study_named
+from .parts import MOST_ROWS, downloads, picture, plain_table, switch
+from .sections import Sections
 
 __all__ = ["add_callbacks", "shade_switch"]
 
@@ -54,16 +56,25 @@ def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[
     labels = list(study.optimizers)
     if view.optimizer is not None:
         if view.optimizer not in labels:
-            raise SpecError.of("optimizer", f"there is no {view.optimizer!r:.80}; {nearest(view.optimizer, labels)}")
+            raise SpecError.of(
+                "optimizer", f"there is no {view.optimizer!r:.80}; {nearest(view.optimizer, labels)}"
+            )
         if view.shade != "difference":
             study = study.only([view.optimizer])
     request = Request(
-        study=study, task=task, a=view.a, b=view.b, store=reader.store, size=SIZES["column" if narrow else "page"]
+        study=study,
+        task=task,
+        a=view.a,
+        b=view.b,
+        store=reader.store,
+        size=SIZES["column" if narrow else "page"],
     )
     parts: list[Any] = []
     if len(study.tasks) > 1:
         parts.append(
-            switch("Task", [(label, view.href(study.name, task=label), label == task) for label in study.tasks])
+            switch(
+                "Task", [(label, view.href(study.name, task=label), label == task) for label in study.tasks]
+            )
         )
     parts.append(shade_switch(study.name, view))
     if len(labels) > 1 and view.shade != "difference":
@@ -81,21 +92,26 @@ def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[
     name = _figure_name(view.shade)
     figure = draw(name, request)
     if view.shade == "difference":
-        figure.update_traces(selector={"type": "heatmap"}, meta_optimizer=a)  # its squares lead to the first one's trials
+        for trace in figure.select_traces(selector={"type": "heatmap"}):
+            trace.meta = {**trace.meta, "optimizer": a}  # its squares lead to the first one's trials
     parts.append(picture(figure, "heatmap", numbers=_squares(study, task, view)))
     return [*parts, downloads(study.name, name, **query)]
 
 
 def shade_switch(name: str, view: View) -> html.Nav:
     """What the squares show."""
-    return switch("Show", [(text, view.href(name, shade=shade), shade == view.shade) for shade, text in SHADES.items()])
+    return switch(
+        "Show", [(text, view.href(name, shade=shade), shade == view.shade) for shade, text in SHADES.items()]
+    )
 
 
 def _pair(study: Study, request: Request, view: View, a: str, b: str) -> html.Form:
     """Which two optimizers; a plain form, whose fields are the page's address."""
     names = [cube.optimizer for cube in request.cubes]
     fields = {"task": view.task, "shade": view.shade, "cell": view.cell, "figure": view.figure}
-    hidden = [dcc.Input(type="hidden", name=key, value=value) for key, value in fields.items() if value is not None]
+    hidden = [
+        dcc.Input(type="hidden", name=key, value=value) for key, value in fields.items() if value is not None
+    ]
     selects = [
         html.Label(
             [
@@ -113,16 +129,28 @@ def _squares(study: Study, task: str, view: View) -> Any:
     own, complete = (part[part["task"] == task] for part in (study.trials, study.complete))
     found = cell_table(own, complete)
     if len(found) > MOST_ROWS:
-        return html.P(f"{len(found):,} squares are many: choose one optimizer above, and its squares stand here.")
+        return html.P(
+            f"{len(found):,} squares are many: choose one optimizer above, and its squares stand here."
+        )
     rows = []
-    for row in found.itertuples():
-        cell = f"{row.optimizer},{row.lr!r},{row.init}"
-        rate = wilson(int(row.diverged), int(row.n))
-        interval = f"{100 * rate.low:.0f} to {100 * rate.high:.0f}" if row.n else "–"
-        where = dcc.Link(f"{row.optimizer}, {row.lr:.3g}, {row.init}", href=view.href(study.name, cell=cell))
-        score = "–" if row.score_median != row.score_median else f"{row.score_median:.3f}"
-        untrained = row.n - row.trained
-        rows.append((where, row.n, row.nonfinite, row.diverged, interval, untrained, score))
+    for row in found.to_dict("records"):
+        n, score = int(row["n"]), float(row["score_median"])
+        optimizer, lr, init = row["optimizer"], float(row["lr"]), row["init"]
+        rate = wilson(int(row["diverged"]), n)
+        rows.append(
+            (
+                dcc.Link(
+                    f"{optimizer}, {lr:.3g}, {init}",
+                    href=view.href(study.name, cell=f"{optimizer},{lr!r},{init}"),
+                ),
+                n,
+                row["nonfinite"],
+                row["diverged"],
+                f"{100 * rate.low:.0f} to {100 * rate.high:.0f}" if n else "–",
+                n - int(row["trained"]),
+                "–" if math.isnan(score) else f"{score:.3f}",
+            )
+        )
     columns = ("square", "n", "not finite", "diverged", "95 % interval, %", "not trained", "median score")
     return plain_table(
         "Every square: optimizer, learning rate, initialization; Wilson's interval of the share that diverged",

@@ -15,14 +15,15 @@ import sqlalchemy as sa
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 
 from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS
-from robustness.dashboards.parts import duration
-from robustness.dashboards.sections import Sections
 from robustness.errors import SpecError
 from robustness.service import Reader, Settings
 from robustness.service.submitting import order_of
 from robustness.spec import Space, StudySpec, expand, parse, read_text
 from robustness.store.schema import study, trial
 from robustness.trial import TrialState
+
+from .parts import duration
+from .sections import Sections
 
 __all__ = ["add_callbacks", "layout"]
 
@@ -43,23 +44,33 @@ def layout() -> html.Div:
             html.Label("Spec (TOML, or JSON beginning with a brace)", htmlFor="spec"),
             dcc.Textarea(id="spec", spellCheck=False, value="", className="spec"),
             html.Div(html.P("Reading…", className="wait"), id="checked", role="status"),
-            html.Div(html.Button("Launch", id="launch", disabled=True, className="strong"), className="toolbar"),
+            html.Div(
+                html.Button("Launch", id="launch", disabled=True, className="strong"), className="toolbar"
+            ),
         ]
     )
 
 
 def _form() -> html.Div:
     def field(text: str, name: str, **more: Any) -> html.Div:
-        return html.Div([html.Label(text, htmlFor=f"form-{name}"), dcc.Input(id=f"form-{name}", debounce=0.4, **more)])
+        return html.Div(
+            [html.Label(text, htmlFor=f"form-{name}"), dcc.Input(id=f"form-{name}", debounce=0.4, **more)]
+        )
 
     def choice(text: str, name: str, options: Sequence[str], value: str) -> html.Fieldset:
         return html.Fieldset(
-            [html.Legend(text), dcc.RadioItems(id=f"form-{name}", options=list(options), value=value, inline=True)]
+            [
+                html.Legend(text),
+                dcc.RadioItems(id=f"form-{name}", options=list(options), value=value, inline=True),
+            ]
         )
 
     def choices(text: str, name: str, options: Sequence[str], value: list[str]) -> html.Fieldset:
         return html.Fieldset(
-            [html.Legend(text), dcc.Checklist(id=f"form-{name}", options=list(options), value=value, inline=True)]
+            [
+                html.Legend(text),
+                dcc.Checklist(id=f"form-{name}", options=list(options), value=value, inline=True),
+            ]
         )
 
     return html.Div(
@@ -80,7 +91,19 @@ def _form() -> html.Div:
     )
 
 
-_FIELDS = ("name", "data", "model", "epochs", "batch", "optimizers", "low", "high", "points", "inits", "seeds")
+_FIELDS = (
+    "name",
+    "data",
+    "model",
+    "epochs",
+    "batch",
+    "optimizers",
+    "low",
+    "high",
+    "points",
+    "inits",
+    "seeds",
+)
 
 
 def add_callbacks(sections: Sections, settings: Settings) -> None:
@@ -102,9 +125,7 @@ def add_callbacks(sections: Sections, settings: Settings) -> None:
         origin = parse_qs((search or "").lstrip("?")).get("from", [""])[0]
         return _spec_of(reader, origin) if origin else _quickstart()
 
-    @sections.answer(
-        Output("checked", "children"), Output("launch", "disabled"), Input("spec", "value")
-    )
+    @sections.answer(Output("checked", "children"), Output("launch", "disabled"), Input("spec", "value"))
     def check(text: str | None) -> Any:
         if not (text or "").strip():
             return html.P("Nothing to check."), True
@@ -112,7 +133,9 @@ def add_callbacks(sections: Sections, settings: Settings) -> None:
             return _checked(reader, settings, text or ""), False
         except SpecError as error:
             problems = [html.Li([html.Code(one.path), f" {one.message}"]) for one in error.problems]
-            return html.Div([html.P(f"{len(problems)} to mend:"), html.Ul(problems)], className="refused"), True
+            return html.Div(
+                [html.P(f"{len(problems)} to mend:"), html.Ul(problems)], className="refused"
+            ), True
 
     sections.app.clientside_callback(
         ClientsideFunction("robustness", "launch"),
@@ -192,14 +215,19 @@ def _checked(reader: Reader, settings: Settings, text: str) -> list[Any]:
         )
     ]
     if any(standing.name == order.name for standing in reader.queue.all()):
-        told.append(html.P(f"There is a study {order.name!r} already: choose another name.", className="refused"))
+        told.append(
+            html.P(f"There is a study {order.name!r} already: choose another name.", className="refused")
+        )
     return told
 
 
 def _estimate(reader: Reader, space: Space) -> str:
     """How long trials like these took in this store, in words."""
     configs = [task.config for task in space.tasks]
-    times = [_seconds_an_epoch(reader, config.data.name, config.model.name, int(time.time() / 60)) for config in configs]
+    times = [
+        _seconds_an_epoch(reader, config.data.name, config.model.name, int(time.time() / 60))
+        for config in configs
+    ]
     known = [seconds for seconds in times if seconds is not None]
     if len(known) < len(times):
         return "Nothing like it has been trained into this store yet, so there is no estimate of its time."

@@ -10,15 +10,35 @@ from typing import Any
 import plotly.graph_objects as go
 from dash import dcc, html
 
-from robustness.dashboards.addresses import api
 from robustness.figures import CONFIG
 from robustness.tables.layout import TableLayout
 
-__all__ = ["MOST_ROWS", "ago", "badge", "downloads", "duration", "layout_table", "picture", "plain_table", "progress", "switch"]
+from .addresses import api
 
+__all__ = [
+    "MOST_ROWS",
+    "ago",
+    "aria",
+    "badge",
+    "downloads",
+    "duration",
+    "layout_table",
+    "picture",
+    "plain_table",
+    "progress",
+    "switch",
+]
+
+_CURRENT: Any = {"aria-current": "true"}
+_CONFIG: Any = {**CONFIG, "responsive": False, "displayModeBar": False}
 MOST_ROWS = 600
 """Rows of the numbers under a picture; the whole is in the downloads."""
 _FIGURE_FORMATS = ("svg", "pdf", "png", "html", "json")
+
+
+def aria(label: str) -> Any:
+    """What a screen reader calls an element: `**aria("Pages")`; Dash knows such attributes by no name."""
+    return {"aria-label": label}
 
 
 def badge(state: str, *, kind: str = "state") -> html.Span:
@@ -31,7 +51,7 @@ def progress(done: int, total: int, label: str) -> html.Div:
     share = done / total if total else 0.0
     return html.Div(
         [
-            html.Progress(value=str(done), max=str(max(total, 1)), **{"aria-label": label}),
+            html.Progress(value=str(done), max=str(max(total, 1)), **aria(label)),
             html.Span(f"{done:,} of {total:,} trials ({100 * share:.0f} %)", className="figure"),
         ],
         className="progress",
@@ -62,19 +82,23 @@ def switch(label: str, choices: Sequence[tuple[str, str, bool]]) -> html.Nav:
             *(
                 dcc.Link(text, href=href, className="current" if current else "")
                 if not current
-                else html.A(text, href=href, className="current", **{"aria-current": "true"})
+                else html.A(text, href=href, className="current", **_CURRENT)
                 for text, href, current in choices
             ),
         ],
         className="switch",
-        **{"aria-label": label},
+        **aria(label),
     )
 
 
-def plain_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, text: int = 1) -> html.Div:
+def plain_table(
+    caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, text: int = 1
+) -> html.Div:
     """A table; the first `text` columns are flush left, the rest are figures."""
     kinds = ["text" if i < text else "figure" for i in range(len(columns))]
-    head = html.Tr([html.Th(name, scope="col", className=kind) for name, kind in zip(columns, kinds, strict=True)])
+    head = html.Tr(
+        [html.Th(name, scope="col", className=kind) for name, kind in zip(columns, kinds, strict=True)]
+    )
     body = [
         html.Tr(
             [
@@ -90,13 +114,15 @@ def plain_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[An
 
 def _scroll(table: Any, label: str, *more: Any) -> html.Div:
     # Whoever scrolls by keyboard must be able to reach it.
-    return html.Div([table, *more], className="scroll", tabIndex=0, role="region", **{"aria-label": label[:200]})
+    return html.Div([table, *more], className="scroll", tabIndex=0, role="region", **aria(label[:200]))
 
 
 def layout_table(layout: TableLayout) -> html.Div:
     """A paper-style table as `tables.write_html` writes it, as components."""
     kinds = ["figure" if numeric else "text" for numeric in layout.numeric]
-    heads = [html.Th(name, scope="col", className=kind) for name, kind in zip(layout.columns, kinds, strict=True)]
+    heads = [
+        html.Th(name, scope="col", className=kind) for name, kind in zip(layout.columns, kinds, strict=True)
+    ]
     spanned = [html.Tr(list(_spanned(level, len(layout.columns)))) for level in layout.spanners]
     body = [
         html.Tr([_entry(layout, r, c, text, kinds[c]) for c, text in enumerate(row)])
@@ -104,7 +130,8 @@ def layout_table(layout: TableLayout) -> html.Div:
     ]
     notes = [html.P([html.Sup(mark), f" {text}"], className="note") for mark, text in layout.notes]
     table = html.Table(
-        [html.Caption(layout.caption), html.Thead([*spanned, html.Tr(heads)]), html.Tbody(body)], className="paper"
+        [html.Caption(layout.caption), html.Thead([*spanned, html.Tr(heads)]), html.Tbody(body)],
+        className="paper",
     )
     return _scroll(table, layout.caption, *notes)
 
@@ -146,7 +173,10 @@ def picture(figure: go.Figure, name: str, *, numbers: Any = None) -> html.Figure
     """
     figure.update_layout(uirevision=name)
     graph = dcc.Graph(
-        id=name, figure=figure, config={**CONFIG, "responsive": False, "displayModeBar": False}, className="plot"
+        id=name,
+        figure=figure,
+        config=_CONFIG,
+        className="plot",
     )
     table = numbers if numbers is not None else _points(figure)
     return html.Figure([graph, html.Details([html.Summary("The same as a table"), table])])
@@ -174,7 +204,9 @@ def _rows(figure: go.Figure) -> Iterator[tuple[str, str, str]]:
 def _logarithmic(figure: go.Figure, trace: Any) -> bool:
     """Whether the axis has powers of ten as its labels: the points are then their exponents."""
     axis = figure.layout[f"xaxis{(trace.xaxis or 'x')[1:]}"]
-    return bool(axis.title.text is None or "learning rate" in str(axis.title.text)) and axis.tickvals is not None
+    return (
+        bool(axis.title.text is None or "learning rate" in str(axis.title.text)) and axis.tickvals is not None
+    )
 
 
 def _number(value: Any, *, log: bool) -> str:

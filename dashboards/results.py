@@ -8,9 +8,6 @@ from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 
-from robustness.dashboards.addresses import View, api, study_named
-from robustness.dashboards.parts import downloads, layout_table, picture, switch
-from robustness.dashboards.sections import Sections
 from robustness.errors import StoreMissing
 from robustness.figures import FIGURES, Request, applicable, draw
 from robustness.figures.gallery import task_labels
@@ -22,10 +19,15 @@ from robustness.spec import StudySpec
 from robustness.summary import Study
 from robustness.tables import standard_table
 
+from .addresses import View, api, study_named
+from .parts import downloads, layout_table, picture, switch
+from .sections import Sections
+
 __all__ = ["add_callbacks"]
 
 _ELSEWHERE = {*(name for name in FIGURES if name.startswith("heatmap-")), "difference", "learning-curves"}
 """Figures that the page has in another place."""
+_NAMES = {"html": "HTML", "markdown": "Markdown", "latex": "LaTeX", "csv": "CSV"}
 
 
 def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
@@ -91,14 +93,20 @@ def _figures(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[
     query: dict[str, str | None] = {"task": task}
     if FIGURES[chosen].kind == "pair":
         query |= {"a": view.a, "b": view.b}
-    return [switch("Figure", links), picture(draw(chosen, request), "figure"), downloads(study.name, chosen, **query)]
+    return [
+        switch("Figure", links),
+        picture(draw(chosen, request), "figure"),
+        downloads(study.name, chosen, **query),
+    ]
 
 
 def _table(study: Study) -> list[Any]:
     if not len(study.complete):
         return [html.P("Nothing is complete yet.")]
     links = [
-        html.A(kind, href=api(study.name, "/table", format=kind), download=f"{study.name}-table.{ending}")
+        html.A(
+            _NAMES[kind], href=api(study.name, "/table", format=kind), download=f"{study.name}-table.{ending}"
+        )
         for kind, (_, ending, _) in TABLES.items()
     ]
     return [
@@ -116,7 +124,10 @@ def _table(study: Study) -> list[Any]:
 
 def _spec(study: Study) -> list[Any]:
     if study.source:
-        return [html.P("Imported: it was not run here."), html.Pre(json.dumps(study.source, indent=2, ensure_ascii=False))]
+        return [
+            html.P("Imported: it was not run here."),
+            html.Pre(json.dumps(study.source, indent=2, ensure_ascii=False)),
+        ]
     text = StudySpec.model_validate(study.spec).model_dump_json(indent=2, exclude_defaults=True)
     return [
         html.P(

@@ -8,12 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from dash import Input, Output, State, dcc, html, no_update
 
-from robustness.dashboards.addresses import COMPARE, NEW, study_path
-from robustness.dashboards.parts import ago, badge, duration, progress
-from robustness.dashboards.sections import Sections
 from robustness.service import Reader
 from robustness.store import Standing
 from robustness.store.schema import study_trial, trial
+
+from .addresses import COMPARE, NEW, study_path
+from .parts import ago, badge, duration, progress
+from .sections import Sections
 
 __all__ = ["add_callbacks", "layout"]
 
@@ -73,7 +74,7 @@ def _list(rows: list[tuple[dict[str, Any], dict[str, Any] | None]], total: int, 
         if part:
             return html.P("No study has that in its name or title.")
         return html.P(["There are no studies yet. ", dcc.Link("Launch the first one", href=NEW), "."])
-    shown = [html.Ul([html.Li(_item(row, last)) for row, last in rows], className="studies")]
+    shown: list[Any] = [html.Ul([html.Li(_item(row, last)) for row, last in rows], className="studies")]
     if total > len(rows):
         shown.append(html.P(f"{len(rows)} of {total:,} studies; find the others by name."))
     if total > 1:
@@ -93,7 +94,9 @@ def _item(row: dict[str, Any], last: dict[str, Any] | None) -> list[Any]:
     facts.append(html.Span(["updated ", ago(row["updated_at"])]))
     return [
         html.H2([dcc.Link(row["title"] or row["id"], href=study_path(row["id"])), " ", badge(row["state"])]),
-        html.P([html.Code(row["id"]), *([f" · {row['question']}"] if row["question"] else [])], className="aside"),
+        html.P(
+            [html.Code(row["id"]), *([f" · {row['question']}"] if row["question"] else [])], className="aside"
+        ),
         progress(done, row["trials"], f"Complete trials of {row['id']}"),
         html.P([part for fact in facts for part in (" · ", fact)][1:], className="facts"),
         html.P(_last(last), className="facts"),
@@ -103,8 +106,8 @@ def _item(row: dict[str, Any], last: dict[str, Any] | None) -> list[Any]:
 def _last(last: dict[str, Any] | None) -> list[Any]:
     if last is None:
         return ["No trial has become not finite."]
-    step = "" if last["step"] is None else f" at step {last['step']:,}"
-    when = [" ", ago(last["at"])] if last["at"] else []
+    step = "" if last["step"] is None else f", at step {last['step']:,}"
+    when = [", ", ago(last["at"])] if last["at"] else []
     return [
         f"Last to become not finite: {last['optimizer']}, learning rate {last['lr']:.3g}, {last['init']}{step}",
         *when,

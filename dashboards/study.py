@@ -7,10 +7,10 @@ from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
 
-from robustness.dashboards import heatmaps, results, trials
-from robustness.dashboards.addresses import STUDIES, api, study_named
-from robustness.dashboards.parts import ago, badge, duration, progress
-from robustness.dashboards.sections import Sections
+from . import heatmaps, results, trials
+from .addresses import STUDIES, api, study_named
+from .parts import ago, badge, duration, progress
+from .sections import Sections
 
 __all__ = ["add_callbacks", "layout"]
 
@@ -110,7 +110,11 @@ def _head(row: dict[str, Any]) -> list[Any]:
         facts.append(f"about {duration(row['seconds_left'])} left")
     if counts["failed"]:
         facts.append(f"{counts['failed']:,} executions failed")
-    facts.append(html.Span([f"{'imported' if row['imported'] else 'last run begun or submitted'} ", ago(row["updated_at"])]))
+    facts.append(
+        html.Span(
+            [f"{'imported' if row['imported'] else 'last run begun or submitted'} ", ago(row["updated_at"])]
+        )
+    )
     head = [
         html.P(dcc.Link("All studies", href=STUDIES), className="back"),
         html.H1([row["title"] or row["id"], " ", badge(row["state"])]),
@@ -143,7 +147,9 @@ def _buttons(name: str, state: str, *, cancelling: bool) -> html.Div:
             html.Button("Resume", id="resume-study", hidden=state not in ("cancelled", "failed")),
             html.A("Report", href=api(name, "/report"), className="button", download=f"{name}.html"),
             dcc.Link("Edit as a new study", href=f"/new?from={name}", className="button"),
-            html.Button("Delete", id="delete-study", className="grave", hidden=state in ("queued", "running", "")),
+            html.Button(
+                "Delete", id="delete-study", className="grave", hidden=state in ("queued", "running", "")
+            ),
         ],
         className="toolbar",
     )

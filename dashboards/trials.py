@@ -8,9 +8,6 @@ from typing import Any
 
 from dash import Input, dcc, html
 
-from robustness.dashboards.addresses import View, api, study_named
-from robustness.dashboards.parts import badge, picture, plain_table
-from robustness.dashboards.sections import Sections
 from robustness.errors import StoreMissing
 from robustness.figures.gallery import parse_cell, task_labels
 from robustness.figures.learning import Cell, draw_learning, learning_info
@@ -19,6 +16,10 @@ from robustness.service import Reader, rows
 from robustness.store import Standing
 from robustness.summary import Study
 from robustness.summary.epochs import cell_epochs
+
+from .addresses import View, api, study_named
+from .parts import aria, badge, picture, plain_table
+from .sections import Sections
 
 __all__ = ["add_callbacks"]
 
@@ -75,14 +76,37 @@ def _trials(reader: Reader, study: Study, standing: Standing, view: View) -> lis
     found = rows.trials(reader.store, standing.id, study, query)
     table = [_row(study.name, view, trial) for trial in found["items"]]
     score = study.facts[cell.task].score_name
-    columns = ("trial", "execution", "outcome", "skill", score, "training loss", "epochs", "first step not finite", "seconds")
+    columns = (
+        "trial",
+        "execution",
+        "outcome",
+        "skill",
+        score,
+        "training loss",
+        "epochs",
+        "first step not finite",
+        "seconds",
+    )
     heading = f"Trials: {cell.optimizer}, learning rate {cell.lr:.4g}, {cell.init}"
     return [
         html.H2([heading, " ", dcc.Link("close", href=view.href(study.name, cell=None), className="close")]),
         plain_table(f"{found['total']} trials of one square, one a seed", columns, table, text=3),
         *_pages(study.name, view, found["total"]),
         html.P(
-            ["As JSON: ", html.A("trials", href=api(study.name, "/trials", task=cell.task, optimizer=cell.optimizer, init=cell.init, lr=f"{cell.lr:.6g}"))],
+            [
+                "As JSON: ",
+                html.A(
+                    "trials",
+                    href=api(
+                        study.name,
+                        "/trials",
+                        task=cell.task,
+                        optimizer=cell.optimizer,
+                        init=cell.init,
+                        lr=f"{cell.lr:.6g}",
+                    ),
+                ),
+            ],
             className="downloads",
         ),
     ]
@@ -90,7 +114,11 @@ def _trials(reader: Reader, study: Study, standing: Standing, view: View) -> lis
 
 def _row(name: str, view: View, trial: dict[str, Any]) -> list[Any]:
     seed = f"seed {trial['seed_index']}"
-    link = html.Strong(seed) if trial["key"] == view.trial else dcc.Link(seed, href=view.href(name, trial=trial["key"]))
+    link = (
+        html.Strong(seed)
+        if trial["key"] == view.trial
+        else dcc.Link(seed, href=view.href(name, trial=trial["key"]))
+    )
     tried = f" ({trial['attempts']} attempts)" if trial["attempts"] > 1 else ""
     accuracy, loss = trial["test_accuracy"], trial["test_loss"]
     score = accuracy if _known(accuracy) else loss
@@ -126,7 +154,7 @@ def _pages(name: str, view: View, total: int) -> list[Any]:
         else html.Strong(f"{first + 1} to {min(first + A_PAGE, total)}")
         for first in range(0, total, A_PAGE)
     ]
-    return [html.Nav([part for link in links for part in (link, " ")], **{"aria-label": "More trials"})]
+    return [html.Nav([part for link in links for part in (link, " ")], **aria("More trials"))]
 
 
 def _curve(reader: Reader, study: Study, standing: Standing, view: View, *, narrow: bool) -> list[Any]:
@@ -138,7 +166,10 @@ def _curve(reader: Reader, study: Study, standing: Standing, view: View, *, narr
     own = epochs[epochs["key"] == key]
     close = dcc.Link("close", href=view.href(study.name, trial=None), className="close")
     if not len(own):
-        return [html.H2(["Learning curve ", close]), html.P("This trial is not complete: it has no curve yet.")]
+        return [
+            html.H2(["Learning curve ", close]),
+            html.P("This trial is not complete: it has no curve yet."),
+        ]
     seed = int(own["seed_index"].iloc[0])
     step = own["first_nonfinite_step"].iloc[0]
     alone = replace(study, complete=study.complete[study.complete["seed_index"] == seed])
@@ -148,15 +179,36 @@ def _curve(reader: Reader, study: Study, standing: Standing, view: View, *, narr
         if step == step
         else "All losses and parameter norms were finite."
     )
-    columns = ("epoch", "training loss", "largest in it", "validation loss", "test loss", "test accuracy", "parameter norm", "distance from start")
-    fields = ("train_loss", "train_loss_max", "validation_loss", "test_loss", "test_accuracy", "parameter_norm", "distance")
+    columns = (
+        "epoch",
+        "training loss",
+        "largest in it",
+        "validation loss",
+        "test loss",
+        "test accuracy",
+        "parameter norm",
+        "distance from start",
+    )
+    fields = (
+        "train_loss",
+        "train_loss_max",
+        "validation_loss",
+        "test_loss",
+        "test_accuracy",
+        "parameter_norm",
+        "distance",
+    )
     numbers = plain_table(
-        f"Epochs of seed {seed}", columns, [[row["epoch"], *(_short(row[name]) for name in fields)] for row in recorded]
+        f"Epochs of seed {seed}",
+        columns,
+        [[row["epoch"], *(_short(row[name]) for name in fields)] for row in recorded],
     )
     return [
         html.H2([f"Learning curve: seed {seed} ", close]),
         html.P(told, className="step"),
         picture(figure, "curve", numbers=numbers),
-        html.P(["As JSON: ", html.A("epochs", href=api(study.name, f"/trials/{key}/epochs"))], className="downloads"),
+        html.P(
+            ["As JSON: ", html.A("epochs", href=api(study.name, f"/trials/{key}/epochs"))],
+            className="downloads",
+        ),
     ]
-

@@ -25,7 +25,7 @@ from robustness.tables import pivot_table, standard_table, write_html
 from robustness.tables.measured import measurements
 from robustness.trial import RECORD_VERSION
 
-__all__ = ["answer", "chaotic_cells", "print_pdf", "write_report"]
+__all__ = ["answer", "asides", "chaotic_cells", "print_pdf", "write_report"]
 
 _EVERYWHERE = ("heatmap-diverged", "heatmap-score", "curves")
 _FIRST_TASKS = 3

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.requests import HTTPConnection
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robustness.service.login import COOKIE, LOGIN, login_page
@@ -151,8 +151,8 @@ class AccessLayer:
         wants_page = scope["type"] == "http" and "text/html" in connection.headers.get("accept", "")
         if wants_page and scope["method"] == "GET" and not scope["path"].startswith("/api/"):
             query = scope["query_string"].decode("latin-1")
-            page = login_page(scope["path"] + (f"?{query}" if query else ""))
-            return HTMLResponse(page, 401, challenge)
+            after = scope["path"] + (f"?{query}" if query else "")
+            return login_page(after, status=401, headers=challenge)
         return problem(401, "a token is required: Authorization: Bearer TOKEN", headers=challenge)
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ SPEC: dict[str, Any] = {
 }
 TRIALS = 2 * 5 * 2 * 20
 PACK = 4
+LOG = os.environ.get("TWO_NODES_LOG")
+"""Where the log of the node's death goes, which stands beside the recipe."""
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,28 @@ def said(output: str) -> dict[str, Any]:
     return found
 
 
+def told(store: str, killed_at: datetime, before: int) -> str:
+    """The log of a run: when the node was killed, and when each trial was finished after how many attempts."""
+    query = """SELECT finished_at, attempts, optimizer, lr, init, seed_index, key FROM trial
+        JOIN study_trial ON trial_id = trial.id ORDER BY finished_at, position"""
+    with psycopg.connect(store) as connection:
+        rows = connection.execute(query).fetchall()
+    lines = [
+        f"{at} {n} {optimizer} {lr:g} {init} {seed} {key[:12]}"
+        for at, n, optimizer, lr, init, seed, key in rows
+    ]
+    again = sum(row[1] > 1 for row in rows)
+    head = [
+        "# One study on two nodes, job.sh, store on PostgreSQL; the second node was killed (power and cable) half-way.",
+        "# Written by tests/sweep/test_cluster.py with TWO_NODES_LOG=FILE.",
+        f"# {killed_at.isoformat(timespec='seconds')} the second node is killed; {before} of {len(rows)} trials are complete",
+        f"# {rows[-1][0]} the last trial is complete; {len({row[-1] for row in rows})} trials, each stored once, "
+        f"{again} of them tried again",
+        "# finished attempts optimizer lr init seed key",
+    ]
+    return "\n".join([*head, *lines]) + "\n"
+
+
 def test_a_node_that_dies_costs_at_most_one_retry_of_its_pack_and_no_result(
     cluster: tuple[Machine, Machine], study: Path, store: str, undisturbed: str
 ) -> None:
@@ -132,6 +157,7 @@ def test_a_node_that_dies_costs_at_most_one_retry_of_its_pack_and_no_result(
     while count(store, "state = 'complete'") < 0.25 * TRIALS or not training(worker):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    killed_at, before = datetime.now(UTC), count(store, "state = 'complete'")
     worker.kill()
     assert 0 < count(store, "state = 'complete'") < TRIALS
     output, _ = job.communicate(timeout=120)
@@ -141,6 +167,8 @@ def test_a_node_that_dies_costs_at_most_one_retry_of_its_pack_and_no_result(
     assert count(store, "attempts = 1") + count(store, "attempts = 2") == TRIALS
     assert count(store, "attempts = 2") <= PACK  # none where it fell between two packs
     assert table(store) == undisturbed
+    if LOG:
+        Path(LOG).write_text(told(store, killed_at, before))
 
 
 def test_the_slurm_script_makes_one_cluster_of_all_nodes(
