@@ -153,6 +153,7 @@ def _pages(reader: Reader, settings: Settings) -> dash.Dash:
     for name, outputs, inputs in (
         ("narrow", Output("narrow", "data"), [Input("url", "pathname")]),
         ("title", Output("titled", "data"), [Input("page", "children")]),
+        ("title", Output("titled", "data", allow_duplicate=True), [Input("study-head", "children")]),
         (
             "logOut",
             Output("said", "children", allow_duplicate=True),
@@ -160,7 +161,10 @@ def _pages(reader: Reader, settings: Settings) -> dash.Dash:
         ),
     ):
         pages.clientside_callback(
-            ClientsideFunction("robustness", name), outputs, *inputs, prevent_initial_call=name == "logOut"
+            ClientsideFunction("robustness", name),
+            outputs,
+            *inputs,
+            prevent_initial_call=outputs.allow_duplicate,
         )
     return pages
 

@@ -58,20 +58,10 @@ def _form() -> html.Div:
         )
 
     def choice(text: str, name: str, options: Sequence[str], value: str) -> html.Fieldset:
-        return html.Fieldset(
-            [
-                html.Legend(text),
-                dcc.RadioItems(id=f"form-{name}", options=list(options), value=value, inline=True),
-            ]
-        )
+        return _pressed(text, name, options, [value], "one", value)
 
     def choices(text: str, name: str, options: Sequence[str], value: list[str]) -> html.Fieldset:
-        return html.Fieldset(
-            [
-                html.Legend(text),
-                dcc.Checklist(id=f"form-{name}", options=list(options), value=value, inline=True),
-            ]
-        )
+        return _pressed(text, name, options, value, "any", value)
 
     return html.Div(
         [
@@ -91,6 +81,20 @@ def _form() -> html.Div:
     )
 
 
+def _pressed(
+    text: str, name: str, options: Sequence[str], chosen: Sequence[str], choose: str, value: Any
+) -> html.Fieldset:
+    """Buttons that are pressed or not: Dash's own lists of boxes say nothing to a screen reader."""
+    buttons = []
+    for option in options:
+        marks: Any = {"data-choice": option, "aria-pressed": "true" if option in chosen else "false"}
+        buttons.append(html.Button(option, type="button", className="choice", **marks))
+    marks = {"data-choose": choose, "data-store": f"form-{name}"}
+    return html.Fieldset([html.Legend(text), dcc.Store(id=f"form-{name}", data=value), *buttons], **marks)
+
+
+_CHOSEN = ("data", "model", "optimizers", "inits")
+"""Fields that are buttons."""
 _FIELDS = (
     "name",
     "data",
@@ -113,7 +117,7 @@ def add_callbacks(sections: Sections, settings: Settings) -> None:
     @sections.answer(
         Output("spec", "value"),
         Input("page", "children"),
-        *(Input(f"form-{name}", "value") for name in _FIELDS),
+        *(Input(f"form-{name}", "data" if name in _CHOSEN else "value") for name in _FIELDS),
         State("url", "search"),
         State("spec", "value"),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio.to_thread
 import dash
-from dash import Output, html
+from dash import Output, html, no_update
 from plotly.utils import PlotlyJSONEncoder
 
 from robustness.errors import RobustnessError
@@ -35,13 +35,14 @@ class Sections:
 
     def answer(self, *wiring: Any, **options: Any) -> Callable[[Callable[..., Any]], None]:
         """Wire a function that reads the store: it runs in a thread, and a user's mistake becomes a sentence."""
+        outputs = sum(isinstance(part, Output) for part in wiring)
 
         def register(work: Callable[..., Any]) -> None:
             @self.app.callback(*wiring, **options)
             @functools.wraps(work)
             async def call(*args: Any) -> Any:
                 # Dash would run it in the loop that every other request waits for.
-                return await anyio.to_thread.run_sync(_worded, work, args)
+                return await anyio.to_thread.run_sync(_worded, work, args, outputs)
 
         return register
 
@@ -64,8 +65,10 @@ class Sections:
         return json.loads(self.reader.answer(name, ("page", what), encoded).body)
 
 
-def _worded(work: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+def _worded(work: Callable[..., Any], args: tuple[Any, ...], outputs: int) -> Any:
+    """What `work` returns; a user's mistake in words, in the first of the outputs."""
     try:
         return work(*args)
     except RobustnessError as error:
-        return html.P(str(error), role="alert", className="refused")
+        said = html.P(str(error), role="alert", className="refused")
+        return said if outputs == 1 else (said, *[no_update] * (outputs - 1))

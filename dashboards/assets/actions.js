@@ -20,6 +20,21 @@
     return answer.ok ? done : said(answer);
   };
 
+  // Buttons of the form that are pressed or not; what is pressed goes to the store of their group.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-choice]");
+    if (!button) return;
+    const group = [...button.parentElement.querySelectorAll("button[data-choice]")];
+    const one = button.parentElement.dataset.choose === "one";
+    const pressed = (other) => other.getAttribute("aria-pressed") === "true";
+    for (const other of group) {
+      const now = other === button ? one || !pressed(other) : !one && pressed(other);
+      other.setAttribute("aria-pressed", String(now));
+    }
+    const chosen = group.filter(pressed).map((other) => other.dataset.choice);
+    window.dash_clientside.set_props(button.parentElement.dataset.store, { data: one ? chosen[0] : chosen });
+  });
+
   // Of a launch that is repeated because its answer was lost: the same text has the same key.
   let launched = { text: null, key: null };
 
@@ -45,11 +60,11 @@
       // A square of a heatmap: its trials are listed.
       pick: (click, figure, search) => {
         const point = click && click.points && click.points[0];
-        const meta = point && figure.data[point.curveNumber] && figure.data[point.curveNumber].meta;
+        const { meta, x } = (point && figure.data[point.curveNumber]) || {};
         if (!meta) return nothing();
-        const [row, column] = point.pointNumber || [];
+        const column = x.findIndex((edge) => edge > point.x) - 1; // x has the edges of the squares
         const query = new URLSearchParams(search);
-        query.set("cell", `${meta.optimizer},${meta.lrs[column]},${meta.inits[row]}`);
+        query.set("cell", `${meta.optimizer},${meta.lrs[column]},${meta.inits[Math.round(point.y)]}`);
         query.delete("trial");
         query.delete("first");
         setTimeout(() => document.getElementById("trials-section").scrollIntoView({ block: "nearest" }), 400);

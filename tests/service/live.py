@@ -48,13 +48,18 @@ class Live:
 
 
 @contextmanager
-def live(store: Store, data: Path, **limits: int) -> Iterator[Live]:
-    """The service of a store."""
+def live(store: Store, data: Path, *, pages: bool = False, **limits: int) -> Iterator[Live]:
+    """The service of a store; its pages take two seconds to import."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        access = Access(tokens=Tokens([WRITE, READ]), sites=Sites.of("127.0.0.1", port, tls=False))
+        sites = Sites.of("127.0.0.1", port, tls=False)
+        access = Access(tokens=Tokens([WRITE, READ]), sites=sites, reading_posts=("/_dash-update-component",))
         app = create_app(store, access, Settings(data=data, **limits))
+        if pages:
+            from robustness.dashboards import add_pages
+
+            add_pages(app)
         config = uvicorn.Config(app, log_level="warning", ws="websockets-sansio", lifespan="off")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
