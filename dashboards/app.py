@@ -124,12 +124,12 @@ def _pages(reader: Reader, settings: Settings) -> dash.Dash:
             html.A("Skip to the page", href="#page", className="skip"),
             html.Header(
                 [
-                    dcc.Link("Robustness studies", href=STUDIES, className="home"),
+                    html.A("Robustness studies", href=STUDIES, className="home"),
                     html.Nav(
                         [
-                            dcc.Link("Studies", href=STUDIES),
-                            dcc.Link("Compare", href=COMPARE),
-                            dcc.Link("New study", href=NEW),
+                            html.A("Studies", href=STUDIES),
+                            html.A("Compare", href=COMPARE),
+                            html.A("New study", href=NEW),
                             html.A("API", href="/api/v1/docs"),
                         ],
                         **aria("Pages"),

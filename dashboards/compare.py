@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from dash import Input, dcc, html
+from dash import Input, html
 
 from robustness.figures import Request, draw
 from robustness.figures.gallery import lacks
@@ -78,7 +78,7 @@ def _choice(names: Sequence[str], a: str | None, b: str | None) -> html.Form:
 
 def _half(reader: Reader, shade: str, side: str) -> Any:
     def make(study: Study, _: Any) -> Any:
-        parts: list[Any] = [html.H2(dcc.Link(study.title or study.name, href=study_path(study.name)))]
+        parts: list[Any] = [html.H2(html.A(study.title or study.name, href=study_path(study.name)))]
         for place, task in enumerate(study.tasks):
             request = Request(study=study, task=task, store=reader.store, size=SIZES["column"])
             why = lacks(f"heatmap-{shade}", request)
@@ -96,7 +96,7 @@ def _half(reader: Reader, shade: str, side: str) -> Any:
 
 
 def _elsewhere(study: Study) -> Any:
-    return html.P(["Every square stands on ", dcc.Link("the study's page", href=study_path(study.name)), "."])
+    return html.P(["Every square stands on ", html.A("the study's page", href=study_path(study.name)), "."])
 
 
 def _measured(study: Study) -> list[dict[str, Any]]:

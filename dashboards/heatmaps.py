@@ -17,6 +17,7 @@ from robustness.summary import Study, cell_table, wilson
 
 from .addresses import SHADES, View, study_named
 from .parts import MOST_ROWS, downloads, picture, plain_table, switch
+from .raw import link
 from .sections import Sections
 
 __all__ = ["add_callbacks", "shade_switch"]
@@ -139,9 +140,9 @@ def _squares(study: Study, task: str, view: View) -> Any:
         rate = wilson(int(row["diverged"]), n)
         rows.append(
             (
-                dcc.Link(
+                link(
                     f"{optimizer}, {lr:.3g}, {init}",
-                    href=view.href(study.name, cell=f"{optimizer},{lr!r},{init}"),
+                    view.href(study.name, cell=f"{optimizer},{lr!r},{init}"),
                 ),
                 n,
                 row["nonfinite"],

@@ -22,7 +22,7 @@ from robustness.spec import Space, StudySpec, expand, parse, read_text
 from robustness.store.schema import study, trial
 from robustness.trial import TrialState
 
-from .parts import duration
+from .raw import duration
 from .sections import Sections
 
 __all__ = ["add_callbacks", "layout"]

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import plotly.graph_objects as go
 from dash import dcc, html
 
 from robustness.figures import CONFIG
+from robustness.tables import write_html
 from robustness.tables.layout import TableLayout
 
 from .addresses import api
+from .raw import raw, rendered
 
 __all__ = [
     "MOST_ROWS",
-    "ago",
     "aria",
     "badge",
     "downloads",
-    "duration",
     "layout_table",
     "picture",
     "plain_table",
@@ -41,9 +40,9 @@ def aria(label: str) -> Any:
     return {"aria-label": label}
 
 
-def badge(state: str, *, kind: str = "state") -> html.Span:
+def badge(state: str) -> html.Span:
     """A word with a mark; its colour says nothing that the word does not."""
-    return html.Span(state, className=f"badge {kind}-{state}")
+    return html.Span(state, className=f"badge state-{state}")
 
 
 def progress(done: int, total: int, label: str) -> html.Div:
@@ -58,29 +57,13 @@ def progress(done: int, total: int, label: str) -> html.Div:
     )
 
 
-def duration(seconds: float) -> str:
-    """In the largest unit that says it."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def ago(stamp: str) -> html.Time:
-    """When something was, as people say it; the exact time on hover."""
-    then = datetime.fromisoformat(stamp)
-    seconds = (datetime.now(UTC) - then).total_seconds()
-    text = "now" if seconds < 2 else f"{duration(seconds)} ago"
-    return html.Time(text, dateTime=stamp, title=stamp)
-
-
 def switch(label: str, choices: Sequence[tuple[str, str, bool]]) -> html.Nav:
     """Links of which one is current: (text, address, current)."""
     return html.Nav(
         [
             html.Span(label, className="label"),
             *(
-                dcc.Link(text, href=href, className="current" if current else "")
+                html.A(text, href=href, className="current" if current else "")
                 if not current
                 else html.A(text, href=href, className="current", **_CURRENT)
                 for text, href, current in choices
@@ -96,71 +79,17 @@ def plain_table(
 ) -> html.Div:
     """A table; the first `text` columns are flush left, the rest are figures."""
     kinds = ["text" if i < text else "figure" for i in range(len(columns))]
-    head = html.Tr(
-        [html.Th(name, scope="col", className=kind) for name, kind in zip(columns, kinds, strict=True)]
-    )
-    body = [
-        html.Tr(
-            [
-                html.Th(entry, scope="row", className=kind) if i == 0 else html.Td(entry, className=kind)
-                for i, (entry, kind) in enumerate(zip(row, kinds, strict=True))
-            ]
-        )
-        for row in rows
-    ]
-    table = html.Table([html.Caption(caption), html.Thead(head), html.Tbody(body)])
-    return _scroll(table, caption)
-
-
-def _scroll(table: Any, label: str, *more: Any) -> html.Div:
-    # Whoever scrolls by keyboard must be able to reach it.
-    return html.Div([table, *more], className="scroll", tabIndex=0, role="region", **aria(label[:200]))
+    return _scrolled(rendered("table", caption=caption, columns=columns, rows=rows, kinds=kinds), caption)
 
 
 def layout_table(layout: TableLayout) -> html.Div:
-    """A paper-style table as `tables.write_html` writes it, as components."""
-    kinds = ["figure" if numeric else "text" for numeric in layout.numeric]
-    heads = [
-        html.Th(name, scope="col", className=kind) for name, kind in zip(layout.columns, kinds, strict=True)
-    ]
-    spanned = [html.Tr(list(_spanned(level, len(layout.columns)))) for level in layout.spanners]
-    body = [
-        html.Tr([_entry(layout, r, c, text, kinds[c]) for c, text in enumerate(row)])
-        for r, row in enumerate(layout.rows)
-    ]
-    notes = [html.P([html.Sup(mark), f" {text}"], className="note") for mark, text in layout.notes]
-    table = html.Table(
-        [html.Caption(layout.caption), html.Thead([*spanned, html.Tr(heads)]), html.Tbody(body)],
-        className="paper",
-    )
-    return _scroll(table, layout.caption, *notes)
+    """A paper-style table."""
+    return _scrolled(write_html(layout), layout.caption, "paper")
 
 
-def _spanned(spanners: Sequence[Any], columns: int) -> Iterator[Any]:
-    column = 0
-    for spanner in spanners:
-        if spanner.first > column:
-            yield html.Td(colSpan=spanner.first - column)
-        yield html.Th(spanner.text, scope="colgroup", colSpan=spanner.last - spanner.first + 1)
-        column = spanner.last + 1
-    if column < columns:
-        yield html.Td(colSpan=columns - column)
-
-
-def _entry(layout: TableLayout, row: int, column: int, text: str, kind: str) -> Any:
-    entry: Any = text
-    if (row, column) in layout.bold:
-        entry = html.Strong(entry)
-    if (row, column) in layout.underlined:
-        entry = html.U(entry)
-    parts = [entry]
-    if mark := layout.marks.get((row, column), ""):
-        parts.append(html.Sup(mark))
-    if aside := layout.asides.get((row, column), ""):
-        parts.append(html.Small(f" {aside}"))
-    if column < layout.labels:
-        return html.Th(parts, scope="row", className=kind)
-    return html.Td(parts, className=kind)
+def _scrolled(text: str, label: str, kind: str = "") -> html.Div:
+    # Whoever scrolls by keyboard must be able to reach it.
+    return raw(text, className=f"scroll {kind}".strip(), tabIndex=0, role="region", **aria(label[:200]))
 
 
 def picture(figure: go.Figure, name: str, *, numbers: Any = None) -> html.Figure:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dash import ClientsideFunction, Input, Output, State, dcc, html
+from dash import ClientsideFunction, Input, Output, State, html
 
 from robustness.errors import StoreMissing
 from robustness.figures import FIGURES, Request, applicable, draw
@@ -137,7 +137,7 @@ def _spec(study: Study) -> list[Any]:
                 ": ",
                 html.Code(f"robustness run {study.name}.json"),
                 ". Or ",
-                dcc.Link("edit it as a new study", href=f"/new?from={study.name}"),
+                html.A("edit it as a new study", href=f"/new?from={study.name}"),
                 ".",
             ]
         ),

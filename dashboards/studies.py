@@ -12,8 +12,8 @@ from robustness.service import Reader
 from robustness.store import Standing
 from robustness.store.schema import study_trial, trial
 
-from .addresses import COMPARE, NEW, study_path
-from .parts import ago, badge, duration, progress
+from .addresses import COMPARE, NEW
+from .raw import raw, rendered
 from .sections import Sections
 
 __all__ = ["add_callbacks", "layout"]
@@ -33,7 +33,7 @@ def layout() -> html.Div:
                 [
                     html.Label("Find", htmlFor="find"),
                     dcc.Input(id="find", type="search", placeholder="part of a name or title", debounce=0.3),
-                    dcc.Link("New study", href=NEW, className="button"),
+                    html.A("New study", href=NEW, className="button"),
                 ],
                 className="toolbar",
             ),
@@ -73,45 +73,13 @@ def _list(rows: list[tuple[dict[str, Any], dict[str, Any] | None]], total: int, 
     if not rows:
         if part:
             return html.P("No study has that in its name or title.")
-        return html.P(["There are no studies yet. ", dcc.Link("Launch the first one", href=NEW), "."])
-    shown: list[Any] = [html.Ul([html.Li(_item(row, last)) for row, last in rows], className="studies")]
+        return html.P(["There are no studies yet. ", html.A("Launch the first one", href=NEW), "."])
+    shown: list[Any] = [raw(rendered("studies", rows=rows))]
     if total > len(rows):
         shown.append(html.P(f"{len(rows)} of {total:,} studies; find the others by name."))
     if total > 1:
-        shown.append(html.P(dcc.Link("Compare two studies", href=COMPARE)))
+        shown.append(html.P(html.A("Compare two studies", href=COMPARE)))
     return shown
-
-
-def _item(row: dict[str, Any], last: dict[str, Any] | None) -> list[Any]:
-    done = row["counts"]["complete"]
-    facts: list[Any] = []
-    if row["trials_per_second"]:
-        facts.append(f"{row['trials_per_second']:,.1f} trials/s")
-    if row["seconds_left"] is not None:
-        facts.append(f"about {duration(row['seconds_left'])} left")
-    if row["counts"]["failed"]:
-        facts.append(f"{row['counts']['failed']:,} executions failed")
-    facts.append(html.Span(["updated ", ago(row["updated_at"])]))
-    return [
-        html.H2([dcc.Link(row["title"] or row["id"], href=study_path(row["id"])), " ", badge(row["state"])]),
-        html.P(
-            [html.Code(row["id"]), *([f" · {row['question']}"] if row["question"] else [])], className="aside"
-        ),
-        progress(done, row["trials"], f"Complete trials of {row['id']}"),
-        html.P([part for fact in facts for part in (" · ", fact)][1:], className="facts"),
-        html.P(_last(last), className="facts"),
-    ]
-
-
-def _last(last: dict[str, Any] | None) -> list[Any]:
-    if last is None:
-        return ["No trial has become not finite."]
-    step = "" if last["step"] is None else f", at step {last['step']:,}"
-    when = [", ", ago(last["at"])] if last["at"] else []
-    return [
-        f"Last to become not finite: {last['optimizer']}, learning rate {last['lr']:.3g}, {last['init']}{step}",
-        *when,
-    ]
 
 
 class _Divergences:

@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
+from markupsafe import Markup
 
 from . import heatmaps, results, trials
 from .addresses import STUDIES, api, study_named
-from .parts import ago, badge, duration, progress
+from .parts import badge, progress
+from .raw import ago, duration, raw
 from .sections import Sections
 
 __all__ = ["add_callbacks", "layout"]
@@ -103,24 +105,20 @@ def add_callbacks(sections: Sections) -> None:
 
 def _head(row: dict[str, Any]) -> list[Any]:
     counts = row["counts"]
-    facts: list[Any] = [html.Code(row["id"])]
-    if row["trials_per_second"]:
-        facts.append(f"{row['trials_per_second']:,.1f} trials/s")
-    if row["seconds_left"] is not None:
-        facts.append(f"about {duration(row['seconds_left'])} left")
-    if counts["failed"]:
-        facts.append(f"{counts['failed']:,} executions failed")
-    facts.append(
-        html.Span(
-            [f"{'imported' if row['imported'] else 'last run begun or submitted'} ", ago(row["updated_at"])]
-        )
-    )
+    begun = "imported" if row["imported"] else "last run begun or submitted"
+    facts = [
+        Markup("<code>{}</code>").format(row["id"]),
+        f"{row['trials_per_second']:,.1f} trials/s" if row["trials_per_second"] else "",
+        f"about {duration(row['seconds_left'])} left" if row["seconds_left"] is not None else "",
+        f"{counts['failed']:,} executions failed" if counts["failed"] else "",
+        Markup("{} {}").format(begun, ago(row["updated_at"])),
+    ]
     head = [
-        html.P(dcc.Link("All studies", href=STUDIES), className="back"),
+        html.P(html.A("All studies", href=STUDIES), className="back"),
         html.H1([row["title"] or row["id"], " ", badge(row["state"])]),
         html.P(row["question"], className="question"),
         progress(counts["complete"], row["trials"], "Complete trials"),
-        html.P([part for fact in facts for part in (" · ", fact)][1:], className="facts"),
+        raw(Markup(" · ").join(fact for fact in facts if fact), className="facts"),
     ]
     if row["error"]:
         head.append(html.Pre(row["error"], className="refused"))
@@ -146,7 +144,7 @@ def _buttons(name: str, state: str, *, cancelling: bool) -> html.Div:
             html.Button("Cancel", id="cancel-study", hidden=not can_cancel),
             html.Button("Resume", id="resume-study", hidden=state not in ("cancelled", "failed")),
             html.A("Report", href=api(name, "/report"), className="button", download=f"{name}.html"),
-            dcc.Link("Edit as a new study", href=f"/new?from={name}", className="button"),
+            html.A("Edit as a new study", href=f"/new?from={name}", className="button"),
             html.Button(
                 "Delete", id="delete-study", className="grave", hidden=state in ("queued", "running", "")
             ),

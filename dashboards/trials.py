@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from dash import Input, dcc, html
+from dash import Input, html
+from markupsafe import Markup
 
 from robustness.errors import StoreMissing
 from robustness.figures.gallery import parse_cell, task_labels
@@ -18,7 +19,8 @@ from robustness.summary import Study
 from robustness.summary.epochs import cell_epochs
 
 from .addresses import View, api, study_named
-from .parts import aria, badge, picture, plain_table
+from .parts import aria, picture, plain_table
+from .raw import link
 from .sections import Sections
 
 __all__ = ["add_callbacks"]
@@ -89,7 +91,7 @@ def _trials(reader: Reader, study: Study, standing: Standing, view: View) -> lis
     )
     heading = f"Trials: {cell.optimizer}, learning rate {cell.lr:.4g}, {cell.init}"
     return [
-        html.H2([heading, " ", dcc.Link("close", href=view.href(study.name, cell=None), className="close")]),
+        html.H2([heading, " ", html.A("close", href=view.href(study.name, cell=None), className="close")]),
         plain_table(f"{found['total']} trials of one square, one a seed", columns, table, text=3),
         *_pages(study.name, view, found["total"]),
         html.P(
@@ -114,18 +116,18 @@ def _trials(reader: Reader, study: Study, standing: Standing, view: View) -> lis
 
 def _row(name: str, view: View, trial: dict[str, Any]) -> list[Any]:
     seed = f"seed {trial['seed_index']}"
-    link = (
-        html.Strong(seed)
-        if trial["key"] == view.trial
-        else dcc.Link(seed, href=view.href(name, trial=trial["key"]))
-    )
+    shown: Any = link(seed, view.href(name, trial=trial["key"]))
+    if trial["key"] == view.trial:
+        shown = Markup("<strong>{}</strong>").format(seed)
+    outcome = trial["outcome"] or ""
+    mark = Markup('<span class="badge outcome-{0}">{0}</span>').format(outcome) if outcome else ""
     tried = f" ({trial['attempts']} attempts)" if trial["attempts"] > 1 else ""
     accuracy, loss = trial["test_accuracy"], trial["test_loss"]
     score = accuracy if _known(accuracy) else loss
     return [
-        link,
+        shown,
         f"{trial['state']}{tried}",
-        badge(trial["outcome"], kind="outcome") if trial["outcome"] else "",
+        mark,
         *(_short(value) for value in (trial["skill"], score, trial["train_loss"])),
         _whole(trial["epochs"]),
         _whole(trial["first_nonfinite_step"]),
@@ -149,7 +151,7 @@ def _pages(name: str, view: View, total: int) -> list[Any]:
     if total <= A_PAGE:
         return []
     links = [
-        dcc.Link(f"{first + 1} to {min(first + A_PAGE, total)}", href=view.href(name, first=first))
+        html.A(f"{first + 1} to {min(first + A_PAGE, total)}", href=view.href(name, first=first))
         if first != view.first
         else html.Strong(f"{first + 1} to {min(first + A_PAGE, total)}")
         for first in range(0, total, A_PAGE)
@@ -164,7 +166,7 @@ def _curve(reader: Reader, study: Study, standing: Standing, view: View, *, narr
         reader.store, study.name, task=cell.task, optimizer=cell.optimizer, lr=cell.lr, init=cell.init
     )
     own = epochs[epochs["key"] == key]
-    close = dcc.Link("close", href=view.href(study.name, trial=None), className="close")
+    close = html.A("close", href=view.href(study.name, trial=None), className="close")
     if not len(own):
         return [
             html.H2(["Learning curve ", close]),

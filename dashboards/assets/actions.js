@@ -35,6 +35,33 @@
     window.dash_clientside.set_props(button.parentElement.dataset.store, { data: one ? chosen[0] : chosen });
   });
 
+  // Elements that came as text: see raw.py.
+  const place = (element) => {
+    if (element.dataset.html !== element.placed) element.innerHTML = element.placed = element.dataset.html;
+  };
+  new MutationObserver((changes) => {
+    for (const { target, addedNodes, type } of changes) {
+      if (type === "attributes") place(target);
+      for (const node of addedNodes) {
+        if (node.nodeType !== Node.ELEMENT_NODE) continue;
+        if (node.dataset.html !== undefined) place(node);
+        node.querySelectorAll("[data-html]").forEach(place);
+      }
+    }
+  }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-html"] });
+
+  // Links between pages change the address, and Dash what it stands for; a view of the same page stays where it is.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="/"]');
+    const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
+    if (!link || !plain || link.hasAttribute("download") || link.pathname.startsWith("/api/")) return;
+    event.preventDefault();
+    const same = link.pathname === window.location.pathname;
+    window.history.pushState({}, "", link.href);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    if (!same) window.scrollTo(0, 0);
+  });
+
   // Of a launch that is repeated because its answer was lost: the same text has the same key.
   let launched = { text: null, key: null };
 
