@@ -31,7 +31,7 @@ _NAMES = {"html": "HTML", "markdown": "Markdown", "latex": "LaTeX", "csv": "CSV"
 
 
 def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
-    """Fill them; a running study's anew every half minute."""
+    """Fill them; a running study's anew at every fifth look."""
     settled = Input("settled", "data")
 
     @sections.fill("answer", Input("url", "pathname"), settled)

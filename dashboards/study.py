@@ -19,8 +19,6 @@ __all__ = ["add_callbacks", "layout"]
 QUICK, SLOW = 2.0, 15.0
 """Seconds between two looks at a study: the second of a large one, which takes seconds to read."""
 LARGE = 20_000
-SETTLED = 30.0
-"""Seconds after which a running study's answer and tables are computed anew; its heatmap follows every look."""
 
 
 def layout(name: str) -> html.Div:
@@ -79,7 +77,7 @@ def add_callbacks(sections: Sections) -> None:
             _buttons(name, row["state"], cancelling=row["cancelling"]),
             False,
             answer.etag,
-            [name, standing.revision],
+            {"study": name, "revision": standing.revision, "running": row["state"] == "running"},
             1_000 * pause,
         )
 
@@ -88,7 +86,7 @@ def add_callbacks(sections: Sections) -> None:
         Output("settled", "data"),
         Input("revision", "data"),
         State("settled", "data"),
-        State("study-head", "children"),
+        State("study-tick", "interval"),
     )
     for action in ("cancel", "resume", "delete"):
         sections.app.clientside_callback(

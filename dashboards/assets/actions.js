@@ -14,10 +14,16 @@
     }
   };
 
+  // What was said is read and goes; the same said again is said anew.
+  const told = (text) => {
+    setTimeout(() => window.dash_clientside.set_props("said", { children: "" }), 8000);
+    return text;
+  };
+
   const act = async (clicks, path, method, suffix, done) => {
     if (!clicks) return nothing();
     const answer = await fetch(api(path) + suffix, { method });
-    return answer.ok ? done : said(answer);
+    return told(answer.ok ? done : await said(answer));
   };
 
   // Buttons of the form that are pressed or not; what is pressed goes to the store of their group.
@@ -75,13 +81,12 @@
         return nothing();
       },
 
-      // A running study's answer and tables are computed anew every half minute, a stopped one's at once.
-      settle: (revision, settled, head) => {
-        if (!revision) return nothing();
-        const running = JSON.stringify(head || "").includes("state-running");
-        const fresh = settled && settled.study === revision[0] && Date.now() - settled.at < 30000;
-        if (fresh && (running || settled.revision === revision[1])) return nothing();
-        return { study: revision[0], revision: revision[1], at: Date.now() };
+      // A running study's answer and tables are computed anew at every fifth look, a stopped one's at once.
+      settle: (seen, settled, pause) => {
+        if (!seen) return nothing();
+        const recent = settled && settled.study === seen.study && Date.now() - settled.at < 5 * pause;
+        if (recent && (seen.running || settled.revision === seen.revision)) return nothing();
+        return { ...seen, at: Date.now() };
       },
 
       // A square of a heatmap: its trials are listed.
@@ -101,18 +106,18 @@
       copy: async (clicks, path) => {
         if (!clicks) return nothing();
         const answer = await fetch(api(path) + "/table?format=latex");
-        if (!answer.ok) return said(answer);
+        if (!answer.ok) return told(await said(answer));
         await navigator.clipboard.writeText(await answer.text());
-        return "The table is on the clipboard, as LaTeX.";
+        return told("The table is on the clipboard, as LaTeX.");
       },
 
       cancel: (clicks, path) => act(clicks, path, "POST", "/cancel", "It was asked to stop; what is finished stays."),
       resume: (clicks, path) => act(clicks, path, "POST", "/resume", "It is queued again."),
       delete: async (clicks, path) => {
         if (!clicks || !window.confirm("Delete this study, and its trials that no other study has?")) return nothing();
-        const told = await act(clicks, path, "DELETE", "", "");
-        if (told === "") window.location.assign("/");
-        return told;
+        const refusal = await act(clicks, path, "DELETE", "", "");
+        if (refusal === "") window.location.assign("/");
+        return refusal;
       },
 
       launch: async (clicks, text) => {
@@ -121,9 +126,9 @@
         const kind = text.trimStart().startsWith("{") ? "json" : "toml";
         const headers = { "content-type": `application/${kind}`, "idempotency-key": launched.key };
         const answer = await fetch("/api/v1/studies", { method: "POST", headers, body: text });
-        if (!answer.ok) return [nothing(), await said(answer)];
+        if (!answer.ok) return [nothing(), told(await said(answer))];
         const study = await answer.json();
-        return ["/studies/" + study.id, `${study.id} is queued.`];
+        return ["/studies/" + study.id, told(`${study.id} is queued.`)];
       },
 
       logOut: async (clicks) => {
