@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -265,6 +268,18 @@ def test_a_token_is_made_closed_and_found_again(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("ROBUSTNESS_TOKEN", "x" * 20)
     [given], made = read_tokens(path, make=True)
     assert (given.secret, made) == ("x" * 20, False)
+
+
+def test_a_service_beyond_this_machine_needs_a_token_that_was_set(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_TOKEN")}
+    options = ["--host", "0.0.0.0", "--port", "0", "--no-worker", "--public-url", "https://lab.example"]
+    files = ["--store", str(tmp_path / "store.db"), "--token-file", str(tmp_path / "tokens")]
+    command = [sys.executable, "-m", "robustness.cli", "serve", *options, *files]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2, done.stderr
+    assert "there is no token yet" in done.stderr
+    assert not done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("tokens", [[], [Token("short")], [Token("with spaces in it")], [WRITE, WRITE]])
