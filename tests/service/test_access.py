@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import WebSocket
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -21,8 +22,9 @@ from websockets.sync.client import connect
 
 from robustness.errors import SpecError
 from robustness.service import Role, Sites, Token, Tokens
+from robustness.service.submitting import EXAMPLE_TOML
 from robustness.service.tokens import add_token, read_tokens
-from robustness.store import open_store
+from robustness.store import Store, open_store
 from tests.service.live import READ, WRITE, Live, fill, live
 
 OPEN = {("GET", "/api/v1/health"), ("GET", "/login"), ("POST", "/login")}
@@ -243,6 +245,32 @@ def test_a_body_over_the_limit_is_413_whether_it_says_so_or_not(site: Live) -> N
         assert client.post("/studies", content=long).status_code == 413
         parts = (long[i : i + 100_000] for i in range(0, len(long), 100_000))
         assert client.post("/studies", content=parts).status_code == 413
+
+
+def test_a_body_that_breaks_off_is_not_run_though_what_came_is_a_whole_study(site: Live) -> None:
+    lines = [
+        "POST /api/v1/studies HTTP/1.1",
+        f"Host: 127.0.0.1:{site.port}",
+        "Content-Type: application/toml",
+    ]
+    lines += [f"Authorization: Bearer {WRITE.secret}", "Content-Length: 10000", "", EXAMPLE_TOML]
+    with socket.create_connection(("127.0.0.1", site.port)) as raw:
+        raw.sendall("\r\n".join(lines).encode())
+    with site.client() as client:
+        for _ in range(20):
+            assert client.get("/studies").json()["total"] == 1
+
+
+def test_a_store_that_fails_is_503_and_strangers_do_not_learn_where_it_is(
+    store: Store, tmp_path: Path
+) -> None:
+    with live(store, tmp_path) as found, found.client(None) as stranger, found.client() as client:
+        with store.writing() as connection:
+            connection.execute(sa.text("ALTER TABLE study RENAME TO gone"))
+        answer = stranger.get("/health")
+        assert (answer.status_code, answer.json()["detail"]) == (503, "the store cannot be used")
+        assert "gone" not in answer.text
+        assert client.get("/studies").status_code == 503
 
 
 def test_two_hosts_in_one_request_are_refused(site: Live) -> None:
