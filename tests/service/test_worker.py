@@ -23,7 +23,7 @@ from robustness.trial import TrialState
 from tests.builders import spec
 from tests.service.workers import PATIENCE, gone, joining, ray_head, until, worker
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 LONG: dict[str, Any] = {
     "task": {"epochs": 20},
