@@ -148,7 +148,7 @@ def bench_service(
     from robustness.bench.service import KINDS, Load, Opening, measured
 
     folder = tempfile.TemporaryDirectory(prefix="robustness-bench-")
-    with folder as name, _progress("measurements", 1 + 2 * len(KINDS)) as advance:
+    with folder as name, _progress("measurements", 2 + 2 * len(KINDS)) as advance:
         found = list(
             measured(Path(name), trials=trials, seconds=seconds, clients=clients, on_measured=advance)
         )
@@ -158,7 +158,8 @@ def bench_service(
         print(json.dumps({"opening": list(map(asdict, openings)), "loads": list(map(asdict, loads))}))
         return
     for opening in openings:
-        print(f"{opening.what:10} after {opening.seconds:6.2f} s, {opening.kilobytes:8.1f} kB")
+        beside = " beside a sweep" if opening.sweep else ""
+        print(f"{opening.what:10} after {opening.seconds:6.2f} s, {opening.kilobytes:8.1f} kB{beside}")
     print(
         f"{'summary':10} {'sweep':6} {'requests':>8} {'a second':>9} {'median ms':>10} {'p99 ms':>8} {'most ms':>8}"
     )

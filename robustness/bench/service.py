@@ -43,11 +43,13 @@ class Opening:
 
     Attributes:
         what: of `FIRST`; or `warnings`, the first summary that has them all.
+        sweep: whether another service's worker trained meanwhile.
         seconds: from the first request to the end of this answer.
         kilobytes: of it.
     """
 
     what: str
+    sweep: bool
     seconds: float
     kilobytes: float
 
@@ -121,7 +123,7 @@ class _Service:
 def measured(
     folder: Path, *, trials: int, seconds: float, clients: int, on_measured: Callable[[], None]
 ) -> Iterator[Opening | Load]:
-    """Measure the opening, then each kind of load without a sweep, then with one.
+    """Measure the opening and each kind of load without a sweep, then with one.
 
     Args:
         folder: for the store.
@@ -135,7 +137,7 @@ def measured(
     """
     fill(folder / "large.db", trials)
     with _served(folder) as service:
-        yield from _opened(service)
+        yield from _opened(service, sweep=False)
         on_measured()
         answer, _ = service.ask(service.connect(), "GET", f"/{NAME}")
         etag = answer.headers["etag"]
@@ -163,9 +165,12 @@ def measured(
                     swept=service.complete("sweep") - before if sweep else 0,
                 )
                 on_measured()
+        with _served(folder, "--no-worker") as fresh:
+            yield from _opened(fresh, sweep=True)
+        on_measured()
 
 
-def _opened(service: _Service) -> Iterator[Opening]:
+def _opened(service: _Service, *, sweep: bool) -> Iterator[Opening]:
     connection = service.connect()
     began = time.perf_counter()
 
@@ -174,7 +179,8 @@ def _opened(service: _Service) -> Iterator[Opening]:
         if answer.status != 200:
             raise RobustnessError(f"the service answered {answer.status}: {body.decode()[:500]}")
         seconds = round(time.perf_counter() - began, 2)
-        return Opening(what=what, seconds=seconds, kilobytes=round(len(body) / 1_000, 1)), body
+        size = round(len(body) / 1_000, 1)
+        return Opening(what=what, sweep=sweep, seconds=seconds, kilobytes=size), body
 
     for what, path in FIRST.items():
         yield asked(what, path)[0]
@@ -212,10 +218,18 @@ def _taken(service: _Service, headers: dict[str, str], seconds: float, clients: 
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[_Service]:
-    """`robustness serve` with its worker, as a process of its own."""
-    tokens, said = folder / "tokens", folder / "said"
-    options = ["--store", f"sqlite:///{folder / 'large.db'}", "--token-file", str(tokens), "--port", "0"]
+def _served(folder: Path, *more: str) -> Iterator[_Service]:
+    """`robustness serve`, with more options, as a process of its own."""
+    tokens, said = folder / "tokens", folder / f"said{''.join(more)}"
+    options = [
+        "--store",
+        f"sqlite:///{folder / 'large.db'}",
+        "--token-file",
+        str(tokens),
+        "--port",
+        "0",
+        *more,
+    ]
     environment = {
         k: v for k, v in os.environ.items() if k not in ("ROBUSTNESS_TOKEN", "ROBUSTNESS_READ_TOKEN")
     }
