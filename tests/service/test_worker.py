@@ -160,6 +160,7 @@ def test_a_study_outlives_a_worker_that_is_told_to_stop_and_one_that_is_killed(
     with worker(url, ray, logs[1], code=-signal.SIGKILL) as second:
         until(lambda: complete(store) > kept, "a next trial", logs[1])
         [driver] = second.children()
+        assert driver.nice() > second.nice()  # who answers on this machine goes first
         second.kill()
         until(lambda: gone(driver), "the driver of a killed worker gone", logs[1])
     assert complete(store) < total
