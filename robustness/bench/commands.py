@@ -141,22 +141,29 @@ def bench_service(
     clients: Annotated[int, typer.Option(min=1, max=64, help="Connections that ask at the same time.")] = 8,
     as_json: AsJson = False,
 ) -> None:
-    """Requests a second, and how long they take, on the summary of a large study: alone, and beside a sweep."""
+    """How soon a large study opens, then requests a second on its summary: alone, and beside a sweep."""
     import tempfile
     from pathlib import Path
 
-    from robustness.bench.service import KINDS, loads
+    from robustness.bench.service import KINDS, Load, Opening, measured
 
     folder = tempfile.TemporaryDirectory(prefix="robustness-bench-")
-    with folder as name, _progress("measurements", 2 * len(KINDS)) as advance:
-        found = list(loads(Path(name), trials=trials, seconds=seconds, clients=clients, on_measured=advance))
+    with folder as name, _progress("measurements", 2 + 2 * len(KINDS)) as advance:
+        found = list(
+            measured(Path(name), trials=trials, seconds=seconds, clients=clients, on_measured=advance)
+        )
+    openings = [row for row in found if isinstance(row, Opening)]
+    loads = [row for row in found if isinstance(row, Load)]
     if as_json:
-        print(json.dumps([asdict(load) for load in found]))
+        print(json.dumps({"opening": list(map(asdict, openings)), "loads": list(map(asdict, loads))}))
         return
+    for opening in openings:
+        beside = " beside a sweep" if opening.sweep else ""
+        print(f"{opening.what:10} after {opening.seconds:6.2f} s, {opening.kilobytes:8.1f} kB{beside}")
     print(
         f"{'summary':10} {'sweep':6} {'requests':>8} {'a second':>9} {'median ms':>10} {'p99 ms':>8} {'most ms':>8}"
     )
-    for load in found:
+    for load in loads:
         figures = f"{load.requests:8,} {load.per_second:9.0f} {load.median_ms:10.1f} {load.p99_ms:8.1f} {load.most_ms:8.1f}"
         print(f"{load.kind:10} {'runs' if load.sweep else 'none':6} {figures}")
 

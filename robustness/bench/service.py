@@ -1,4 +1,4 @@
-"""How fast the service answers about a large study that does not change, alone and while it runs a sweep."""
+"""How fast the service opens a large study, and answers about it when it does not change, alone and beside a sweep."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ import numpy as np
 from robustness.bench.reading import NAME, fill
 from robustness.errors import RobustnessError
 
-__all__ = ["KINDS", "Load", "loads"]
+__all__ = ["FIRST", "KINDS", "Load", "Opening", "measured"]
 
 KINDS = ("whole", "unchanged")
 """Answers of 200, and of 304 to whoever has the ETag."""
+FIRST = {"summary": "", "cells": "/cells", "trials": "/trials"}
+"""What a reader who opens a study asks for, one after the other."""
 SWEEP: dict[str, Any] = {
     "name": "sweep",
     "tasks": [{"data": "digits", "model": "mlp", "epochs": 20, "batch_size": 64}],
@@ -33,6 +35,23 @@ SWEEP: dict[str, Any] = {
 """Long enough to outlast the measurements; cancelled with the service."""
 START_SECONDS = 600.0
 """Of a service, and of a sweep's first trials, on a machine that is busy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opening:
+    """An answer of a service that has just been started.
+
+    Attributes:
+        what: of `FIRST`; or `warnings`, the first summary that has them all.
+        sweep: whether another service's worker trained meanwhile.
+        seconds: from the first request to the end of this answer.
+        kilobytes: of it.
+    """
+
+    what: str
+    sweep: bool
+    seconds: float
+    kilobytes: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,10 +120,10 @@ class _Service:
         return found
 
 
-def loads(
+def measured(
     folder: Path, *, trials: int, seconds: float, clients: int, on_measured: Callable[[], None]
-) -> Iterator[Load]:
-    """Measure each kind without a sweep, then with one.
+) -> Iterator[Opening | Load]:
+    """Measure the opening and each kind of load without a sweep, then with one.
 
     Args:
         folder: for the store.
@@ -118,6 +137,8 @@ def loads(
     """
     fill(folder / "large.db", trials)
     with _served(folder) as service:
+        yield from _opened(service, sweep=False)
+        on_measured()
         answer, _ = service.ask(service.connect(), "GET", f"/{NAME}")
         etag = answer.headers["etag"]
         for sweep in (False, True):
@@ -144,6 +165,31 @@ def loads(
                     swept=service.complete("sweep") - before if sweep else 0,
                 )
                 on_measured()
+        with _served(folder, "--no-worker") as fresh:
+            yield from _opened(fresh, sweep=True)
+        on_measured()
+
+
+def _opened(service: _Service, *, sweep: bool) -> Iterator[Opening]:
+    connection = service.connect()
+    began = time.perf_counter()
+
+    def asked(what: str, path: str) -> tuple[Opening, bytes]:
+        answer, body = service.ask(connection, "GET", f"/{NAME}{path}")
+        if answer.status != 200:
+            raise RobustnessError(f"the service answered {answer.status}: {body.decode()[:500]}")
+        seconds = round(time.perf_counter() - began, 2)
+        size = round(len(body) / 1_000, 1)
+        return Opening(what=what, sweep=sweep, seconds=seconds, kilobytes=size), body
+
+    for what, path in FIRST.items():
+        yield asked(what, path)[0]
+    while True:
+        opening, body = asked("warnings", "")
+        if not json.loads(body)["warnings_pending"]:
+            yield opening
+            return
+        time.sleep(0.1)
 
 
 def _taken(service: _Service, headers: dict[str, str], seconds: float, clients: int) -> list[float]:
@@ -172,10 +218,18 @@ def _taken(service: _Service, headers: dict[str, str], seconds: float, clients: 
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[_Service]:
-    """`robustness serve` with its worker, as a process of its own."""
-    tokens, said = folder / "tokens", folder / "said"
-    options = ["--store", f"sqlite:///{folder / 'large.db'}", "--token-file", str(tokens), "--port", "0"]
+def _served(folder: Path, *more: str) -> Iterator[_Service]:
+    """`robustness serve`, with more options, as a process of its own."""
+    tokens, said = folder / "tokens", folder / f"said{''.join(more)}"
+    options = [
+        "--store",
+        f"sqlite:///{folder / 'large.db'}",
+        "--token-file",
+        str(tokens),
+        "--port",
+        "0",
+        *more,
+    ]
     environment = {
         k: v for k, v in os.environ.items() if k not in ("ROBUSTNESS_TOKEN", "ROBUSTNESS_READ_TOKEN")
     }

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -91,7 +91,10 @@ class AccessLayer:
             return
         send = self._with_headers(scope, send)
         if closed is None and scope["method"] not in SAFE:
-            body = await _bounded(connection, receive, self._access.max_body)
+            try:
+                body = await _bounded(connection, receive, self._access.max_body)
+            except ClientDisconnect:
+                return  # nobody is there to be answered
             if body is None:
                 closed = problem(
                     413,
@@ -172,15 +175,19 @@ class AccessLayer:
 
 
 async def _bounded(connection: HTTPConnection, receive: Receive, most: int) -> bytes | None:
-    """The whole body; None where it is longer, and the rest is not read."""
+    """The whole body; None where it is longer, and the rest is not read.
+
+    Raises:
+        ClientDisconnect: it broke off. A part of a TOML file is a TOML file, and must not be run.
+    """
     stated = connection.headers.get("content-length", "")
     if re.fullmatch(r"[0-9]+", stated) and (len(stated) > 15 or int(stated) > most):
         return None
     parts, size, more = [], 0, True
     while more:
         message = await receive()
-        if message["type"] != "http.request":  # disconnected
-            break
+        if message["type"] != "http.request":
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from collections import Counter
 from typing import Any
 
@@ -12,14 +13,19 @@ from fastapi import APIRouter, Request
 from jinja2 import Environment, PackageLoader
 from starlette.responses import HTMLResponse, Response
 
-from robustness.service.answers import as_json, documented, send
+from robustness.errors import StoreError
+from robustness.service.answers import REFUSALS, as_json, documented, send
+from robustness.service.problems import problem
 from robustness.service.reading import Reader
 from robustness.service.schemas import Health
 from robustness.spec import json_schema
 from robustness.store import StudyState
+from robustness.store.schema import study
 from robustness.trial import TrialState
 
 __all__ = ["meta_router"]
+
+log = logging.getLogger(__name__)
 
 
 def meta_router(reader: Reader) -> APIRouter:
@@ -35,8 +41,12 @@ def meta_router(reader: Reader) -> APIRouter:
     @router.get("/health", response_model=Health, responses=documented())
     def health() -> Response:
         """Whether the service and its store answer; needs no token."""
-        with reader.store.reading() as connection:
-            connection.execute(sa.select(1))
+        try:
+            with reader.store.reading() as connection:
+                connection.execute(sa.select(study.c.id).limit(1))
+        except StoreError as error:
+            log.error("%s", error)
+            return problem(503, REFUSALS[503])  # where the store is, is nothing for strangers
         return Response(as_json({"status": "ok"}).body, media_type="application/json")
 
     @router.get(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,6 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from robustness.service.answers import Answer, as_json
+from robustness.service.kept import Kept
+from robustness.service.lookout import Lookout
 from robustness.store import Queue, Standing, Store, StudyState
 from robustness.store.schema import study_trial, trial
 from robustness.summary import Study, load_study
@@ -28,11 +29,11 @@ __all__ = ["Reader"]
 STUDIES_KEPT = 2
 """Loaded studies: one of 100,000 trials takes about 100 MB."""
 BYTES_KEPT = 64_000_000
+ROWS_KEPT = 10_000
+"""Studies whose counts are kept: a list of more counts some of them again."""
+SUMMARIES_KEPT = 1_000
 RUNNING_SECONDS = 1.0
 """How old the counts of a running study may be: it changes many times a second."""
-WARNINGS_SECONDS = 10.0
-MOST_WATCHED = 5_000
-"""Trials of a running study whose warnings are looked for while it runs."""
 RATE_SECONDS = 60.0
 
 
@@ -53,13 +54,12 @@ class Reader:
         """Of this store."""
         self.store = store
         self.queue = Queue(store)
-        self._progress: dict[str, _Progress] = {}
-        self._summaries: dict[str, tuple[_Progress, Answer]] = {}
-        self._warnings: dict[int, tuple[int, float, list[str]]] = {}
-        self._studies: OrderedDict[int, tuple[int, Study]] = OrderedDict()
-        self._answers: OrderedDict[Hashable, Answer] = OrderedDict()
-        self._bytes = 0
-        self._guard = threading.Lock()
+        self._progress: Kept[str, _Progress] = Kept(ROWS_KEPT)
+        self._summaries: Kept[str, tuple[_Progress, tuple[list[str], bool], Answer]] = Kept(SUMMARIES_KEPT)
+        self._studies: Kept[int, tuple[int, Study]] = Kept(STUDIES_KEPT)
+        self._answers: Kept[Hashable, Answer] = Kept(BYTES_KEPT, lambda answer: len(answer.body))
+        self._lookout = Lookout(self._look)
+        self._counting = threading.Lock()
         # One at a time: two would only take each other's time, and the memory of two.
         self._loading = threading.RLock()
 
@@ -67,19 +67,24 @@ class Reader:
 
     def progress(self, standing: Standing) -> _Progress:
         """Counts and rate; of a running study at most `RUNNING_SECONDS` old."""
-        known = self._progress.get(standing.name)
-        now = time.monotonic()
-        if known is not None:
-            if known.standing == standing:
-                return known
-            same = replace(known.standing, revision=standing.revision) == standing
-            if same and standing.driven and now - known.at < RUNNING_SECONDS:
-                return known
-        counts = self.store.counts(standing.id)
-        rate = self._rate(standing) if standing.driven else None
-        found = _Progress(standing, counts, rate, now)
-        self._progress[standing.name] = found
+        found = self._known(standing)
+        if found is None:
+            with self._counting:  # who waits here takes what the first has counted
+                found = self._known(standing)
+                if found is None:
+                    at = time.monotonic()
+                    counts = self.store.counts(standing.id)
+                    rate = self._rate(standing) if standing.driven else None
+                    found = _Progress(standing, counts, rate, at)
+                    self._progress.put(standing.name, found)
         return found
+
+    def _known(self, standing: Standing) -> _Progress | None:
+        known = self._progress.get(standing.name)
+        if known is None or known.standing == standing:
+            return known
+        same = replace(known.standing, revision=standing.revision) == standing
+        return known if same and standing.driven and time.monotonic() - known.at < RUNNING_SECONDS else None
 
     def _rate(self, standing: Standing) -> float | None:
         """Trials a second over the minute before the last one: a function of the store, not of when it is asked."""
@@ -135,36 +140,19 @@ class Reader:
             StoreMissing: no study of that name.
         """
         progress = self.progress(self.queue.of(name))
+        found = self._lookout.warnings(progress.standing, progress.counts)
         known = self._summaries.get(name)
-        if known is not None and known[0] is progress:
-            return known[1]
-        answer = as_json({**self._row(progress), "warnings": self._all_warnings(progress)})
-        self._summaries[name] = (progress, answer)
+        if known is not None and known[0] is progress and known[1] == found:
+            return known[2]
+        texts, all_known = found
+        warnings = [*_standing_warnings(progress.standing), *texts]
+        answer = as_json({**self._row(progress), "warnings": warnings, "warnings_pending": not all_known})
+        self._summaries.put(name, (progress, found, answer))
         return answer
 
-    def _all_warnings(self, progress: _Progress) -> list[str]:
-        standing, found = progress.standing, []
-        if standing.cancelling:
-            found.append("It was asked to stop and is about to.")
-        elif standing.submitted is StudyState.RUNNING and not (standing.attended or standing.driven):
-            found.append("Its worker is gone; the next free worker goes on with it.")
-        return [*found, *self._study_warnings(progress)]
-
-    def _study_warnings(self, progress: _Progress) -> list[str]:
-        standing, total = progress.standing, sum(progress.counts.values())
-        if not progress.counts[TrialState.COMPLETE]:
-            return ["Nothing is complete yet."]
-        with self._loading:
-            revision, at, texts = self._warnings.get(standing.id, (-1, 0.0, []))
-            recent = standing.driven and texts and time.monotonic() - at < WARNINGS_SECONDS
-            if revision == standing.revision or recent:
-                return texts
-            if standing.driven and total > MOST_WATCHED:
-                return [f"{total:,} trials are many: warnings are looked for when it has stopped."]
-            study = self.study(standing)
-            texts = study_warnings(study, resampled(study, draws=0))
-            self._warnings[standing.id] = (standing.revision, time.monotonic(), texts)
-            return texts
+    def _look(self, standing: Standing) -> list[str]:
+        study = self.study(standing)
+        return study_warnings(study, resampled(study, draws=0))
 
     # -- its results -------------------------------------------------------------------------------
 
@@ -174,14 +162,17 @@ class Reader:
             known = self._studies.get(standing.id)
             if known is None or known[0] != standing.revision:
                 # Read after the revision, so never older than it.
-                self._studies[standing.id] = known = (
-                    standing.revision,
-                    load_study(self.store, standing.name),
-                )
-                while len(self._studies) > STUDIES_KEPT:
-                    self._studies.popitem(last=False)
-            self._studies.move_to_end(standing.id)
+                known = standing.revision, load_study(self.store, standing.name)
+                self._studies.put(standing.id, known)
             return known[1]
+
+    def kept(self, name: str, what: Hashable) -> Answer | None:
+        """What `answer` would give at once; None where it would compute.
+
+        Raises:
+            StoreMissing: no study of that name.
+        """
+        return self._answers.get(_key(self.queue.of(name), what))
 
     def answer(self, name: str, what: Hashable, make: Callable[[Study, Standing], Answer]) -> Answer:
         """What `make` gives of a study, kept until the study changes.
@@ -195,35 +186,31 @@ class Reader:
             StoreMissing: no study of that name.
         """
         standing = self.queue.of(name)
-        key = (standing.id, standing.revision, what)
-        found = self._kept(key)
+        key = _key(standing, what)
+        found = self._answers.get(key)
         if found is None:
             with self._loading:
-                found = self._kept(key)  # another thread may have made it meanwhile
+                found = self._answers.get(key)  # another thread may have made it meanwhile
                 if found is None:
                     found = make(self.study(standing), standing)
-                    self._keep(key, found)
+                    self._answers.put(key, found)
         return found
-
-    def _kept(self, key: Hashable) -> Answer | None:
-        with self._guard:
-            found = self._answers.get(key)
-            if found is not None:
-                self._answers.move_to_end(key)
-            return found
-
-    def _keep(self, key: Hashable, answer: Answer) -> None:
-        with self._guard:
-            self._answers[key] = answer
-            self._bytes += len(answer.body)
-            while self._bytes > BYTES_KEPT:
-                _, dropped = self._answers.popitem(last=False)
-                self._bytes -= len(dropped.body)
 
     def forget(self, standing: Standing) -> None:
         """A study was deleted."""
-        self._progress.pop(standing.name, None)
-        self._summaries.pop(standing.name, None)
-        self._warnings.pop(standing.id, None)
-        with self._loading:
-            self._studies.pop(standing.id, None)
+        self._progress.drop(standing.name)
+        self._summaries.drop(standing.name)
+        self._studies.drop(standing.id)
+        self._lookout.forget(standing)
+
+
+def _key(standing: Standing, what: Hashable) -> Hashable:
+    return standing.id, standing.revision, what
+
+
+def _standing_warnings(standing: Standing) -> list[str]:
+    if standing.cancelling:
+        return ["It was asked to stop and is about to."]
+    if standing.submitted is StudyState.RUNNING and not (standing.attended or standing.driven):
+        return ["Its worker is gone; the next free worker goes on with it."]
+    return []

@@ -24,7 +24,7 @@ from robustness.trial import TrialState
 __all__ = ["results_router"]
 
 HEAVY = 2
-"""Requests that compute at the same time; others wait without a thread, and short ones pass them."""
+"""Requests that have a thread to compute in; others wait without one, and what is kept passes them."""
 
 Label = Annotated[str | None, Query(max_length=200, description="only this label")]
 TableFormat = Literal["html", "markdown", "latex", "csv"]
@@ -39,8 +39,10 @@ def results_router(reader: Reader) -> APIRouter:
     async def computed(
         request: Request, name: str, what: Hashable, make: Callable[[Study, Standing], Answer]
     ) -> Response:
-        limiter[:] = limiter or [anyio.CapacityLimiter(HEAVY)]
-        answer = await anyio.to_thread.run_sync(reader.answer, name, what, make, limiter=limiter[0])
+        answer = await anyio.to_thread.run_sync(reader.kept, name, what)
+        if answer is None:
+            limiter[:] = limiter or [anyio.CapacityLimiter(HEAVY)]
+            answer = await anyio.to_thread.run_sync(reader.answer, name, what, make, limiter=limiter[0])
         return send(request, answer)
 
     @router.get("/cells", response_model=Page[CellRow], responses=documented(404, 422, etag=True))

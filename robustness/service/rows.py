@@ -92,7 +92,11 @@ def cells(study: Study, labels: Labels, limit: int, offset: int) -> dict[str, An
 
 def trials(store: Store, study_id: int, study: Study, query: TrialQuery) -> dict[str, Any]:
     """`schemas.TrialRow`; what the page shows is read from the store, what it is chosen by is in memory."""
-    found = query.labels.of(study.trials.join(study.complete[_CLASSIFIED]))
+    every, labels = study.trials, study.complete[_CLASSIFIED]
+    if len(study.confirming):
+        every = pd.concat([every, study.confirming]).sort_index()
+        labels = pd.concat([labels, study.confirmed[_CLASSIFIED]])
+    found = query.labels.of(every.join(labels))
     if query.lr is not None:
         found = found[np.isclose(found["lr"].to_numpy(float), query.lr, rtol=1e-3, atol=0)]
     if query.states:

@@ -79,6 +79,9 @@ class StudySummary(StudyRow):
     """A study, and what a reader must know before believing its numbers."""
 
     warnings: list[str]
+    warnings_pending: bool = Field(
+        description="more may be found: a large study's are looked for beside the requests, and once it has stopped"
+    )
 
 
 class CellRow(_Model):

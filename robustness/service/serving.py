@@ -95,6 +95,8 @@ def with_worker(options: Sequence[str], store_url: str) -> Iterator[None]:
                 command, stdin=subprocess.PIPE, env=environment, start_new_session=True
             )
             running[:] = [process]
+            if stopping.is_set():  # since the loop looked; whoever set it saw no process
+                process.terminate()
             process.wait()
             if not stopping.wait(pause):
                 print("the worker died; another is started", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 
 from robustness.errors import LeaseLost
 from robustness.store.lease import is_live, this_process
@@ -47,12 +47,13 @@ class Claims:
         A study is left alone while a driver is at work on it, whoever started that.
         """
         with self._store.reading() as connection:  # looking takes no lock
-            if connection.execute(_ANY).first() is None:
+            if all(map(_is_held, connection.execute(_CANDIDATES))):
                 return None
         with self._store.writing() as connection:
-            for row in connection.execute(_CANDIDATES).all():
-                held = row.state == StudyState.RUNNING and is_live(row.worker, row.expires_at)
-                if held or is_live(row.holder, row.driver_until):
+            # PostgreSQL: two workers look at different rows. SQLite's writers are alone anyway.
+            locked = _CANDIDATES.with_for_update(of=submission, skip_locked=True)
+            for row in connection.execute(locked).all():
+                if _is_held(row):
                     continue
                 if row.cancelling:  # its worker died before it could stop
                     self._set(connection, row.study_id, state=StudyState.CANCELLED.value, cancelling=False)
@@ -135,7 +136,6 @@ class Claims:
 
 
 _OPEN = submission.c.state.in_((StudyState.QUEUED.value, StudyState.RUNNING.value))
-_ANY = sa.select(submission.c.study_id).where(_OPEN).limit(1)
 _CANDIDATES = (
     sa.select(
         submission,
@@ -147,7 +147,11 @@ _CANDIDATES = (
     .outerjoin(lease, lease.c.study_id == submission.c.study_id)
     .where(_OPEN)
     .order_by(submission.c.ticket)
-    # PostgreSQL: two workers look at different rows. SQLite's writers are alone anyway.
-    .with_for_update(of=submission, skip_locked=True)
 )
-"""Rows in the order of the queue, locked until the transaction ends."""
+"""Rows in the order of the queue."""
+
+
+def _is_held(row: Row[Any]) -> bool:
+    """Whether a worker or a driver may be at work on it."""
+    attended = row.state == StudyState.RUNNING and is_live(row.worker, row.expires_at)
+    return attended or is_live(row.holder, row.driver_until)

@@ -179,12 +179,14 @@ class Queue:
             left = connection.execute(missing.where(own, trial.c.state != "complete")).scalar_one()
             if total and not left and found.submitted in (None, StudyState.COMPLETE):
                 raise StudyBusy(f"the study {name!r} is complete: there is nothing to run")
-            _check_room(connection, owner, limit)
             if found.submitted is None:
+                _check_room(connection, owner, limit)
                 spec = connection.execute(sa.select(study.c.spec).where(study.c.id == found.id)).scalar_one()
                 values = {"spec": spec, "trials": total, "owner": owner}
                 _enqueue(connection, found.id, {"state": StudyState.QUEUED.value, **values})
-            else:
+            else:  # it waits for whoever submitted it
+                first = sa.select(submission.c.owner).where(submission.c.study_id == found.id)
+                _check_room(connection, connection.execute(first).scalar_one(), limit)
                 _enqueue(connection, found.id, {"state": StudyState.QUEUED.value})
             return _one(connection, name)
 
@@ -227,7 +229,11 @@ class Queue:
 
 def _one(connection: Connection, name: str, *, lock: bool = False) -> Standing:
     if lock:  # SQLite's writers are alone anyway
-        connection.execute(sa.select(study.c.id).where(study.c.name == name).with_for_update())
+        own = sa.select(study.c.id).where(study.c.name == name)
+        connection.execute(own.with_for_update())
+        # Workers lock this row alone: what it says must hold until the transaction ends.
+        place = sa.select(submission.c.study_id).where(submission.c.study_id.in_(own))
+        connection.execute(place.with_for_update())
     found = standings(connection, name)
     if not found:
         names = list(connection.execute(sa.select(study.c.name)).scalars())

@@ -110,6 +110,7 @@ class Store:
                 insert = insert_into(connection, study).on_conflict_do_nothing(index_elements=["name"])
                 connection.execute(insert, [values])
                 row = connection.execute(sa.select(study.c.id).where(study.c.name == name)).one()
+                touch_studies(connection, [row.id])
             return int(row.id)
 
     def save_study(

@@ -118,6 +118,7 @@ class Driver:
 
     @property
     def error(self) -> str:
-        """The end of what it said."""
+        """Why it says it ended, else the end of all that it said."""
         text = self._err.read_text(encoding="utf-8", errors="replace").strip()
-        return text.removeprefix("error: ")[-MOST_ERROR:]
+        _, found, reason = f"\n{text}".rpartition("\nerror: ")  # Ray says much before it
+        return (reason if found else text)[-MOST_ERROR:]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import WebSocket
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -18,8 +22,9 @@ from websockets.sync.client import connect
 
 from robustness.errors import SpecError
 from robustness.service import Role, Sites, Token, Tokens
+from robustness.service.submitting import EXAMPLE_TOML
 from robustness.service.tokens import add_token, read_tokens
-from robustness.store import open_store
+from robustness.store import Store, open_store
 from tests.service.live import READ, WRITE, Live, fill, live
 
 OPEN = {("GET", "/api/v1/health"), ("GET", "/login"), ("POST", "/login")}
@@ -242,6 +247,32 @@ def test_a_body_over_the_limit_is_413_whether_it_says_so_or_not(site: Live) -> N
         assert client.post("/studies", content=parts).status_code == 413
 
 
+def test_a_body_that_breaks_off_is_not_run_though_what_came_is_a_whole_study(site: Live) -> None:
+    lines = [
+        "POST /api/v1/studies HTTP/1.1",
+        f"Host: 127.0.0.1:{site.port}",
+        "Content-Type: application/toml",
+    ]
+    lines += [f"Authorization: Bearer {WRITE.secret}", "Content-Length: 10000", "", EXAMPLE_TOML]
+    with socket.create_connection(("127.0.0.1", site.port)) as raw:
+        raw.sendall("\r\n".join(lines).encode())
+    with site.client() as client:
+        for _ in range(20):
+            assert client.get("/studies").json()["total"] == 1
+
+
+def test_a_store_that_fails_is_503_and_strangers_do_not_learn_where_it_is(
+    store: Store, tmp_path: Path
+) -> None:
+    with live(store, tmp_path) as found, found.client(None) as stranger, found.client() as client:
+        with store.writing() as connection:
+            connection.execute(sa.text("ALTER TABLE study RENAME TO gone"))
+        answer = stranger.get("/health")
+        assert (answer.status_code, answer.json()["detail"]) == (503, "the store cannot be used")
+        assert "gone" not in answer.text
+        assert client.get("/studies").status_code == 503
+
+
 def test_two_hosts_in_one_request_are_refused(site: Live) -> None:
     head = f"GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nHost: evil\r\n\r\n"
     with socket.create_connection(("127.0.0.1", site.port)) as raw:
@@ -265,6 +296,18 @@ def test_a_token_is_made_closed_and_found_again(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("ROBUSTNESS_TOKEN", "x" * 20)
     [given], made = read_tokens(path, make=True)
     assert (given.secret, made) == ("x" * 20, False)
+
+
+def test_a_service_beyond_this_machine_needs_a_token_that_was_set(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_TOKEN")}
+    options = ["--host", "0.0.0.0", "--port", "0", "--no-worker", "--public-url", "https://lab.example"]
+    files = ["--store", str(tmp_path / "store.db"), "--token-file", str(tmp_path / "tokens")]
+    command = [sys.executable, "-m", "robustness.cli", "serve", *options, *files]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2, done.stderr
+    assert "there is no token yet" in done.stderr
+    assert not done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("tokens", [[], [Token("short")], [Token("with spaces in it")], [WRITE, WRITE]])

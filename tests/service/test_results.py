@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from robustness.figures import FIGURES
+from robustness.store import StudyTrial
+from robustness.store.store import CONFIRM
 from robustness.summary import METRICS
+from tests.builders import record, save, space, trials
 from tests.service.live import HOSTILE, Live
 
 STUDY = "/studies/filled"
@@ -51,6 +54,19 @@ def test_trials_are_filtered_and_sorted(filled: Live) -> None:
     assert get(filled, "/trials", state="waiting")["items"][0]["outcome"] is None
     assert get(filled, "/trials", lr=0.1, optimizer="adam")["total"] == 3
     assert get(filled, "/trials", task="=cmd|x")["total"] == 0
+
+
+def test_trials_with_fresh_seeds_are_listed_with_their_reason(service: Live) -> None:
+    store = service.store
+    held = store.acquire(save(store))
+    fresh, labels = list(space(search={"seeds": 3}).trials())[2]
+    store.extend(held, [StudyTrial(fresh, *labels, CONFIRM)])
+    store.finish(held, [record(trial) for trial in [*trials(), fresh]])
+    store.release(held)
+    with service.client() as client:
+        found = client.get("/studies/small/trials").json()
+    assert [row["reason"] for row in found["items"]] == ["", "", "", "", "confirm"]
+    assert found["items"][4]["outcome"] == "trained"
 
 
 def test_the_epoch_of_death_is_the_last_and_null(filled: Live) -> None:

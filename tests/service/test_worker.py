@@ -21,9 +21,9 @@ from robustness.store import Order, Queue, Store, StudyState, open_store
 from robustness.store.schema import lease
 from robustness.trial import TrialState
 from tests.builders import spec
-from tests.service.workers import PATIENCE, gone, ray_head, until, worker
+from tests.service.workers import PATIENCE, gone, joining, ray_head, until, worker
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 LONG: dict[str, Any] = {
     "task": {"epochs": 20},
@@ -160,6 +160,7 @@ def test_a_study_outlives_a_worker_that_is_told_to_stop_and_one_that_is_killed(
     with worker(url, ray, logs[1], code=-signal.SIGKILL) as second:
         until(lambda: complete(store) > kept, "a next trial", logs[1])
         [driver] = second.children()
+        assert driver.nice() > second.nice()  # who answers on this machine goes first
         second.kill()
         until(lambda: gone(driver), "the driver of a killed worker gone", logs[1])
     assert complete(store) < total
@@ -170,7 +171,7 @@ def test_a_study_outlives_a_worker_that_is_told_to_stop_and_one_that_is_killed(
 
 def test_serve_runs_what_is_submitted_and_ends_with_its_worker(url: str, ray: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "robustness.cli", "serve", "--port", "0", "--store", url]
-    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path), "RAY_ADDRESS": ray}
+    environment = {**os.environ, **joining(ray), "XDG_CONFIG_HOME": str(tmp_path)}
     log = tmp_path / "err"
     with log.open("w") as err:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True, env=environment)

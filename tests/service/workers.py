@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,15 +15,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-__all__ = ["CLAIM", "PATIENCE", "gone", "ray_head", "until", "worker"]
+__all__ = ["CLAIM", "PATIENCE", "gone", "joining", "ray_head", "until", "worker"]
 
 CLAIM = 8.0
 PATIENCE = 600.0
 """Seconds that a test waits for anything: two processors may be shared with much else."""
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+"""Of these tests' Ray: it lets nobody else in."""
 HEAD = """
-import sys, ray
+import sys
 from robustness.sweep.cluster import ray_session
 with ray_session("local"):
+    import ray  # not before: what keeps it on loopback is read by its import
     print(ray.get_runtime_context().gcs_address, file=sys.__stdout__, flush=True)
     sys.stdin.read()
 """
@@ -39,7 +43,7 @@ def ray_head(log: Path) -> Iterator[str]:
             stderr=file,
             text=True,
             start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+            env={k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | TOKEN,
         )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -52,11 +56,17 @@ def ray_head(log: Path) -> Iterator[str]:
         process.wait(PATIENCE)
 
 
+def joining(address: str) -> dict[str, str]:
+    """What makes a process join the Ray of `ray_head`."""
+    # The same that keeps a Ray on loopback: without it Ray looks for the machine's other address instead.
+    return {"RAY_ADDRESS": address, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", **TOKEN}
+
+
 @contextmanager
 def worker(url: str, address: str, log: Path, *, code: int = 0) -> Iterator[psutil.Process]:
     """`robustness worker` in a session of its own; what it says goes to a file."""
     command = [sys.executable, "-m", "robustness.cli", "worker", "--claim", str(CLAIM)]
-    environment = {**os.environ, "ROBUSTNESS_STORE": url, "RAY_ADDRESS": address}
+    environment = {**os.environ, **joining(address), "ROBUSTNESS_STORE": url}
     with log.open("w") as file:
         process = subprocess.Popen(command, env=environment, stderr=file, start_new_session=True)
     try:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from robustness.errors import LeaseLost, QueueFull, SpecError, StudyBusy
 from robustness.store import Claim, Claims, FailedAttempt, Order, Queue, Store, StudyState
 from robustness.store.claims import DEATHS
+from robustness.store.lease import this_process
 from robustness.store.schema import lease, submission
 from tests.builders import record, save, space, spec, trials
 
@@ -86,6 +87,28 @@ def test_a_claim_that_ran_out_is_taken_over_and_the_old_worker_is_refused(store:
         claims.renew(new)
 
 
+def test_who_cancels_while_a_worker_takes_the_study_asks_the_worker_to_stop(store: Store) -> None:
+    submit(store, "small")
+    found: list[bool] = []
+    canceller = threading.Thread(target=lambda: found.append(Queue(store).cancel("small").cancelling))
+    with store.writing() as connection:  # a worker's transaction, before its end
+        values = {"state": "running", "worker": this_process(), "expires_at": time.time() + LONG}
+        connection.execute(submission.update().values(**values))
+        canceller.start()
+        time.sleep(0.3)
+    canceller.join()
+    assert found == [True]
+    assert state(store) is StudyState.RUNNING
+
+
+def test_looking_for_a_study_waits_for_no_writer(store: Store) -> None:
+    submit(store, "small")
+    take(store)
+    with store.writing() as connection:
+        connection.execute(submission.update().values(attempts=1))
+        assert Claims(store, LONG).take() is None
+
+
 def test_a_study_is_left_alone_while_a_driver_is_at_work_on_it(store: Store) -> None:
     held = store.acquire(save(store))
     with pytest.raises(StudyBusy, match="extend=true"):
@@ -136,6 +159,12 @@ def test_the_limit_counts_what_waits_for_one_owner(store: Store) -> None:
     queue.submit(order("b", owner="you"), limit=1)
     take(store)
     queue.submit(order("c"), limit=1)
+    queue.cancel("b")
+    with pytest.raises(QueueFull):
+        queue.submit(order("d"), limit=1)
+    queue.submit(order("d", owner="you"), limit=1)
+    with pytest.raises(QueueFull):  # it counts for whoever submitted it
+        queue.resume("b", "me", limit=1)
 
 
 def test_an_imported_study_is_neither_run_nor_replaced(store: Store) -> None:
