@@ -129,7 +129,8 @@ def _numbers(names: tuple[str, str], measured: Sequence[list[dict[str, Any]]]) -
         for key, sides in keys.items()
         if any(row is not None and row["value"] is not None for row in sides)
     ]
-    table.sort(key=lambda row: (row[1], row[0]))
+    # What both have comes first.
+    table.sort(key=lambda row: ("–" in row[2:], row[1], row[0]))
     shared = sum(all(side is not None for side in sides) for sides in keys.values())
     caption = (
         f"Metrics with 95 % intervals by whole seeds; {shared} of {len(keys)} rows are in both studies. Studies are not "

@@ -61,8 +61,9 @@ def add_callbacks(sections: Sections) -> None:
         Input("study-tick", "n_intervals"),
         Input("url", "pathname"),
         State("study-seen", "data"),
+        State("revision", "data"),
     )
-    def look(_: int | None, path: str, seen: str | None) -> Any:
+    def look(_: int | None, path: str, seen: str | None, before: dict[str, Any] | None) -> Any:
         name = study_named(path)
         if name is None:  # the page is being left
             return (no_update,) * 6
@@ -71,13 +72,14 @@ def add_callbacks(sections: Sections) -> None:
             return (no_update,) * 6
         row = json.loads(answer.body)
         standing = reader.queue.of(name)
+        now = {"study": name, "revision": standing.revision, "running": row["state"] == "running"}
         pause = SLOW if row["trials"] > LARGE and row["state"] == "running" else QUICK
         return (
             _head(row),
             _buttons(name, row["state"], cancelling=row["cancelling"]),
             False,
             answer.etag,
-            {"study": name, "revision": standing.revision, "running": row["state"] == "running"},
+            no_update if now == before else now,  # warnings alone may have come
             1_000 * pause,
         )
 
