@@ -69,7 +69,6 @@ def add_pages(app: FastAPI) -> None:
         "img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'none'"
     )
-
     app.mount("/assets", GZipMiddleware(_Assets(directory=_ASSETS)))
     app.mount("/", GZipMiddleware(_AtEveryAddress(pages.server, policy)))
 
@@ -82,8 +81,6 @@ class _AtEveryAddress:
         self._policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            return  # Dash would add a page for every path there is
         if scope["type"] == "http" and _is_page(scope["path"]):
             scope = {**scope, "path": "/", "raw_path": b"/"}
             send = self._with_policy(send)

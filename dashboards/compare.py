@@ -43,11 +43,10 @@ def add_callbacks(sections: Sections) -> None:
         given = {key: values[-1] for key, values in parse_qs((search or "").lstrip("?")).items()}
         names = [standing.name for standing in reader.queue.all()]
         a, b = given.get("a"), given.get("b")
-        parts: list[Any] = [_choice(names, a, b)]
         if len(names) < 2:
-            return [html.P("There are not two studies yet.")]
+            return html.P("There are not two studies yet.")
         if a is None or b is None:
-            return parts
+            return _choice(names, a, b)
         shade = given.get("shade", "diverged")
         shade = shade if shade in _SHADES else "diverged"
         links = [
@@ -59,7 +58,7 @@ def add_callbacks(sections: Sections) -> None:
         ]
         measured = [sections.kept(name, "measured", lambda study, _: _measured(study)) for name in (a, b)]
         return [
-            *parts,
+            _choice(names, a, b),
             _numbers((a, b), measured),
             switch("Show", links),
             html.Div(halves, className="halves"),

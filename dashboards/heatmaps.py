@@ -20,7 +20,7 @@ from .parts import MOST_ROWS, downloads, picture, plain_table, switch
 from .raw import link
 from .sections import Sections
 
-__all__ = ["add_callbacks", "shade_switch"]
+__all__ = ["add_callbacks"]
 
 
 def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
@@ -28,13 +28,13 @@ def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
 
     @sections.fill("heatmap-section", *given, Input("revision", "data"), Input("narrow", "data"))
     def fill(path: str, search: str, _: Any, narrow: bool | None) -> Any:
-        name, view = study_named(path), View.of(search)
+        # The same for every square: what is kept for one reader is another's too.
+        name, view = study_named(path), View.of(search).with_(cell=None)
         if name is None:
             raise StoreMissing("there is no such study")
-        shown = view.with_(cell=None, trial=None)
         return sections.kept(
             name,
-            ("heatmap", shown, bool(narrow)),
+            ("heatmap", view, bool(narrow)),
             lambda study, _: _section(sections.reader, study, view, narrow=bool(narrow)),
         )
 
@@ -77,7 +77,7 @@ def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[
                 "Task", [(label, view.href(study.name, task=label), label == task) for label in study.tasks]
             )
         )
-    parts.append(shade_switch(study.name, view))
+    parts.append(_shade_switch(study.name, view))
     if len(labels) > 1 and view.shade != "difference":
         each = [(label, view.href(study.name, optimizer=label), label == view.optimizer) for label in labels]
         everyone = ("all", view.href(study.name, optimizer=None), view.optimizer is None)
@@ -99,7 +99,7 @@ def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[
     return [*parts, downloads(study.name, name, **query)]
 
 
-def shade_switch(name: str, view: View) -> html.Nav:
+def _shade_switch(name: str, view: View) -> html.Nav:
     """What the squares show."""
     return switch(
         "Show", [(text, view.href(name, shade=shade), shade == view.shade) for shade, text in SHADES.items()]
@@ -109,7 +109,7 @@ def shade_switch(name: str, view: View) -> html.Nav:
 def _pair(study: Study, request: Request, view: View, a: str, b: str) -> html.Form:
     """Which two optimizers; a plain form, whose fields are the page's address."""
     names = [cube.optimizer for cube in request.cubes]
-    fields = {"task": view.task, "shade": view.shade, "cell": view.cell, "figure": view.figure}
+    fields = {"task": view.task, "shade": view.shade, "figure": view.figure}
     hidden = [
         dcc.Input(type="hidden", name=key, value=value) for key, value in fields.items() if value is not None
     ]

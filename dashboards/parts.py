@@ -62,12 +62,7 @@ def switch(label: str, choices: Sequence[tuple[str, str, bool]]) -> html.Nav:
     return html.Nav(
         [
             html.Span(label, className="label"),
-            *(
-                html.A(text, href=href, className="current" if current else "")
-                if not current
-                else html.A(text, href=href, className="current", **_CURRENT)
-                for text, href, current in choices
-            ),
+            *(html.A(text, href=href, **(_CURRENT if current else {})) for text, href, current in choices),
         ],
         className="switch",
         **aria(label),

@@ -40,8 +40,8 @@ def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
 
     @sections.fill("figures-section", *given, settled, Input("narrow", "data"))
     def figures(path: str, search: str, _: Any, narrow: bool | None) -> Any:
-        view = View.of(search)
-        asked = ("figures", view.with_(cell=None, trial=None), bool(narrow))
+        view = View.of(search).with_(cell=None)
+        asked = ("figures", view, bool(narrow))
         return sections.kept(
             _name(path), asked, lambda study, _: _figures(sections.reader, study, view, narrow=bool(narrow))
         )

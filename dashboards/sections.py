@@ -29,16 +29,16 @@ class Sections:
         self.app = app
         self.reader = reader
 
-    def fill(self, target: str, *given: Any, **options: Any) -> Callable[[Callable[..., Any]], None]:
+    def fill(self, target: str, *given: Any) -> Callable[[Callable[..., Any]], None]:
         """Fill the element `target` with what the decorated function returns, whenever one of `given` changes."""
-        return self.answer(Output(target, "children"), *given, **options)
+        return self.answer(Output(target, "children"), *given)
 
-    def answer(self, *wiring: Any, **options: Any) -> Callable[[Callable[..., Any]], None]:
+    def answer(self, *wiring: Any) -> Callable[[Callable[..., Any]], None]:
         """Wire a function that reads the store: it runs in a thread, and a user's mistake becomes a sentence."""
         outputs = sum(isinstance(part, Output) for part in wiring)
 
         def register(work: Callable[..., Any]) -> None:
-            @self.app.callback(*wiring, **options)
+            @self.app.callback(*wiring)
             @functools.wraps(work)
             async def call(*args: Any) -> Any:
                 # Dash would run it in the loop that every other request waits for.

@@ -97,6 +97,14 @@ def test_a_square_leads_to_its_trials_and_a_trial_to_its_curve(page: Page, serve
     expect(rows).to_have_count(3)
 
 
+def test_what_is_kept_for_one_reader_leads_nobody_to_that_readers_square(page: Page, served: Live) -> None:
+    for search in ("?cell=adam,0.1,default", ""):
+        page.goto(f"{served.url}/studies/other{search}")
+        ready(page)
+        assert page.locator(".switch a").count() > 10
+        assert page.locator(".switch a[href*='cell']").count() == 0
+
+
 def test_a_square_is_reached_by_keyboard_through_the_table_under_the_picture(
     page: Page, served: Live
 ) -> None:
@@ -116,8 +124,7 @@ def test_the_switch_shows_the_same_squares_by_another_rule(page: Page, served: L
     page.goto(f"{served.url}/studies/other")
     ready(page)
     page.get_by_role("link", name=shade, exact=True).click()
-    current = page.locator("#heatmap-section .current").first
-    expect(current).to_have_text(shade)
+    expect(page.locator("#heatmap-section [aria-current]").first).to_have_text(shade)
     expect(page.locator("#heatmap .plotly").first).to_be_visible()
     click_square(page, column=1, row=0)
     expect(page.locator("#trials-section tbody tr")).to_have_count(3)
