@@ -177,13 +177,13 @@ def test_serve_runs_what_is_submitted_and_ends_with_its_worker(url: str, ray: st
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True, env=environment)
     try:
         assert process.stdout is not None
-        address = process.stdout.readline().strip().removesuffix("/docs")
+        address = process.stdout.readline().strip()
         assert address, log.read_text()
         path = Path(process.stdout.readline().split()[-1])
         assert path == tmp_path / "robustness" / "tokens"
         token = path.read_text().split()[0]
         headers = {"authorization": f"Bearer {token}"}
-        with httpx.Client(base_url=address, headers=headers, timeout=PATIENCE) as client:
+        with httpx.Client(base_url=f"{address}api/v1", headers=headers, timeout=PATIENCE) as client:
             assert client.post("/studies", json=spec(search={"lr": [0.1, 1e20]})).status_code == 201
             until(lambda: client.get("/studies/small").json()["state"] == "complete", "complete", log)
             [dead, *_] = client.get("/studies/small/trials", params={"outcome": "nonfinite"}).json()["items"]
