@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dash
-from dash import ClientsideFunction, Input, Output, dcc, html
+from dash import ClientsideFunction, Input, Output, State, dcc, html
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
@@ -143,9 +142,9 @@ def _pages(reader: Reader, settings: Settings) -> dash.Dash:
         part.add_callbacks(sections)
     new_study.add_callbacks(sections, settings)
 
-    @pages.callback(Output("page", "children"), Input("url", "pathname"))
-    def route(path: str | None) -> Any:
-        return _layout(path or STUDIES)
+    @pages.callback(Output("page", "children"), Input("url", "pathname"), State("url", "search"))
+    def route(path: str | None, search: str | None) -> Any:
+        return _layout(path or STUDIES, search or "")
 
     for name, outputs, inputs in (
         ("narrow", Output("narrow", "data"), [Input("url", "pathname")]),
@@ -166,13 +165,12 @@ def _pages(reader: Reader, settings: Settings) -> dash.Dash:
     return pages
 
 
-def _layout(path: str) -> Any:
-    fixed: dict[str, Callable[[], Any]] = {
-        STUDIES: studies.layout,
-        COMPARE: compare.layout,
-        NEW: new_study.layout,
-    }
-    if path in fixed:
-        return fixed[path]()
+def _layout(path: str, search: str) -> Any:
+    if path == STUDIES:
+        return studies.layout(search)
+    if path == COMPARE:
+        return compare.layout()
+    if path == NEW:
+        return new_study.layout()
     name = study_named(path)
     return study.layout(name) if name is not None else html.H1("There is no such page")

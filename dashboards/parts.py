@@ -14,6 +14,7 @@ from robustness.tables import write_html
 from robustness.tables.layout import TableLayout
 
 from .addresses import api
+from .numbers import columns, points
 from .raw import raw, rendered
 
 __all__ = [
@@ -70,11 +71,11 @@ def switch(label: str, choices: Sequence[tuple[str, str, bool]]) -> html.Nav:
 
 
 def plain_table(
-    caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, text: int = 1
+    caption: str, heads: Sequence[str], rows: Sequence[Sequence[Any]], *, text: int = 1
 ) -> html.Div:
     """A table; the first `text` columns are flush left, the rest are figures."""
-    kinds = ["text" if i < text else "figure" for i in range(len(columns))]
-    return _scrolled(rendered("table", caption=caption, columns=columns, rows=rows, kinds=kinds), caption)
+    kinds = ["text" if i < text else "figure" for i in range(len(heads))]
+    return _scrolled(rendered("table", caption=caption, columns=heads, rows=rows, kinds=kinds), caption)
 
 
 def layout_table(layout: TableLayout) -> html.Div:
@@ -107,40 +108,9 @@ def picture(figure: go.Figure, name: str, *, numbers: Any = None) -> html.Figure
 
 
 def _points(figure: go.Figure) -> html.Div:
-    rows = list(itertools.islice(_rows(figure), MOST_ROWS + 1))
+    rows = list(itertools.islice(points(figure), MOST_ROWS + 1))
     more = " (the first rows; all are in the downloads)" if len(rows) > MOST_ROWS else ""
-    x = next((str(a.title.text) for a in figure.select_xaxes() if a.title.text), "x")
-    table: html.Div = plain_table(f"Points of the picture{more}", ("line", x, "value"), rows[:MOST_ROWS])
-    return table
-
-
-def _rows(figure: go.Figure) -> Iterator[tuple[str, str, str]]:
-    name = ""
-    for trace in figure.data:
-        name = trace.name or name
-        if trace.hoverinfo == "skip" or trace.x is None or trace.y is None:
-            continue
-        logs = _logarithmic(figure, trace)
-        for x, y in zip(trace.x, trace.y, strict=False):
-            yield name, _number(x, log=logs), _number(y, log=False)
-
-
-def _logarithmic(figure: go.Figure, trace: Any) -> bool:
-    """Whether the axis has powers of ten as its labels: the points are then their exponents."""
-    axis = figure.layout[f"xaxis{(trace.xaxis or 'x')[1:]}"]
-    return (
-        bool(axis.title.text is None or "learning rate" in str(axis.title.text)) and axis.tickvals is not None
-    )
-
-
-def _number(value: Any, *, log: bool) -> str:
-    if isinstance(value, str):
-        return value
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return "–"
-    return f"{10**number:.4g}" if log else f"{number:.4g}"
+    return plain_table(f"Points of the picture{more}", columns(figure), rows[:MOST_ROWS], text=2)
 
 
 def downloads(study: str, figure: str, **query: str | None) -> html.P:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qs
 
 import sqlalchemy as sa
-from dash import Input, Output, State, dcc, html, no_update
+from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
 
 from robustness.service import Reader
 from robustness.store import Standing
@@ -24,15 +25,21 @@ MOST = 100
 """Studies on the page; more are found by their names."""
 
 
-def layout() -> html.Div:
-    """The page, empty."""
+def layout(search: str) -> html.Div:
+    """The page, empty; the address has what is looked for."""
     return html.Div(
         [
             html.H1("Studies"),
             html.Div(
                 [
                     html.Label("Find", htmlFor="find"),
-                    dcc.Input(id="find", type="search", placeholder="part of a name or title", debounce=0.3),
+                    dcc.Input(
+                        id="find",
+                        type="search",
+                        value=_wanted(search),
+                        placeholder="part of a name or title",
+                        debounce=0.3,
+                    ),
                     html.A("New study", href=NEW, className="button"),
                 ],
                 className="toolbar",
@@ -44,6 +51,10 @@ def layout() -> html.Div:
     )
 
 
+def _wanted(search: str | None) -> str:
+    return parse_qs((search or "").lstrip("?")).get("q", [""])[-1]
+
+
 def add_callbacks(sections: Sections) -> None:
     """Fill the list while the page is open."""
     reader = sections.reader
@@ -53,11 +64,11 @@ def add_callbacks(sections: Sections) -> None:
         Output("studies-list", "children"),
         Output("studies-seen", "data"),
         Input("studies-tick", "n_intervals"),
-        Input("find", "value"),
+        Input("url", "search"),
         State("studies-seen", "data"),
     )
-    def fill(_: int | None, text: str | None, seen: str | None) -> Any:
-        part = (text or "").casefold()
+    def fill(_: int | None, search: str | None, seen: str | None) -> Any:
+        part = _wanted(search).casefold()
         found = [s for s in reader.queue.all() if part in s.name.casefold() or part in s.title.casefold()]
         # What runs first, then the newest.
         found.sort(key=lambda s: s.updated_at, reverse=True)
@@ -67,6 +78,13 @@ def add_callbacks(sections: Sections) -> None:
         if now == seen:
             return no_update, no_update
         return _list(rows, len(found), part), now
+
+    sections.app.clientside_callback(
+        ClientsideFunction("robustness", "find"),
+        Output("url", "search", allow_duplicate=True),
+        Input("find", "value"),
+        prevent_initial_call=True,
+    )
 
 
 def _list(rows: list[tuple[dict[str, Any], dict[str, Any] | None]], total: int, part: str) -> Any:

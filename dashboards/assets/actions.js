@@ -75,6 +75,8 @@
     robustness: {
       narrow: () => window.innerWidth < 760,
 
+      find: (text) => (text ? "?" + new URLSearchParams({ q: text }) : ""),
+
       title: () => {
         const found = document.querySelector("main h1");
         document.title = found ? `${found.firstChild.textContent} · Robustness studies` : "Robustness studies";

@@ -53,6 +53,9 @@ def test_studies_are_listed_with_state_progress_and_what_diverged_last(page: Pag
     expect(item).to_contain_text("Last to become not finite: adam, learning rate 1, default, at step 30")
     page.get_by_label("Find").fill("another")
     expect(page.locator(".studies > li")).to_have_count(1)
+    page.reload()  # what is looked for is in the address
+    expect(page.locator(".studies > li")).to_have_count(1)
+    expect(page.get_by_label("Find")).to_have_value("another")
     page.get_by_label("Find").fill("nothing of the kind")
     expect(page.get_by_text("No study has that in its name or title.")).to_be_visible()
 
