@@ -10,13 +10,12 @@ from dash import ClientsideFunction, Input, Output, State, dcc, html
 
 from robustness.errors import SpecError, StoreMissing, nearest
 from robustness.figures import Request, draw
-from robustness.figures.gallery import lacks, task_labels
-from robustness.figures.style import SIZES
+from robustness.figures.gallery import lacks
 from robustness.service import Reader
 from robustness.summary import Study, cell_table, wilson
 
 from .addresses import SHADES, View, study_named
-from .parts import MOST_ROWS, downloads, picture, plain_table, switch
+from .parts import MOST_ROWS, downloads, picture, plain_table, request_of, switch
 from .raw import link
 from .sections import Sections
 
@@ -53,7 +52,6 @@ def _figure_name(shade: str) -> str:
 
 
 def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[Any]:
-    task = task_labels(study, [] if view.task is None else [view.task])[0]
     labels = list(study.optimizers)
     if view.optimizer is not None:
         if view.optimizer not in labels:
@@ -62,14 +60,8 @@ def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[
             )
         if view.shade != "difference":
             study = study.only([view.optimizer])
-    request = Request(
-        study=study,
-        task=task,
-        a=view.a,
-        b=view.b,
-        store=reader.store,
-        size=SIZES["column" if narrow else "page"],
-    )
+    request = request_of(reader, study, view, narrow=narrow)
+    task = request.task
     parts: list[Any] = []
     if len(study.tasks) > 1:
         parts.append(

@@ -9,11 +9,15 @@ from typing import Any
 import plotly.graph_objects as go
 from dash import dcc, html
 
-from robustness.figures import CONFIG
+from robustness.figures import CONFIG, Request
+from robustness.figures.gallery import task_labels
+from robustness.figures.style import SIZES
+from robustness.service import Reader
+from robustness.summary import Study
 from robustness.tables import write_html
 from robustness.tables.layout import TableLayout
 
-from .addresses import api
+from .addresses import View, api
 from .numbers import columns, points
 from .raw import raw, rendered
 
@@ -26,6 +30,7 @@ __all__ = [
     "picture",
     "plain_table",
     "progress",
+    "request_of",
     "switch",
 ]
 
@@ -86,6 +91,22 @@ def layout_table(layout: TableLayout) -> html.Div:
 def _scrolled(text: str, label: str, kind: str = "") -> html.Div:
     # Whoever scrolls by keyboard must be able to reach it.
     return raw(text, className=f"scroll {kind}".strip(), tabIndex=0, role="region", **aria(label[:200]))
+
+
+def request_of(reader: Reader, study: Study, view: View, *, narrow: bool) -> Request:
+    """What a view asks the gallery to draw.
+
+    Raises:
+        SpecError: the study has no such task.
+    """
+    return Request(
+        study=study,
+        task=task_labels(study, [] if view.task is None else [view.task])[0],
+        a=view.a,
+        b=view.b,
+        store=reader.store,
+        size=SIZES["column" if narrow else "page"],
+    )
 
 
 def picture(figure: go.Figure, name: str, *, numbers: Any = None) -> html.Figure:

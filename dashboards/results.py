@@ -9,9 +9,7 @@ from typing import Any
 from dash import ClientsideFunction, Input, Output, State, html
 
 from robustness.errors import StoreMissing
-from robustness.figures import FIGURES, Request, applicable, draw
-from robustness.figures.gallery import task_labels
-from robustness.figures.style import SIZES
+from robustness.figures import FIGURES, applicable, draw
 from robustness.report import answer, asides
 from robustness.service import Reader
 from robustness.service.rendering import TABLES
@@ -20,7 +18,7 @@ from robustness.summary import Study
 from robustness.tables import standard_table
 
 from .addresses import View, api, study_named
-from .parts import downloads, layout_table, picture, switch
+from .parts import downloads, layout_table, picture, request_of, switch
 from .sections import Sections
 
 __all__ = ["add_callbacks"]
@@ -76,21 +74,13 @@ def _answer(study: Study) -> list[Any]:
 
 
 def _figures(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[Any]:
-    task = task_labels(study, [] if view.task is None else [view.task])[0]
-    request = Request(
-        study=study,
-        task=task,
-        a=view.a,
-        b=view.b,
-        store=reader.store,
-        size=SIZES["column" if narrow else "page"],
-    )
+    request = request_of(reader, study, view, narrow=narrow)
     names = [name for name in applicable(request) if name not in _ELSEWHERE]
     if not names:
         return [html.P("Nothing to draw yet.")]
     chosen = view.figure if view.figure in names else names[0]
     links = [(FIGURES[name].title, view.href(study.name, figure=name), name == chosen) for name in names]
-    query: dict[str, str | None] = {"task": task}
+    query: dict[str, str | None] = {"task": request.task}
     if FIGURES[chosen].kind == "pair":
         query |= {"a": view.a, "b": view.b}
     return [
