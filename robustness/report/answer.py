@@ -14,8 +14,9 @@ from robustness.summary.comparison.sentences import sentence
 from robustness.summary.intervals import Rate, seed_block_rates
 from robustness.summary.measure import resampled
 from robustness.summary.outcome import ROW
+from robustness.summary.raw_rows import NOTHING_TRAINS
 from robustness.summary.resampling import draws_for
-from robustness.summary.row_metrics import CRITICAL_MEDIAN, NOTHING_TRAINS
+from robustness.summary.row_metrics import CRITICAL_MEDIAN
 from robustness.summary.winners import Winner, winners
 
 __all__ = ["answer", "asides"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.cubes import BINS_PER_DECADE
-from robustness.summary.intervals import uneven, wilson
+from robustness.summary.intervals import wilson
 from robustness.summary.metrics import (
     cvar,
     expected_best_of_k,
@@ -28,64 +28,19 @@ from robustness.summary.metrics import (
     window_ends,
 )
 from robustness.summary.metrics.scores import Spread
+from robustness.summary.raw_rows import each_init, pooled, rate
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean, quantile
 from robustness.summary.rows import Delta, Raw
 from robustness.summary.spreads import across, at_tuned
 
-__all__ = ["CRITICAL_MEDIAN", "NOTHING_TRAINS", "ROW_METRICS", "rate", "refused_row"]
+__all__ = ["CRITICAL_MEDIAN", "ROW_METRICS", "refused_row"]
 
 Floats = npt.NDArray[np.float64]
 
 BEST_OF_K_SHARE = 20  # of the draws: enough for a band
 _SPREADS: tuple[Spread, ...] = ("sd", "iqr", "p05", "worst")
-NOTHING_TRAINS = "no learning rate trains"
 CRITICAL_MEDIAN = "first not trained, 50 % point"
-FEW_AT_TUNED = "most seeds lack the tuned learning rate: no interval"
-
-
-def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> Raw:
-    """A share of trials, by whole seeds.
-
-    Where nothing or everything is flagged, Wilson's interval over the seeds, the independent units: the bootstrap
-    would state certainty.
-
-    Args:
-        metric: its id.
-        flags_SN: 1 or 0 of each seed's trials; NaN where missing.
-        sample: for the resamples.
-        init: label, or None.
-    """
-    hits_S = np.nansum(flags_SN, axis=1)
-    sizes_S = (~np.isnan(flags_SN)).sum(axis=1).astype(float)
-    k, n = int(hits_S.sum()), int(sizes_S.sum())
-    weights = sample.resamples.weights_RS
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values_R = (weights @ hits_S) / (weights @ sizes_S)
-    fixed, note = None, f"{k}/{n}"
-    seeds = len(np.unique(sample.cube.weights_S[sizes_S > 0]))
-    if sample.cube.clustered:
-        fixed = (math.nan, math.nan)
-        note += "; seeds of one setting are not independent: no interval"
-    elif uneven(sizes_S):
-        fixed = (math.nan, math.nan)
-        note += "; seeds have different learning rates or initializations: no interval"
-    elif n and k in (0, n):
-        bounds = wilson(seeds if k else 0, seeds)
-        fixed = (bounds.low, bounds.high)
-        note += "; Wilson's interval over the seeds"
-    elif seeds > 1 and len(values_R) > 1 and np.ptp(values_R[1 : 1 + len(hits_S)]) == 0:
-        note += "; all seeds agree"
-    return Raw(
-        metric=metric,
-        init=init,
-        values_R=values_R,
-        seeds=len(hits_S),
-        n=n,
-        unit="share",
-        note=note,
-        fixed=fixed,
-    )
 
 
 def _rates(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
@@ -118,50 +73,10 @@ def _rates_by_bin(metric: str, flags_SIL: Floats, sample: Resampled) -> Iterator
         )
 
 
-def _each_init(
-    metric: str,
-    sample: Resampled,
-    values_RI: Floats,
-    unit: str,
-    *,
-    notes: list[str] | None = None,
-    place: str = "",
-    tuned: bool = True,
-) -> Iterator[Raw]:
-    for i, init in enumerate(sample.cube.inits):
-        note = notes[i] if notes else ""
-        values_R = values_RI[:, i]
-        if not sample.trains_I[i]:
-            note, values_R = NOTHING_TRAINS, np.full(len(values_R), math.nan)
-        # Where most seeds lack the tuned learning rate, most draws tune among others.
-        few = tuned and not sample.cube.binned and 2 * sample.tuned_seeds_I[i] < sample.seeds_I[i]
-        yield Raw(
-            metric=metric,
-            init=init,
-            values_R=values_R,
-            seeds=len(sample.cube.seeds_S),
-            n=int((sample.tuned_seeds_I if tuned else sample.seeds_I)[i]),
-            unit=unit,
-            note="; ".join(text for text in (note, FEW_AT_TUNED if few else "") if text),
-            at=place,
-            fixed=(math.nan, math.nan) if few else None,
-        )
-
-
-def _pooled(
-    metric: str, sample: Resampled, values_R: Floats, unit: str, note: str = "", place: str = ""
-) -> Raw:
-    """Over initializations."""
-    seeds = len(sample.cube.seeds_S)
-    return Raw(
-        metric=metric, init=None, values_R=values_R, seeds=seeds, n=seeds, unit=unit, note=note, at=place
-    )
-
-
 def _score(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     sample, means = sample.scored, metric == "score"
     values_RIL = sample.mean_score_RIL if means else sample.skill_RIL
-    yield from _each_init(metric, sample, at(values_RIL, sample.tuned_RI), sample.unit if means else "skill")
+    yield from each_init(metric, sample, at(values_RIL, sample.tuned_RI), sample.unit if means else "skill")
 
 
 def _edges(first_I: npt.NDArray[np.intp], last_I: npt.NDArray[np.intp], lrs: int) -> list[str]:
@@ -174,7 +89,7 @@ def _tuned_lr(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     logs_L = np.log10(sample.cube.lrs_L)
     ends_I = sample.tuned_RI[0]
     notes = ["at the grid's edge" if touched(int(end), int(end), len(logs_L)) else "" for end in ends_I]
-    yield from _each_init(metric, sample, logs_L[sample.tuned_RI], "log10 lr", notes=notes)
+    yield from each_init(metric, sample, logs_L[sample.tuned_RI], "log10 lr", notes=notes)
 
 
 def _window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
@@ -191,7 +106,7 @@ def _window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
             note or ("censored: it ends at a missing square" if is_cut else "")
             for note, is_cut in zip(notes, open_RI[0], strict=True)
         ]
-        yield from _each_init(metric, sample, values_RI, "decades", notes=notes)
+        yield from each_init(metric, sample, values_RI, "decades", notes=notes)
         return
     worst_RL = sample.score_RIL.min(axis=1)
     tuned_R = tuned_index(sample.selection_RIL.min(axis=1))
@@ -202,7 +117,7 @@ def _window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
         values_R, note = np.full(len(values_R), math.nan), "an initialization lacks every learning rate"
     elif not best > sample.constants.chance:
         values_R, note = np.full(len(values_R), math.nan), "no learning rate trains on every initialization"
-    yield _pooled(metric, sample, values_R, "decades", note)
+    yield pooled(metric, sample, values_R, "decades", note)
 
 
 def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
@@ -232,7 +147,7 @@ def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
                     values_RI[0], gaps_I, known_I, sample.seeds_I, strict=True
                 )
             ]
-            rows = _each_init(
+            rows = each_init(
                 metric,
                 sample,
                 values_RI,
@@ -250,14 +165,14 @@ def _one_init(sample: Resampled) -> str:
 
 def _regret(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     values_R = transfer_regret(sample.skill_RIL, sample.tuned_RI)
-    yield _pooled(metric, sample, values_R, "skill", _one_init(sample))
+    yield pooled(metric, sample, values_R, "skill", _one_init(sample))
 
 
 def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     cube = sample.cube
     if np.isnan(cube.loss_SIL).all():
         values_RI = np.full((len(sample.resamples.counts_RS), len(cube.inits)), math.nan)
-        yield from _each_init(
+        yield from each_init(
             metric,
             sample,
             values_RI,
@@ -277,7 +192,7 @@ def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
             lr_sensitivity(loss_RIL[:, i], weights_L, cube.lrs_L, sample.tuned_RI[:, i] if around else None)
             for i in range(inits)
         ]
-        yield from _each_init(metric, sample, np.stack(columns, axis=1), "loss", notes=notes, place=place)
+        yield from each_init(metric, sample, np.stack(columns, axis=1), "loss", notes=notes, place=place)
 
 
 def _prior(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
@@ -285,7 +200,7 @@ def _prior(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     nothing_RI = np.full((len(sample.resamples.counts_RS), len(cube.inits)), math.nan)
     if math.isnan(sample.default_lr):
         notes = ["no default learning rate is known"] * len(cube.inits)
-        yield from _each_init(metric, sample, nothing_RI, sample.unit, notes=notes)
+        yield from each_init(metric, sample, nothing_RI, sample.unit, notes=notes)
         return
     weights_L, covered = prior_weights(cube.lrs_L, sample.default_lr)
     where = f"default {sample.default_lr:g}"
@@ -319,13 +234,13 @@ def _spread(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     kind = next(name for name in _SPREADS if metric.endswith(name))
     cube = sample.cube
     over_seeds = at_tuned(sample, kind)
-    yield from _each_init(
+    yield from each_init(
         metric, sample, over_seeds, sample.unit, place="over seeds at the tuned learning rate"
     )
     over_lrs = np.stack([across(sample.score_RIL[:, i], kind) for i in range(len(cube.inits))], axis=1)
-    yield from _each_init(metric, sample, over_lrs, sample.unit, place="over learning rates, medians")
+    yield from each_init(metric, sample, over_lrs, sample.unit, place="over learning rates, medians")
     values_R = across(sample.tuned_score_RI, kind)
-    yield _pooled(
+    yield pooled(
         metric,
         sample,
         values_R,
@@ -345,7 +260,7 @@ def _init_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]
         values_R = values_RI.max(axis=1) - values_RI.min(axis=1)
         if len(sample.cube.inits) < 2:
             values_R = np.full(len(values_R), math.nan)
-        yield _pooled(metric, sample, values_R, sample.unit, _one_init(sample), place)
+        yield pooled(metric, sample, values_R, sample.unit, _one_init(sample), place)
 
 
 def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
@@ -357,7 +272,7 @@ def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
         note += "" if math.isclose(lr, sample.default_lr, rel_tol=1e-5) else f", nearest {lr:.3g}"
     elif not math.isnan(sample.default_lr):
         note = f"default {sample.default_lr:g} is not among the learning rates"
-    yield from _each_init(metric, sample, values_RI, sample.unit, notes=[note] * len(sample.cube.inits))
+    yield from each_init(metric, sample, values_RI, sample.unit, notes=[note] * len(sample.cube.inits))
 
 
 def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
@@ -380,7 +295,7 @@ def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
 
 def refused_row(metric: str, sample: Resampled, why: str) -> Raw:
     """The row of a metric that is not defined here, with the reason."""
-    return _pooled(metric, sample, np.full(len(sample.resamples.counts_RS), math.nan), "", why)
+    return pooled(metric, sample, np.full(len(sample.resamples.counts_RS), math.nan), "", why)
 
 
 RowMetric = Callable[[str, Resampled, Delta], Iterator[Raw]]

@@ -21,8 +21,8 @@ from robustness.summary.metrics import (
     tolerance_window,
     window_ends,
 )
+from robustness.summary.raw_rows import rate
 from robustness.summary.resampled import Resampled, at
-from robustness.summary.row_metrics import rate
 from robustness.summary.rows import Delta, Raw
 
 __all__ = ["OVER_TASKS", "PROFILE_AT", "against", "over_tasks", "tuned_skill"]
