@@ -11,9 +11,10 @@ demo: .venv/installed
 serve: .venv/installed
 	$(BIN)/robustness serve --store $(STORE)
 
-# What needs a library of the system (PostgreSQL, Chromium) skips without it, except under CI=true.
+# What needs a library of the system (PostgreSQL, Chromium) skips without it, except under CI=true. Three at a time, on two
+# processors too: tests of Ray mostly wait.
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist worksteal
+	$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist worksteal
 
 lint: .venv/installed-lint
 	$(BIN)/ruff format --check .
