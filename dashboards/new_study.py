@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
-import time
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -18,18 +16,15 @@ from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS
 from robustness.errors import SpecError
 from robustness.service import Reader, Settings
 from robustness.service.submitting import order_of
-from robustness.spec import Space, StudySpec, expand, parse, read_text
-from robustness.store.schema import study, trial
-from robustness.trial import TrialState
+from robustness.spec import StudySpec, expand, parse, read_text
+from robustness.store.schema import study
 
-from .raw import duration
+from .estimates import estimate
 from .sections import Sections
 
 __all__ = ["add_callbacks", "layout"]
 
 _SHOWN_OPTIMIZERS = ("insgd", "sgd-frozen", "sgd-layerwise", "sgd", "adam", "adamw", "adagrad", "rmsprop")
-RECENT = 2_000
-"""Trials whose times an estimate rests on."""
 
 
 def layout() -> html.Div:
@@ -213,7 +208,7 @@ def _checked(reader: Reader, settings: Settings, text: str) -> list[Any]:
             [
                 html.Strong(f"{order.trials:,} trials"),
                 f" in {space.cell_count:,} cells: {len(space.tasks)} task{'s' * (len(space.tasks) > 1)}, "
-                f"{len(space.optimizers)} optimizers, {space.seeds} seeds. {_estimate(reader, space)}",
+                f"{len(space.optimizers)} optimizers, {space.seeds} seeds. {estimate(reader, space)}",
             ],
             className="fits",
         )
@@ -223,33 +218,3 @@ def _checked(reader: Reader, settings: Settings, text: str) -> list[Any]:
             html.P(f"There is a study {order.name!r} already: choose another name.", className="refused")
         )
     return told
-
-
-def _estimate(reader: Reader, space: Space) -> str:
-    """How long trials like these took in this store, in words."""
-    configs = [task.config for task in space.tasks]
-    times = [
-        _seconds_an_epoch(reader, config.data.name, config.model.name, int(time.time() / 60))
-        for config in configs
-    ]
-    known = [seconds for seconds in times if seconds is not None]
-    if len(known) < len(times):
-        return "Nothing like it has been trained into this store yet, so there is no estimate of its time."
-    each = sum(seconds * config.epochs for seconds, config in zip(known, configs, strict=True)) / len(known)
-    return f"About {duration(each * space.trial_count)} of one core, by the last such trials; a machine's cores share it."
-
-
-@functools.lru_cache(maxsize=64)
-def _seconds_an_epoch(reader: Reader, data: str, model: str, minute: int) -> float | None:
-    """Of a trial of this data and model, in the mean of the last ones; looked up once a minute."""
-    like = f'%"data":{{%"name":"{data}"%"model":{{%"name":"{model}"%'  # keys are sorted
-    recent = (
-        sa.select(trial.c.seconds, trial.c.epochs)
-        .where(trial.c.state == TrialState.COMPLETE.value, trial.c.config.like(like), trial.c.epochs > 0)
-        .order_by(trial.c.id.desc())
-        .limit(RECENT)
-    )
-    with reader.store.reading() as connection:
-        rows = connection.execute(recent).all()
-    epochs = sum(row.epochs for row in rows)
-    return sum(row.seconds for row in rows) / epochs if epochs else None

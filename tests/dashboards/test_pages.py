@@ -194,6 +194,21 @@ def test_a_spec_is_checked_as_it_is_typed_and_launched_only_when_it_is_right(
     expect(page.locator("#checked")).to_contain_text("There is a study 'other' already")
 
 
+def test_a_launch_is_estimated_by_such_trials_of_this_store_or_by_what_was_measured_once(
+    page: Page, served: Live
+) -> None:
+    page.goto(f"{served.url}/new")
+    ready(page)
+    # Those of this store took 0.1 s an epoch each: 1,280 trials x 10 epochs.
+    expect(page.locator("#checked")).to_contain_text("About 21.3 min of one core, by the last such trials")
+    spec = page.get_by_label("Spec")
+    text = spec.input_value()
+    spec.fill(text.replace('model = "mlp"', 'model = "toy-cnn"'))
+    expect(page.locator("#checked")).to_contain_text("of one core, as measured on one machine")
+    spec.fill(text.replace('data = "digits"', 'data = "mnist1d"'))
+    expect(page.locator("#checked")).to_contain_text("there is no estimate of its time")
+
+
 def test_the_form_writes_the_spec(page: Page, served: Live) -> None:
     page.goto(f"{served.url}/new")
     ready(page)

@@ -1,0 +1,68 @@
+"""How long a study will take, before it runs: by trials like its own in this store, else by what was measured once."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+
+import sqlalchemy as sa
+
+from robustness.catalog import DATASETS
+from robustness.service import Reader
+from robustness.spec import Space
+from robustness.store.schema import trial
+from robustness.trial import Named, TrialState
+
+from .raw import duration
+
+__all__ = ["estimate"]
+
+RECENT = 2_000
+"""Trials that an estimate rests on."""
+MEASURED = {("digits", "mlp"): 4.7e-6, ("digits", "toy-cnn"): 5.0e-5, ("fashion-mnist", "toy-cnn"): 4.9e-4}
+"""Seconds of one core (AMD EPYC of 2017) for a training example and epoch of a trial, packed, with its evaluations."""
+
+
+def estimate(reader: Reader, space: Space) -> str:
+    """In a sentence; where nothing is known, that."""
+    minute = int(time.time() / 60)
+    total, own = 0.0, True
+    for task in space.tasks:
+        data, model = task.config.data, task.config.model.name
+        each = _stored(reader, data.name, model, minute)
+        if each is None:
+            each, own = MEASURED.get((data.name, model)), False
+        if each is None:
+            return "No trial of its data and model has been trained into this store, so there is no estimate of its time."
+        total += each * task.config.epochs * _examples(data) * space.trial_count / len(space.tasks)
+    basis = (
+        "by the last such trials"
+        if own
+        else "as measured on one machine: yours may take a few times less or more"
+    )
+    return f"About {duration(total)} of one core, {basis}; all cores share it."
+
+
+def _examples(data: Named) -> int:
+    return DATASETS.get(data.name).facts(dict(data.arguments)).train_size
+
+
+@functools.lru_cache(maxsize=64)
+def _stored(reader: Reader, data: str, model: str, minute: int) -> float | None:
+    """Seconds an example and epoch in the mean of this store's last such trials; looked up once a minute."""
+    like = f'%"data":{{%"name":"{data}"%"model":{{%"name":"{model}"%'  # keys are sorted
+    recent = (
+        sa.select(trial.c.seconds, trial.c.epochs, trial.c.config)
+        .where(trial.c.state == TrialState.COMPLETE.value, trial.c.config.like(like), trial.c.epochs > 0)
+        .order_by(trial.c.id.desc())
+        .limit(RECENT)
+    )
+    with reader.store.reading() as connection:
+        rows = connection.execute(recent).all()
+    work = 0
+    for row in rows:
+        arguments = json.loads(row.config)["task"]["data"]
+        name = arguments.pop("name")
+        work += row.epochs * _examples(Named(name=name, arguments=tuple(arguments.items())))
+    return sum(row.seconds for row in rows) / work if work else None
