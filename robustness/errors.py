@@ -16,7 +16,7 @@ A divergence is none of these: it is a result.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "StoreError",
     "StoreMissing",
     "StudyBusy",
+    "check_known",
     "nearest",
 ]
 
@@ -116,6 +117,16 @@ class Interrupted(RobustnessError):
     """The run was stopped on request; everything finished is in the store."""
 
     exit_code = 130
+
+
+def check_known(path: str, name: str, names: Collection[str]) -> None:
+    """Check that a name is one of those that there are.
+
+    Raises:
+        SpecError: it is not; the nearest is offered.
+    """
+    if name not in names:
+        raise SpecError.of(path, f"there is no {name!r:.80}; {nearest(name, names)}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.errors import SpecError, nearest
+from robustness.errors import SpecError, check_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +66,7 @@ def bench_packs(
     from robustness.bench.plain import WAYS, WORKLOADS
 
     for name in workload or ():
-        if name not in WORKLOADS:
-            raise SpecError.of("--workload", f"there is no {name!r}; {nearest(name, list(WORKLOADS))}")
+        check_known("--workload", name, WORKLOADS)
     if trials is not None and (trials < 16 or trials % 8):
         raise SpecError.of("--trials", f"must be a multiple of 8, >= 16, got {trials}")
     names = workload or list(WORKLOADS)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustness.cli.measuring import OptimizerFilter, SeedFilter, ThresholdChanges, loaded
-from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, check_known, open_
-from robustness.errors import SpecError
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_
+from robustness.errors import SpecError, check_known
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

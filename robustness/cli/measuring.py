@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, check_known, open_
-from robustness.errors import SpecError, nearest
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_
+from robustness.errors import SpecError, check_known, nearest
 
 if TYPE_CHECKING:
     from robustness.summary import MetricRow, Study, Thresholds

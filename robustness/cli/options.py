@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustness.errors import SpecError, nearest
+from robustness.errors import SpecError
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
@@ -25,7 +25,6 @@ __all__ = [
     "ScaleName",
     "StoreUrl",
     "StudyName",
-    "check_known",
     "late_bar",
     "open_",
     "writable",
@@ -62,16 +61,6 @@ ScaleName = Annotated[
 ]
 DEFAULT_STORE = "sqlite:///robustness.db"
 SHOW_AFTER = 2.0  # seconds
-
-
-def check_known(option: str, name: str, names: Collection[str]) -> None:
-    """Check that an option's name is one of those that there are.
-
-    Raises:
-        SpecError: it is not; the nearest is offered.
-    """
-    if name not in names:
-        raise SpecError.of(option, f"there is no {name!r:.80}; {nearest(name, names)}")
 
 
 def open_(url: str, *, create: bool = False) -> Store:

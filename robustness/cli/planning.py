@@ -12,7 +12,7 @@ import typer
 
 from robustness.cli.measuring import DeltaText, loaded
 from robustness.cli.options import DEFAULT_STORE, ScaleName, StoreUrl
-from robustness.errors import SpecError, nearest
+from robustness.errors import SpecError, check_known, nearest
 
 if TYPE_CHECKING:
     from robustness.spec import Space
@@ -78,8 +78,7 @@ def plan(
 def _check_plan(space: Space, metric: str, labels: tuple[str | None, str | None]) -> None:
     from robustness.spec import COMPARABLE
 
-    if metric not in COMPARABLE:
-        raise SpecError.of("--metric", f"there is no {metric!r:.80}; {nearest(metric, COMPARABLE)}")
+    check_known("--metric", metric, COMPARABLE)
     known = [optimizer.label for optimizer, _ in space.optimizers]
     if labels[0] is not None and labels[0] == labels[1]:
         raise SpecError.of("--b", f"must be another optimizer than --a, got {labels[0]!r:.80} twice")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from robustness.errors import SpecError
+from robustness.errors import check_known
 
 __all__ = ["catalog", "schema"]
 
@@ -27,10 +27,8 @@ def catalog(
 
     registries = (found.OPTIMIZERS, found.DATASETS, found.MODELS, found.INITS, found.TRACKERS)
     names = [entry.name for registry in registries for entry in registry]
-    if name is not None and name not in names:
-        from robustness.errors import nearest
-
-        raise SpecError.of("catalog", f"there is no {name!r}; {nearest(name, names)}")
+    if name is not None:
+        check_known("catalog", name, names)
     for registry in registries:
         entries = [entry for entry in registry if name in (None, entry.name)]
         if entries:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from robustness.catalog import DATASETS, MODELS
-from robustness.errors import DataMissing, SpecError, nearest
+from robustness.errors import DataMissing, check_known
 from robustness.spec.models import LrRange, StudySpec
 
 __all__ = ["FULL", "SCALES", "Scale", "scaled"]
@@ -83,8 +83,7 @@ def scaled(spec: StudySpec, name: str, root: Path | None = None) -> StudySpec:
     """
     if name == FULL:
         return spec
-    if name not in SCALES:
-        raise SpecError.of("--scale", f"there is no {name!r:.80}; {nearest(name, [FULL, *SCALES])}")
+    check_known("--scale", name, [FULL, *SCALES])
     scale = SCALES[name]
     epochs = [table["epochs"] for table in spec.tasks if isinstance(table.get("epochs"), int)]
     ratio = min(scale.epochs / max(epochs), 1.0) if epochs else 1.0

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustness.errors import SpecError, nearest
+from robustness.errors import SpecError, check_known
 from robustness.spec import COMPARABLE
 from robustness.summary.chosen import not_meant, sampler_of
 from robustness.summary.comparison.contrasts import RATES, Contrast, contrasted
@@ -169,8 +169,7 @@ def checked_names(
     asked += [("--task", task, list(study.tasks))] if task is not None else []
     asked += [("--init", init, known["init"])] if init is not None else []
     for path, name, names in asked:
-        if name not in names:
-            raise SpecError.of(path, f"there is no {name!r:.80}; {nearest(name, names)}")
+        check_known(path, name, names)
     if a == b:
         raise SpecError.of("optimizer", f"must be two different ones, got {a!r:.80} twice")
 
