@@ -32,7 +32,7 @@ def create_app(store: Store, access: Access, settings: Settings) -> FastAPI:
 
     Args:
         store: open; closed by whoever opened it.
-        access: who gets in; pages add their policies and reading posts to it.
+        access: who gets in; with the reading posts of pages that are mounted.
         settings: limits, and where the data sets are.
     """
     app = FastAPI(

@@ -7,8 +7,8 @@ Starlette's own middleware never sees websockets, and a route cannot be forgotte
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.requests import ClientDisconnect, HTTPConnection
@@ -49,7 +49,6 @@ class Access:
         sites: under which names.
         open_paths: exact paths that need no token.
         reading_posts: prefixes of paths whose POSTs only read, so that a read-only token may send them.
-        csp: policies of all paths under a prefix, where the default is too strict; the longest prefix counts.
         max_body: bytes.
     """
 
@@ -57,7 +56,6 @@ class Access:
     sites: Sites
     open_paths: Collection[str] = frozenset({LOGIN, "/api/v1/health"})
     reading_posts: Collection[str] = ()
-    csp: Mapping[str, str] = field(default_factory=dict)
     max_body: int = 1_000_000
 
 
@@ -162,16 +160,11 @@ class AccessLayer:
         async def wrapped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
-                own = {**_HEADERS, **self._policy(scope["path"])}
-                more = [(k.encode(), v.encode()) for k, v in own.items() if k.encode() not in present]
+                more = [(k.encode(), v.encode()) for k, v in _HEADERS.items() if k.encode() not in present]
                 message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
         return wrapped
-
-    def _policy(self, path: str) -> dict[str, str]:
-        prefixes = [prefix for prefix in self._access.csp if path.startswith(prefix)]
-        return {"content-security-policy": self._access.csp[max(prefixes, key=len)]} if prefixes else {}
 
 
 async def _bounded(connection: HTTPConnection, receive: Receive, most: int) -> bytes | None:
