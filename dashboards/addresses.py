@@ -7,7 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-__all__ = ["COMPARE", "NEW", "SHADES", "STUDIES", "View", "api", "study_named", "study_path"]
+from robustness.errors import StoreMissing
+
+__all__ = [
+    "COMPARE",
+    "NEW",
+    "SHADES",
+    "STUDIES",
+    "View",
+    "api",
+    "query_of",
+    "study_at",
+    "study_named",
+    "study_path",
+]
 
 STUDIES, COMPARE, NEW = "/", "/compare", "/new"
 SHADES = {
@@ -25,10 +38,27 @@ def study_path(name: str) -> str:
     return f"/studies/{name}"
 
 
+def query_of(search: str | None) -> dict[str, str]:
+    """The fields of an address's query; of one that is there twice, the last."""
+    return {key: values[-1] for key, values in parse_qs((search or "").lstrip("?")).items()}
+
+
 def study_named(path: str) -> str | None:
     """The study of whose page this is the path."""
     found = re.fullmatch(r"/studies/([A-Za-z0-9._-]{1,64})", path)
     return found[1] if found else None
+
+
+def study_at(path: str) -> str:
+    """The same, where a page is one of a study.
+
+    Raises:
+        StoreMissing: it is not, any more.
+    """
+    name = study_named(path)
+    if name is None:
+        raise StoreMissing("there is no such study")
+    return name
 
 
 def api(name: str, what: str = "", **query: str | None) -> str:
@@ -66,7 +96,7 @@ class View:
     @classmethod
     def of(cls, search: str | None) -> View:
         """Of an address's query; what it does not know is left out."""
-        given = {key: values[-1] for key, values in parse_qs((search or "").lstrip("?")).items()}
+        given = query_of(search)
         known = {key: given[key] for key in cls.__slots__ if key in given and key != "first"}
         first = given.get("first", "0")
         view = cls(**known, first=int(first) if re.fullmatch(r"[0-9]{1,7}", first) else 0)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from dash import Input, html
 
@@ -13,10 +12,13 @@ from robustness.figures import Request, draw
 from robustness.figures.gallery import lacks
 from robustness.figures.style import SIZES
 from robustness.service import Reader
-from robustness.summary import MetricRow, Study, measure
+from robustness.service.answers import finite
+from robustness.service.rows import metrics
+from robustness.summary import Study
 from robustness.summary.chosen import not_independent, sampler_of
+from robustness.summary.rows import DEFAULT_DELTA
 
-from .addresses import COMPARE, SHADES, study_path
+from .addresses import COMPARE, SHADES, query_of, study_path
 from .parts import picture, plain_table, switch
 from .sections import Sections
 
@@ -40,7 +42,7 @@ def add_callbacks(sections: Sections) -> None:
 
     @sections.fill("compared", Input("url", "search"))
     def fill(search: str | None) -> Any:
-        given = {key: values[-1] for key, values in parse_qs((search or "").lstrip("?")).items()}
+        given = query_of(search)
         names = [standing.name for standing in reader.queue.all()]
         a, b = given.get("a"), given.get("b")
         if len(names) < 2:
@@ -100,17 +102,10 @@ def _elsewhere(study: Study) -> Any:
 
 def _measured(study: Study) -> list[dict[str, Any]]:
     """The metrics of each optimizer, pooled over initializations and tasks where there is such a row."""
-    if not len(study.complete) or not_independent(sampler_of(study.spec)):
+    if not_independent(sampler_of(study.spec)):
         return []
-    return [_plain(row) for row in measure(study, metrics=METRICS)]
-
-
-def _plain(row: MetricRow) -> dict[str, Any]:
-    found: dict[str, Any] = row.as_json()
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in found.items()
-    }
+    found: list[dict[str, Any]] = finite(metrics(study, list(METRICS), DEFAULT_DELTA))
+    return found
 
 
 def _numbers(names: tuple[str, str], measured: Sequence[list[dict[str, Any]]]) -> html.Div:

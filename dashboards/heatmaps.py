@@ -8,13 +8,13 @@ from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 
-from robustness.errors import SpecError, StoreMissing, nearest
+from robustness.errors import check_known
 from robustness.figures import Request, draw
 from robustness.figures.gallery import lacks
 from robustness.service import Reader
 from robustness.summary import Study, cell_table, wilson
 
-from .addresses import SHADES, View, study_named
+from .addresses import SHADES, View, study_at
 from .parts import MOST_ROWS, downloads, picture, plain_table, request_of, switch
 from .raw import link
 from .sections import Sections
@@ -28,9 +28,7 @@ def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
     @sections.fill("heatmap-section", *given, Input("revision", "data"), Input("narrow", "data"))
     def fill(path: str, search: str, _: Any, narrow: bool | None) -> Any:
         # The same for every square: what is kept for one reader is another's too.
-        name, view = study_named(path), View.of(search).with_(cell=None)
-        if name is None:
-            raise StoreMissing("there is no such study")
+        name, view = study_at(path), View.of(search).with_(cell=None)
         return sections.kept(
             name,
             ("heatmap", view, bool(narrow)),
@@ -54,10 +52,7 @@ def _figure_name(shade: str) -> str:
 def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[Any]:
     labels = list(study.optimizers)
     if view.optimizer is not None:
-        if view.optimizer not in labels:
-            raise SpecError.of(
-                "optimizer", f"there is no {view.optimizer!r:.80}; {nearest(view.optimizer, labels)}"
-            )
+        check_known("optimizer", view.optimizer, labels)
         if view.shade != "difference":
             study = study.only([view.optimizer])
     request = request_of(reader, study, view, narrow=narrow)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qs
 
 import sqlalchemy as sa
 from dash import ClientsideFunction, Input, Output, State, dcc, html
@@ -15,10 +14,11 @@ from dash import ClientsideFunction, Input, Output, State, dcc, html
 from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS
 from robustness.errors import SpecError
 from robustness.service import Reader, Settings
-from robustness.service.submitting import order_of
-from robustness.spec import StudySpec, expand, parse, read_text
+from robustness.service.submitting import checked
+from robustness.spec import StudySpec
 from robustness.store.schema import study
 
+from .addresses import query_of
 from .estimates import estimate
 from .sections import Sections
 
@@ -121,7 +121,7 @@ def add_callbacks(sections: Sections, settings: Settings) -> None:
         fields = dict(zip(_FIELDS, values, strict=True))
         if present:
             return _toml(fields)
-        origin = parse_qs((search or "").lstrip("?")).get("from", [""])[0]
+        origin = query_of(search).get("from", "")
         return _spec_of(reader, origin) if origin else _quickstart()
 
     @sections.answer(Output("checked", "children"), Output("launch", "disabled"), Input("spec", "value"))
@@ -200,21 +200,19 @@ def _spec_of(reader: Reader, name: str) -> str:
 
 def _checked(reader: Reader, settings: Settings, text: str) -> list[Any]:
     kind = "json" if text.lstrip().startswith("{") else "toml"
-    order = order_of(text.encode(), f"application/{kind}", settings, owner="", key=None, extend=False)
-    spec = parse(read_text(text, kind, name="body"))
-    space = expand(spec, max_cells=settings.max_cells)
+    _, spec, space = checked(text.encode(), f"application/{kind}", settings)
     told = [
         html.P(
             [
-                html.Strong(f"{order.trials:,} trials"),
+                html.Strong(f"{space.trial_count:,} trials"),
                 f" in {space.cell_count:,} cells: {len(space.tasks)} task{'s' * (len(space.tasks) > 1)}, "
                 f"{len(space.optimizers)} optimizers, {space.seeds} seeds. {estimate(reader, space)}",
             ],
             className="fits",
         )
     ]
-    if any(standing.name == order.name for standing in reader.queue.all()):
+    if any(standing.name == spec.name for standing in reader.queue.all()):
         told.append(
-            html.P(f"There is a study {order.name!r} already: choose another name.", className="refused")
+            html.P(f"There is a study {spec.name!r} already: choose another name.", className="refused")
         )
     return told

@@ -31,6 +31,7 @@ __all__ = [
     "plain_table",
     "progress",
     "request_of",
+    "spaced",
     "switch",
 ]
 
@@ -140,10 +141,11 @@ def downloads(study: str, figure: str, **query: str | None) -> html.P:
         html.A(kind.upper(), href=api(study, f"/figures/{figure}", format=kind, **query), download="")
         for kind in _FIGURE_FORMATS
     ]
-    return html.P(["Download: ", *_spaced(links)], className="downloads")
+    return html.P(["Download: ", *spaced(links)], className="downloads")
 
 
-def _spaced(links: Sequence[Any]) -> Iterator[Any]:
+def spaced(links: Sequence[Any]) -> Iterator[Any]:
+    """Links in a line of text."""
     for place, link in enumerate(links):
         yield from ([" "] if place else [])
         yield link

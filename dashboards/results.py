@@ -8,7 +8,6 @@ from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, html
 
-from robustness.errors import StoreMissing
 from robustness.figures import FIGURES, applicable, draw
 from robustness.report import answer, asides
 from robustness.service import Reader
@@ -17,8 +16,8 @@ from robustness.spec import StudySpec
 from robustness.summary import Study
 from robustness.tables import standard_table
 
-from .addresses import View, api, study_named
-from .parts import downloads, layout_table, picture, request_of, switch
+from .addresses import View, api, study_at
+from .parts import downloads, layout_table, picture, request_of, spaced, switch
 from .sections import Sections
 
 __all__ = ["add_callbacks"]
@@ -34,23 +33,25 @@ def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
 
     @sections.fill("answer", Input("url", "pathname"), settled)
     def say(path: str, _: Any) -> Any:
-        return sections.kept(_name(path), "answer", lambda study, _: _answer(study))
+        return sections.kept(study_at(path), "answer", lambda study, _: _answer(study))
 
     @sections.fill("figures-section", *given, settled, Input("narrow", "data"))
     def figures(path: str, search: str, _: Any, narrow: bool | None) -> Any:
         view = View.of(search).with_(cell=None)
         asked = ("figures", view, bool(narrow))
         return sections.kept(
-            _name(path), asked, lambda study, _: _figures(sections.reader, study, view, narrow=bool(narrow))
+            study_at(path),
+            asked,
+            lambda study, _: _figures(sections.reader, study, view, narrow=bool(narrow)),
         )
 
     @sections.fill("table-section", Input("url", "pathname"), settled)
     def table(path: str, _: Any) -> Any:
-        return sections.kept(_name(path), "table", lambda study, _: _table(study))
+        return sections.kept(study_at(path), "table", lambda study, _: _table(study))
 
     @sections.fill("spec-section", Input("url", "pathname"), settled)
     def spec(path: str, _: Any) -> Any:
-        return sections.kept(_name(path), "spec", lambda study, _: _spec(study))
+        return sections.kept(study_at(path), "spec", lambda study, _: _spec(study))
 
     sections.app.clientside_callback(
         ClientsideFunction("robustness", "copy"),
@@ -59,13 +60,6 @@ def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
         State("url", "pathname"),
         prevent_initial_call=True,
     )
-
-
-def _name(path: str) -> str:
-    name = study_named(path)
-    if name is None:
-        raise StoreMissing("there is no such study")
-    return name
 
 
 def _answer(study: Study) -> list[Any]:
@@ -102,11 +96,7 @@ def _table(study: Study) -> list[Any]:
     return [
         layout_table(standard_table(study)),
         html.P(
-            [
-                html.Button("Copy as LaTeX", id="copy-latex"),
-                " Download: ",
-                *(part for link in links for part in (link, " ")),
-            ],
+            [html.Button("Copy as LaTeX", id="copy-latex"), " Download: ", *spaced(links)],
             className="downloads",
         ),
     ]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import parse_qs
 
 import sqlalchemy as sa
 from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
 
 from robustness.service import Reader
+from robustness.service.kept import Kept
+from robustness.service.reading import ROWS_KEPT
 from robustness.store import Standing
 from robustness.store.schema import study_trial, trial
 
-from .addresses import COMPARE, NEW
+from .addresses import COMPARE, NEW, query_of
 from .raw import raw, rendered
 from .sections import Sections
 
@@ -52,7 +53,7 @@ def layout(search: str) -> html.Div:
 
 
 def _wanted(search: str | None) -> str:
-    return parse_qs((search or "").lstrip("?")).get("q", [""])[-1]
+    return query_of(search).get("q", "")
 
 
 def add_callbacks(sections: Sections) -> None:
@@ -68,8 +69,8 @@ def add_callbacks(sections: Sections) -> None:
         State("studies-seen", "data"),
     )
     def fill(_: int | None, search: str | None, seen: str | None) -> Any:
-        part = _wanted(search).casefold()
-        found = [s for s in reader.queue.all() if part in s.name.casefold() or part in s.title.casefold()]
+        part = _wanted(search)
+        found = reader.named(part)
         # What runs first, then the newest.
         found.sort(key=lambda s: s.updated_at, reverse=True)
         found.sort(key=lambda s: s.stopped)
@@ -105,14 +106,15 @@ class _Divergences:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._known: dict[int, tuple[Any, dict[str, Any] | None]] = {}
+        self._known: Kept[int, tuple[Any, dict[str, Any] | None]] = Kept(ROWS_KEPT)
 
     def last(self, standing: Standing) -> dict[str, Any] | None:
         # Counts are as old as the reader lets them be, and this is as old as they.
         progress = self._reader.progress(standing)
         known = self._known.get(standing.id)
         if known is None or known[0] is not progress:
-            self._known[standing.id] = known = (progress, self._look(standing))
+            known = (progress, self._look(standing))
+            self._known.put(standing.id, known)
         return known[1]
 
     def _look(self, standing: Standing) -> dict[str, Any] | None:

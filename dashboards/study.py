@@ -11,7 +11,7 @@ from markupsafe import Markup
 from . import heatmaps, results, trials
 from .addresses import STUDIES, api, study_named
 from .parts import badge, progress
-from .raw import ago, duration, raw
+from .raw import raw, rendered
 from .sections import Sections
 
 __all__ = ["add_callbacks", "layout"]
@@ -106,19 +106,13 @@ def add_callbacks(sections: Sections) -> None:
 def _head(row: dict[str, Any]) -> list[Any]:
     counts = row["counts"]
     begun = "imported" if row["imported"] else "last run begun or submitted"
-    facts = [
-        Markup("<code>{}</code>").format(row["id"]),
-        f"{row['trials_per_second']:,.1f} trials/s" if row["trials_per_second"] else "",
-        f"about {duration(row['seconds_left'])} left" if row["seconds_left"] is not None else "",
-        f"{counts['failed']:,} executions failed" if counts["failed"] else "",
-        Markup("{} {}").format(begun, ago(row["updated_at"])),
-    ]
+    facts = Markup("<code>{}</code> · {}").format(row["id"], Markup(rendered("facts", row=row, begun=begun)))
     head = [
         html.P(html.A("All studies", href=STUDIES), className="back"),
         html.H1([row["title"] or row["id"], " ", badge(row["state"])]),
         html.P(row["question"], className="question"),
         progress(counts["complete"], row["trials"], "Complete trials"),
-        raw(Markup(" · ").join(fact for fact in facts if fact), className="facts"),
+        raw(facts, className="facts"),
     ]
     if row["error"]:
         head.append(html.Pre(row["error"], className="refused"))

@@ -9,7 +9,6 @@ from typing import Any
 from dash import Input, html
 from markupsafe import Markup
 
-from robustness.errors import StoreMissing
 from robustness.figures.gallery import parse_cell, task_labels
 from robustness.figures.learning import Cell, draw_learning, learning_info
 from robustness.figures.style import SIZES
@@ -18,8 +17,8 @@ from robustness.store import Standing
 from robustness.summary import Study
 from robustness.summary.epochs import cell_epochs
 
-from .addresses import View, api, study_named
-from .parts import aria, picture, plain_table
+from .addresses import View, api, study_at
+from .parts import aria, picture, plain_table, spaced
 from .raw import link
 from .sections import Sections
 
@@ -34,7 +33,7 @@ def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
 
     @sections.fill("trials-section", *given, Input("revision", "data"))
     def trials(path: str, search: str, _: Any) -> Any:
-        name, view = _asked(path, search)
+        name, view = study_at(path), View.of(search)
         if view.cell is None:
             return []
         asked = ("trials", view)
@@ -42,20 +41,13 @@ def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
 
     @sections.fill("curve-section", *given, Input("revision", "data"), Input("narrow", "data"))
     def curve(path: str, search: str, _: Any, narrow: bool | None) -> Any:
-        name, view = _asked(path, search)
+        name, view = study_at(path), View.of(search)
         if view.trial is None or view.cell is None:
             return []
         asked = ("curve", view.task, view.cell, view.trial, bool(narrow))
         return sections.kept(
             name, asked, lambda study, standing: _curve(reader, study, standing, view, narrow=bool(narrow))
         )
-
-
-def _asked(path: str, search: str) -> tuple[str, View]:
-    name = study_named(path)
-    if name is None:
-        raise StoreMissing("there is no such study")
-    return name, View.of(search)
 
 
 def _cell(study: Study, view: View) -> Cell:
@@ -156,7 +148,7 @@ def _pages(name: str, view: View, total: int) -> list[Any]:
         else html.Strong(f"{first + 1} to {min(first + A_PAGE, total)}")
         for first in range(0, total, A_PAGE)
     ]
-    return [html.Nav([part for link in links for part in (link, " ")], **aria("More trials"))]
+    return [html.Nav(list(spaced(links)), **aria("More trials"))]
 
 
 def _curve(reader: Reader, study: Study, standing: Standing, view: View, *, narrow: bool) -> list[Any]:

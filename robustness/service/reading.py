@@ -106,6 +106,11 @@ class Reader:
             ).scalar_one()
         return float(count / max((end - since).total_seconds(), 1.0))
 
+    def named(self, text: str) -> list[Standing]:
+        """Studies with this in their name or title, by name."""
+        part = text.casefold()
+        return [s for s in self.queue.all() if part in s.name.casefold() or part in s.title.casefold()]
+
     def row(self, standing: Standing) -> dict[str, Any]:
         """`schemas.StudyRow`."""
         return self._row(self.progress(standing))

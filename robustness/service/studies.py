@@ -75,8 +75,7 @@ def studies_router(reader: Reader, settings: Settings) -> APIRouter:
         offset: Offset = 0,
     ) -> Response:
         """List studies by name."""
-        part = q.casefold()
-        found = [s for s in queue.all() if part in s.name.casefold() or part in s.title.casefold()]
+        found = reader.named(q)
         if state is None:  # counts, which take longer, of this page alone
             rows = [reader.row(standing) for standing in found[offset : offset + limit]]
             total = len(found)

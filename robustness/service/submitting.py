@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 
 from robustness.errors import SpecError
 from robustness.service.settings import Settings
-from robustness.spec import StudySpec, expand, parse, read_text, require_parts
+from robustness.spec import Space, StudySpec, expand, parse, read_text, require_parts
 from robustness.store import Order
 
-__all__ = ["EXAMPLE", "EXAMPLE_TOML", "body_schema", "extra_components", "order_of"]
+__all__ = ["EXAMPLE", "EXAMPLE_TOML", "body_schema", "checked", "extra_components", "order_of"]
 
 KINDS = {"application/json": "json", "application/toml": "toml"}
 EXAMPLE: dict[str, Any] = {
@@ -49,18 +49,7 @@ def order_of(
         HTTPException: 415, the content type is neither JSON nor TOML.
         SpecError: with every problem found.
     """
-    media = content_type.partition(";")[0].strip().lower()
-    kind = KINDS.get(media)
-    if kind is None:
-        raise HTTPException(415, f"a study is {' or '.join(KINDS)}, got {media!r:.80}")
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SpecError.of("body", f"must be UTF-8: {error}") from None
-    plain = read_text(text, kind, name="body")
-    study = parse(plain)
-    space = expand(study, max_cells=settings.max_cells)
-    require_parts(study, space, settings.data)
+    kind, study, space = checked(body, content_type, settings)
     return Order(
         name=study.name,
         title=study.title,
@@ -73,6 +62,28 @@ def order_of(
         key=key,
         digest=hashlib.sha256(f"{kind} {extend} ".encode() + body).hexdigest(),
     )
+
+
+def checked(body: bytes, content_type: str, settings: Settings) -> tuple[str, StudySpec, Space]:
+    """What a body is written in, its study, and the space that this stands for: all that is refused is refused here.
+
+    Raises:
+        HTTPException: 415, the content type is neither JSON nor TOML.
+        SpecError: with every problem found.
+    """
+    media = content_type.partition(";")[0].strip().lower()
+    kind = KINDS.get(media)
+    if kind is None:
+        raise HTTPException(415, f"a study is {' or '.join(KINDS)}, got {media!r:.80}")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecError.of("body", f"must be UTF-8: {error}") from None
+    plain = read_text(text, kind, name="body")
+    study = parse(plain)
+    space = expand(study, max_cells=settings.max_cells)
+    require_parts(study, space, settings.data)
+    return kind, study, space
 
 
 def body_schema() -> dict[str, Any]:
