@@ -21,6 +21,8 @@ from robustness.errors import SpecError
 
 __all__ = ["bound", "serve", "with_worker"]
 
+BACKLOG = 2048
+"""Connections that wait to be accepted; as many as uvicorn asks for."""
 LONGEST_PAUSE = 60.0
 """Seconds between two workers where each dies at once."""
 
@@ -38,6 +40,8 @@ def bound(host: str, port: int) -> socket.socket:
         found = socket.socket(family)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
+        # Now, so that whoever reads the address that is printed waits for the first answer and is not refused.
+        found.listen(BACKLOG)
     except OSError as error:
         raise SpecError.of("--host", f"cannot listen on {host} port {port}: {error}") from None
     return found
