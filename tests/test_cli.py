@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,11 @@ def test_a_store_that_is_not_there_is_a_message_and_exit_2(
     assert call("list", "--store", tmp_path / "no.db") == 2
     assert "there is no store" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--version") == 0
+    assert capsys.readouterr().out == f"robustness {version('robustness-study')}\n"
 
 
 def test_list_shows_states_and_a_hostile_title_as_text(url: str, capsys: pytest.CaptureFixture[str]) -> None:

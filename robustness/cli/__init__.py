@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from robustness import __version__
 from robustness.bench.commands import bench
 from robustness.cli.auditing import audit
 from robustness.cli.comparing import compare
@@ -25,11 +27,27 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="robustness",
-    help="Hyperparameter-robustness studies of deep-learning optimizers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"robustness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version: Annotated[  # noqa: ARG001  its callback does it
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Hyperparameter-robustness studies of deep-learning optimizers."""
+
+
 # In the order in which `--help` shows them.
 app.command()(plan)
 app.command()(run)
