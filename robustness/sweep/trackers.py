@@ -228,9 +228,9 @@ def _tensorboard(study: str) -> tuple[Any, Path]:
 
 
 def _wandb(study: str) -> tuple[Any, None]:
-    from ray.air.integrations.wandb import WandbLoggerCallback
+    from robustness.sweep.wandb_runs import WrittenWandb
 
-    return WandbLoggerCallback(project=os.environ.get("WANDB_PROJECT") or study), None
+    return WrittenWandb(project=os.environ.get("WANDB_PROJECT") or study), None
 
 
 _CALLBACKS: dict[str, Callable[[str], tuple[Any, Path | None]]] = {

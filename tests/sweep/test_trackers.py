@@ -142,7 +142,7 @@ def test_wandb_has_one_offline_run_a_trial(tmp_path: Path) -> None:
             b"test_accuracy",
             b"first_nonfinite_step",
         ):
-            assert word in content
+            assert word in content, done.stderr
 
 
 def test_a_run_says_how_its_trial_ended() -> None:
