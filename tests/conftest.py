@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 from hypothesis import settings
 
 from robustness.store import Store, open_store
+from tests.rays import joining, ray_head
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
@@ -23,6 +25,12 @@ torch.set_num_threads(1)  # tests run in parallel
 
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 IN_CI = os.environ.get("CI") == "true"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with most sweeps first: they take longest, and what is quick fills the gaps at the end."""
+    sweeps = Counter(item.path for item in items if item.get_closest_marker("cluster"))
+    items.sort(key=lambda item: -sweeps[item.path])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -72,6 +80,20 @@ def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> str:
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     return f"{postgres_server}/{name}"
+
+
+@pytest.fixture(scope="session")
+def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Ray that this session's tests share."""
+    with ray_head(tmp_path_factory.mktemp("ray") / "log") as address:
+        yield address
+
+
+@pytest.fixture
+def shared_ray(ray: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test starts joins that Ray, instead of starting one of its own: five seconds a run."""
+    for name, value in joining(ray).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

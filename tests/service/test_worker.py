@@ -21,7 +21,8 @@ from robustness.store import Order, Queue, Store, StudyState, open_store
 from robustness.store.schema import lease
 from robustness.trial import TrialState
 from tests.builders import spec
-from tests.service.workers import PATIENCE, gone, joining, ray_head, until, worker
+from tests.rays import joining
+from tests.service.workers import PATIENCE, gone, until, worker
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -30,13 +31,6 @@ LONG: dict[str, Any] = {
     "search": {"lr": [0.01, 0.1, 1.0], "seeds": 16},
     "resources": {"pack": 4},
 }
-
-
-@pytest.fixture(scope="session")
-def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The Ray of all tests here."""
-    with ray_head(tmp_path_factory.mktemp("ray") / "log") as address:
-        yield address
 
 
 @pytest.fixture

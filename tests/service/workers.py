@@ -1,9 +1,8 @@
-"""Real workers as processes on one Ray, and how tests wait for them."""
+"""Real workers as processes, and how tests wait for them."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -15,51 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-__all__ = ["CLAIM", "PATIENCE", "gone", "joining", "ray_head", "until", "worker"]
+from tests.rays import joining
+
+__all__ = ["CLAIM", "PATIENCE", "gone", "until", "worker"]
 
 CLAIM = 8.0
 PATIENCE = 600.0
 """Seconds that a test waits for anything: two processors may be shared with much else."""
-TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-"""Of these tests' Ray: it lets nobody else in."""
-HEAD = """
-import sys
-from robustness.sweep.cluster import ray_session
-with ray_session("local"):
-    import ray  # not before: what keeps it on loopback is read by its import
-    print(ray.get_runtime_context().gcs_address, file=sys.__stdout__, flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def ray_head(log: Path) -> Iterator[str]:
-    """A Ray on loopback, as a study starts its own, in a process that ends with this one; its address."""
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-c", HEAD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=file,
-            text=True,
-            start_new_session=True,
-            env={k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | TOKEN,
-        )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        address = process.stdout.readline().strip()
-        assert address.startswith("127.0.0.1:"), log.read_text()
-        yield address
-    finally:
-        process.stdin.close()
-        process.wait(PATIENCE)
-
-
-def joining(address: str) -> dict[str, str]:
-    """What makes a process join the Ray of `ray_head`."""
-    # The same that keeps a Ray on loopback: without it Ray looks for the machine's other address instead.
-    return {"RAY_ADDRESS": address, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", **TOKEN}
 
 
 @contextmanager

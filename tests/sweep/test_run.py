@@ -113,6 +113,7 @@ def test_a_run_with_nothing_to_do_loads_neither_torch_nor_ray(
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_more_seeds_and_learning_rates_run_only_what_is_new(
     undisturbed: tuple[Path, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_more_seeds_and_learning_rates_run_only_what_is_new(
     assert table(copy) == before
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_the_size_of_packs_changes_no_figure_in_a_store_of_its_own(
     undisturbed: tuple[Path, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -154,6 +156,7 @@ def everything(store: Path) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_one_at_a_time_gives_the_same_table(
     undisturbed: tuple[Path, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -213,6 +216,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(kind: signal.Signals, tmp_
     assert 0 < complete(store) < 4_000
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_an_execution_that_fails_is_missing_data_with_its_traceback(tmp_path: Path) -> None:
     """A data file that is cut off: present when the study is checked, unreadable when it is trained."""
     root = tmp_path / "data"

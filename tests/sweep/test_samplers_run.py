@@ -18,7 +18,7 @@ from robustness.cli import app
 from tests.builders import spec
 from tests.sweep.test_run import PROGRAM, complete, run
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("shared_ray")]
 
 OPTIMIZERS = [{"name": "insgd"}, {"name": "sgd", "momentum": 0.9}]
 RANGE = {"low": 1e-3, "high": 100.0}
