@@ -114,6 +114,20 @@ def test_a_run_with_nothing_to_do_loads_neither_torch_nor_ray(
 
 
 @pytest.mark.usefixtures("shared_ray")
+def test_a_sweep_loads_no_tracker_that_its_study_does_not_name(tmp_path: Path) -> None:
+    path = write(tmp_path, search={"lr": 0.1, "seeds": 1})
+    code = (
+        f"import sys; sys.argv = ['robustness', 'run', {str(path)!r}, '--store', {str(tmp_path / 's.db')!r}]\n"
+        "from robustness import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert 'ray.tune' in sys.modules\n"
+        "assert not {'mlflow', 'wandb', 'comet_ml'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.usefixtures("shared_ray")
 def test_more_seeds_and_learning_rates_run_only_what_is_new(
     undisturbed: tuple[Path, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
