@@ -178,7 +178,7 @@ def _planned(task: dict[str, Any], optimizer: dict[str, Any]) -> tuple[list[Any]
 
     spec = {
         "name": "plan",
-        "tasks": [{"batch_size": 64, "epochs": 1, **task}],
+        "tasks": [{"batch_size": 64, "epochs": 3, **task}],  # of one, a third would be the starting loss
         "optimizers": [optimizer],
         "search": {"lr": 0.01, "seeds": 64},
     }
