@@ -213,7 +213,7 @@ class _Sweep:
                 name="sweep", storage_path=str(folder), callbacks=[collector], stop=StopFlag(stop), verbose=0
             ),
         )
-        # It counts callbacks for the telemetry, which is off, and to know them imports every tracker that is installed:
+        # Ray counts callbacks for its telemetry, which is off, and to know them imports every tracker that is installed:
         # MLflow and W&B take 2.5 s.
         usage.tag_callbacks = lambda _: False  # type: ignore[assignment]
         tuner.fit()
