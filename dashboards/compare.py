@@ -48,7 +48,8 @@ def add_callbacks(sections: Sections) -> None:
         if len(names) < 2:
             return html.P("There are not two studies yet.")
         if a is None or b is None:
-            return _choice(names, a, b)
+            first = a or names[0]
+            return _choice(names, first, b or next(name for name in names if name != first))
         shade = given.get("shade", "diverged")
         shade = shade if shade in _SHADES else "diverged"
         links = [
@@ -67,7 +68,7 @@ def add_callbacks(sections: Sections) -> None:
         ]
 
 
-def _choice(names: Sequence[str], a: str | None, b: str | None) -> html.Form:
+def _choice(names: Sequence[str], a: str, b: str) -> html.Form:
     selects = [
         html.Label(
             [text, html.Select([html.Option(n, value=n, selected=n == chosen) for n in names], name=key)]

@@ -169,8 +169,10 @@ def test_every_download_of_a_study_is_there(page: Page, served: Live) -> None:
 def test_two_studies_stand_beside_each_other_with_their_intervals(page: Page, served: Live) -> None:
     page.goto(f"{served.url}/compare")
     ready(page)
-    page.get_by_label("Study").select_option("filled")
-    page.get_by_label("and").select_option("other")
+    first, second = page.get_by_label("Study"), page.get_by_label("and")
+    assert first.input_value() != second.input_value()
+    first.select_option("filled")
+    second.select_option("other")
     page.get_by_role("button", name="Compare").click()
     ready(page)
     expect(page.locator(".halves .plot")).to_have_count(2)
