@@ -80,7 +80,11 @@ def _choice(names: Sequence[str], a: str, b: str) -> html.Form:
 
 def _half(reader: Reader, shade: str, side: str) -> Any:
     def make(study: Study, _: Any) -> Any:
-        parts: list[Any] = [html.H2(html.A(study.title or study.name, href=study_path(study.name)))]
+        # Two versions of a study often share their title.
+        parts: list[Any] = [
+            html.H2(html.A(study.title or study.name, href=study_path(study.name))),
+            html.P(html.Code(study.name)),
+        ]
         for place, task in enumerate(study.tasks):
             request = Request(study=study, task=task, store=reader.store, size=SIZES["column"])
             why = lacks(f"heatmap-{shade}", request)
