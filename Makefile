@@ -11,8 +11,8 @@ demo: .venv/installed
 serve: .venv/installed
 	$(BIN)/robustness serve --store $(STORE)
 
-# What needs a library of the system (PostgreSQL, Chromium) skips without it, except under CI=true. Three at a time, on two
-# processors too: tests of Ray mostly wait. A file's tests stay together, so that what they share is made once.
+# What needs a library of the system (PostgreSQL, Chromium) skips without it, except under CI=true. Three at a time
+# keep two processors busy. A file's tests stay together, so that what they share is made once.
 test: .venv/installed-test
 	$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadscope --no-loadscope-reorder
 

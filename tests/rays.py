@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["joining", "ray_head"]
+__all__ = ["PATIENCE", "joining", "ray_head"]
 
+PATIENCE = 600.0
+"""Seconds that a test waits for anything: two processors may be shared with much else."""
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 """Of these tests' Ray: it lets nobody else in."""
 HEAD = """
@@ -45,7 +47,7 @@ def ray_head(log: Path) -> Iterator[str]:
         yield address
     finally:
         process.stdin.close()
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 def joining(address: str) -> dict[str, str]:

@@ -49,7 +49,11 @@ def ray_session(address: str | None) -> Iterator[Path]:
         # Named for other systems, but it is what keeps a Ray on loopback; by default it listens on every address.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
+    from ray.air._internal import usage
 
+    # Ray counts callbacks for its telemetry, which is off, and to know them imports every tracker that is installed:
+    # MLflow and W&B take 2.5 s.
+    usage.tag_callbacks = lambda _: False  # type: ignore[assignment]
     # Short: Ray makes Unix sockets below it, whose paths hold at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp" if os.path.isdir("/tmp") else None))
     local: dict[str, Any] = (

@@ -191,7 +191,6 @@ class _Sweep:
     ) -> None:
         """Everything through one ray.tune.Tuner, which asks for lists of packs until there are no more."""
         from ray import tune
-        from ray.air._internal import usage
 
         from robustness.sweep.collector import StopFlag
         from robustness.sweep.searcher import PackSearcher
@@ -213,9 +212,6 @@ class _Sweep:
                 name="sweep", storage_path=str(folder), callbacks=[collector], stop=StopFlag(stop), verbose=0
             ),
         )
-        # Ray counts callbacks for its telemetry, which is off, and to know them imports every tracker that is installed:
-        # MLflow and W&B take 2.5 s.
-        usage.tag_callbacks = lambda _: False  # type: ignore[assignment]
         tuner.fit()
 
 

@@ -21,8 +21,8 @@ from robustness.store import Order, Queue, Store, StudyState, open_store
 from robustness.store.schema import lease
 from robustness.trial import TrialState
 from tests.builders import spec
-from tests.rays import joining
-from tests.service.workers import PATIENCE, gone, until, worker
+from tests.rays import PATIENCE, joining
+from tests.service.workers import gone, until, worker
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

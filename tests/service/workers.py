@@ -14,13 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.rays import joining
+from tests.rays import PATIENCE, joining
 
-__all__ = ["CLAIM", "PATIENCE", "gone", "until", "worker"]
+__all__ = ["CLAIM", "gone", "until", "worker"]
 
 CLAIM = 8.0
-PATIENCE = 600.0
-"""Seconds that a test waits for anything: two processors may be shared with much else."""
 
 
 @contextmanager

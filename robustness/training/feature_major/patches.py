@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,25 +39,14 @@ class Patches:
         self.out = rows.outputs, columns.outputs
         patches = like.new_empty(*like.shape[:2], *kernel, *self.out, like.shape[-1])
         self._matrix = patches.flatten(1, 3).flatten(2)
-        self._gradient = torch.zeros_like(like)
         self._borders = [patches[:, :, i, :, outside] for i, outside in rows.borders()]
         self._borders += [patches[:, :, :, j, :, outside] for j, outside in columns.borders()]
-        taps = [
+        self._taps = [
             (patches[:, :, i, j, to_rows, to_columns], (..., of_rows, of_columns, slice(None)))
             for i, (to_rows, of_rows) in enumerate(rows.taps)
             for j, (to_columns, of_columns) in enumerate(columns.taps)
         ]
-        self._taps = taps
-        # The first tap to meet an input writes its gradient, the others add. Those that meet most come first, and then
-        # mostly no input is left that only others meet.
-        met = torch.zeros(like.shape[2:4], dtype=torch.bool)[..., None]
-        self._writes: list[tuple[Tensor, Tensor]] = []
-        self._adds: list[tuple[Tensor, Tensor]] = []
-        for part, place in sorted(taps, key=lambda tap: -tap[0].numel()):
-            into = self._adds if met[place].any() else self._writes
-            into.append((self._gradient[place], part))
-            met[place] |= into is self._writes
-        self._zeroed = not all(bool(met[place].all()) for _, place in taps)
+        self._shape = like.shape
 
     def of(self, x: Tensor) -> Tensor:
         """The matrix of an input's patches, (K, C kh kw, L), until `back` is called."""
@@ -73,13 +64,50 @@ class Patches:
             dy: the output's gradient, (K, O, L).
         """
         torch.bmm(weight, dy, out=self._matrix)
-        if self._zeroed:
-            self._gradient.zero_()
-        for gradient, part in self._writes:
+        way = self._way_back
+        if way.zeroed:
+            way.gradient.zero_()
+        for gradient, part in way.writes:
             gradient.copy_(part)
-        for gradient, part in self._adds:
+        for gradient, part in way.adds:
             gradient.add_(part)
-        return self._gradient
+        return way.gradient
+
+    @cached_property
+    def _way_back(self) -> _WayBack:
+        """Looked up by the first step: evaluation and a network's first layer need none.
+
+        The first tap to meet an input writes its gradient, the others add. Those that meet most come first, and then
+        mostly no input is left that only others meet.
+        """
+        way = _WayBack(self._matrix.new_zeros(self._shape), [], [], zeroed=False)
+        met = torch.zeros(self._shape[2:4], dtype=torch.bool)[..., None]
+        more = []
+        for part, place in sorted(self._taps, key=lambda tap: -tap[0].numel()):
+            pair = way.gradient[place], part
+            if met[place].any():
+                way.adds.append(pair)
+                more.append(place)
+            else:
+                way.writes.append(pair)
+                met[place] = True
+        return way._replace(zeroed=not all(bool(met[place].all()) for place in more))
+
+
+class _WayBack(NamedTuple):
+    """How the gradient of an input is made of its patches'.
+
+    Attributes:
+        gradient: of the input.
+        writes: parts of it that a tap writes, and what.
+        adds: parts that another tap adds to, and what.
+        zeroed: whether it begins as zeros, since some are only added to.
+    """
+
+    gradient: Tensor
+    writes: list[tuple[Tensor, Tensor]]
+    adds: list[tuple[Tensor, Tensor]]
+    zeroed: bool
 
 
 class _Side:
