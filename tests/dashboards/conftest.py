@@ -95,3 +95,12 @@ def ready(page: Page) -> None:
     page.wait_for_load_state()
     page.locator("main h1").first.wait_for()
     page.locator(".wait").first.wait_for(state="detached")
+
+
+def click_panel(page: Page, panel: int, x: float, y: float) -> None:
+    """Click a panel of the heatmap at a share of its width, from the left, and of its height, from the top."""
+    found = page.locator("#heatmap .nsewdrag").nth(panel)
+    box = found.bounding_box()
+    assert box is not None
+    # By its name once more: a drawing that came meanwhile has put another element in this one's place.
+    found.click(position={"x": x * box["width"], "y": y * box["height"]})

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from robustness.service import Role, Token
-from tests.dashboards.conftest import ready, visiting
+from tests.dashboards.conftest import click_panel, ready, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster, pytest.mark.slow]
 
@@ -77,15 +77,13 @@ def test_the_quickstart_is_launched_fills_in_and_leads_to_a_curve_that_it_traine
     expect(page.locator("#heatmap .textpoint").first).to_be_visible(timeout=PATIENCE)
     expect(heading).to_contain_text("complete", timeout=PATIENCE)
     expect(page.locator("#answer")).to_contain_text("The study's claim: On digits mlp insgd", timeout=60_000)
+    # The last drawing comes after the word: until then squares are not whole, and are about to be replaced.
+    whole = page.locator("#heatmap-section tbody td:nth-child(2)", has_text=re.compile("^5$"))
+    expect(whole).to_have_count(256, timeout=60_000)
     expect(page.locator("#heatmap")).to_contain_text("0/5")
 
-    square = page.locator("#heatmap .nsewdrag").nth(
-        1
-    )  # sgd; its highest learning rate, the last initialization
-    square.scroll_into_view_if_needed()
-    box = square.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] * 0.985, box["y"] + box["height"] * 0.9)
+    # sgd; its highest learning rate, the last initialization
+    click_panel(page, 1, 0.985, 0.9)
     rows = page.locator("#trials-section tbody tr")
     expect(rows).to_have_count(5)
     expect(page.locator("#trials-section h2")).to_contain_text("sgd, learning rate 10, normal std=2 (bad)")

@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from robustness import dashboards
-from tests.dashboards.conftest import ready, visiting
+from tests.dashboards.conftest import click_panel, ready, visiting
 from tests.service.live import HOSTILE, READ, WRITE, Live
 
 pytestmark = pytest.mark.browser
@@ -34,15 +34,6 @@ MOST_BYTES = 1_000_000
 
 def query(page: Page) -> dict[str, str]:
     return {key: values[0] for key, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def click_square(page: Page, column: int, row: int) -> None:
-    """Click the middle of a square of the first panel of the heatmap."""
-    square = page.locator("#heatmap .nsewdrag").nth(row)
-    square.scroll_into_view_if_needed()
-    box = square.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] * (0.25 + 0.5 * column), box["y"] + box["height"] / 2)
 
 
 def test_studies_are_listed_with_state_progress_and_what_diverged_last(page: Page) -> None:
@@ -84,7 +75,7 @@ def test_text_of_users_is_text_wherever_it_is_shown(page: Page, served: Live) ->
 def test_a_square_leads_to_its_trials_and_a_trial_to_its_curve(page: Page, served: Live) -> None:
     page.goto(f"{served.url}/studies/filled")
     ready(page)
-    click_square(page, column=1, row=1)
+    click_panel(page, 1, 0.75, 0.5)
     rows = page.locator("#trials-section tbody tr")
     expect(rows).to_have_count(3)
     assert query(page)["cell"] == "adam,1,default"
@@ -129,7 +120,7 @@ def test_the_switch_shows_the_same_squares_by_another_rule(page: Page, served: L
     page.get_by_role("link", name=shade, exact=True).click()
     expect(page.locator("#heatmap-section [aria-current]").first).to_have_text(shade)
     expect(page.locator("#heatmap .plotly").first).to_be_visible()
-    click_square(page, column=1, row=0)
+    click_panel(page, 0, 0.75, 0.5)
     expect(page.locator("#trials-section tbody tr")).to_have_count(3)
 
 
