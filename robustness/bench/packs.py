@@ -160,10 +160,19 @@ def plan_tasks() -> dict[str, dict[str, Any]]:
     for side in (8, 16, 28):
         for norm in ("none", "batch"):
             found[f"toy-cnn {side}x{side} {norm}"] = {**image, "side": side, "norm": norm}
-    for side, batch in ((8, 16), (8, 512), (16, 16), (16, 256), (20, 32)):
-        found[f"toy-cnn {side}x{side} batch {batch}"] = {
+    others = (
+        (8, 16, "none"),
+        (8, 512, "none"),
+        (16, 16, "none"),
+        (16, 16, "batch"),
+        (16, 256, "none"),
+        (20, 32, "none"),
+    )
+    for side, batch, norm in others:
+        found[f"toy-cnn {side}x{side} {norm}, {batch} a batch"] = {
             **image,
             "side": side,
+            "norm": norm,
             "batch_size": batch,
             "train_size": 1024,
         }

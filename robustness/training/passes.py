@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from robustness.optimizers.rules import Measure
+from robustness.optimizers.rules import Block, Measure
 
 __all__ = ["PackedModel", "Pass"]
 
@@ -20,12 +20,12 @@ class Pass(NamedTuple):
 
     Attributes:
         losses: of each example, (K, B).
-        powers: what was measured of each layer's input, by its weight's name; broadcasts to (K, *shape).
+        powers: what was measured of each layer's input, until the next pass; None where there is no measure.
         clamped: share of deviations that INSGD's preset `released` clamped, mean over layers, (K,); else None.
     """
 
     losses: Tensor
-    powers: Mapping[str, Tensor]
+    powers: Block | None
     clamped: Tensor | None
 
 

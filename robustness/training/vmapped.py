@@ -82,7 +82,7 @@ class Vmapped:
         )
         for name, gradient in gradients.items():
             self._gradients[name].copy_(gradient)
-        powers = {name: found[0] for name, found in figures.items()}
+        powers = _side_by_side({name: found[0] for name, found in figures.items()})
         shares = [found[1] for found in figures.values() if len(found) > 1]
         return Pass(losses, powers, torch.stack(shares).mean(0) if shares else None)
 
@@ -118,6 +118,14 @@ class Vmapped:
         self._model.train()
         hook.remove()
         return found[0]
+
+
+def _side_by_side(figures: Mapping[str, Tensor]) -> Block | None:
+    """Tensors (K, *shape) as one block."""
+    if not figures:
+        return None
+    flat_KP = torch.cat([figure.flatten(1) for figure in figures.values()], 1)
+    return Block(flat_KP, {name: figure.shape[1:] for name, figure in figures.items()})
 
 
 class _Fixed:

@@ -28,9 +28,10 @@ class Block:
     def _set(self, flat_KP: Tensor) -> None:
         self.flat = flat_KP
         parts = flat_KP.split([shape.numel() for shape in self.shapes.values()], dim=1)
+        self._columns: dict[str, Tensor] = dict(zip(self.shapes, parts, strict=True))
         self._views: dict[str, Tensor] = {
-            name: part.unflatten(1, shape) if len(shape) != 1 else part
-            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+            name: self._columns[name].unflatten(1, shape) if len(shape) != 1 else self._columns[name]
+            for name, shape in self.shapes.items()
         }
 
     def __getitem__(self, name: str) -> Tensor:
@@ -44,6 +45,10 @@ class Block:
     def __iter__(self) -> Iterator[str]:
         """Names, in the order of the columns."""
         return iter(self.shapes)
+
+    def columns(self, name: str) -> Tensor:
+        """The same as a matrix (K, numbers)."""
+        return self._columns[name]
 
     def like(self, flat_KP: Tensor) -> Block:
         """Another matrix of the same columns."""

@@ -40,52 +40,56 @@ def nlms(step: Step) -> None:
 
 
 def _normalized(step: Step, damping: str) -> None:
-    divisor = _damped(_running_power(step), damping, step.arguments.column("eps"))
-    _divide(step, step.gradients, divisor)
+    divisors = _measured(step)
+    _damp(_running_power(step), damping, step.arguments.column("eps"), out=divisors.flat)
+    _divide(step.gradients, divisors)
     step.parameters.flat.addcmul_(momentum(step, decayed(step)), step.lr, value=-1)
 
 
 def _released(step: Step) -> None:
     factor = (step.arguments.complement("momentum").sqrt() + 1e-6) / math.sqrt(1 + 1e-6)
-    power = _powers(step)
+    divisors = _measured(step)
+    _damp(divisors.flat, "log", factor.new_full((), 0.01), out=divisors.flat)
+    divisors.flat.mul_(factor)
     # The momentum buffer is the rule's own state; what is divided is a copy.
     block = step.parameters.like(momentum(step, with_decay(step)).clone())
-    _divide(step, block, _damped(power, "log", power.new_full((), 0.01)) * factor)
+    _divide(block, divisors)
     step.parameters.flat.addcmul_(block.flat, step.lr, value=-1)
 
 
-def _powers(step: Step) -> Tensor:
-    """What was measured of all layers, side by side, (K, numbers): one operation serves all of them."""
-    return torch.cat([power.flatten(1) for power in step.powers.values()], 1)
+def _measured(step: Step) -> Block:
+    """What was measured of all layers, side by side: one operation serves all of them."""
+    assert step.powers is not None  # this family measures
+    return step.powers
 
 
 def _running_power(step: Step) -> Tensor:
     """The running averages of the layers' powers, (K, numbers)."""
-    power, arguments = _powers(step), step.arguments
+    power, arguments = _measured(step).flat, step.arguments
     if "power" in step.state:
         step.state["power"].lerp_(power, arguments.complement("beta"))
     elif arguments.get("power_init") == "zero":
         step.state["power"] = power * arguments.complement("beta")
     else:
-        step.state["power"] = power
+        step.state["power"] = power.clone()
     return step.state["power"]
 
 
-def _damped(power: Tensor, damping: str, eps: Tensor) -> Tensor:
-    """What of the powers divides; see `INSGD`."""
+def _damp(power: Tensor, damping: str, eps: Tensor, *, out: Tensor) -> None:
+    """Write what of the powers divides; see `INSGD`."""
     if damping == "none":
-        return power + eps
-    # log P can be negative; the paper clips it at eps.
-    return torch.maximum(power.log1p() if damping == "log1p" else power.log(), eps)
+        torch.add(power, eps, out=out)
+    else:
+        # log P can be negative; the paper clips it at eps.
+        torch.maximum(power.log1p() if damping == "log1p" else power.log(), eps, out=out)
 
 
-def _divide(step: Step, block: Block, divisor: Tensor) -> None:
-    """Divide each layer's part of a block; `divisor` (K, numbers) is the caller's no longer."""
+def _divide(block: Block, divisors: Block) -> None:
+    """Divide each layer's part of a block; the divisors become their inverses."""
     # Of a matrix of weights a product takes half the time of a quotient.
-    scales = divisor.reciprocal_()
-    sizes = [measured[0].numel() for measured in step.powers.values()]
-    for (name, measured), scale in zip(step.powers.items(), scales.split(sizes, 1), strict=True):
-        block[name].mul_(scale.reshape(measured.shape))
+    divisors.flat.reciprocal_()
+    for name in divisors:
+        block[name].mul_(divisors[name])
 
 
 def _as(column: Tensor, like: Tensor) -> Tensor:
@@ -99,8 +103,9 @@ def _as(column: Tensor, like: Tensor) -> Tensor:
 def sgd_layerwise(step: Step) -> None:
     """`optimizers.scaled.LayerwiseSGD`."""
     if step.number == 1:
+        sizes = _measured(step)
         factor = math.sqrt(1 + 1e-6) / (step.arguments.complement("momentum").sqrt() + 1e-6)
-        _keep_multipliers(step, {n: _as(factor, size) / size for n, size in step.powers.items()})
+        _keep_multipliers(step, sizes.like(factor / sizes.flat))
     _multiplied(step)
 
 
@@ -116,22 +121,22 @@ def sgd_scaled(step: Step) -> None:
     if step.number == 1:
         own = _inverse_logarithms(step)
         sizes = {name: step.parameters[name][0].numel() for name in own}
-        logarithms = [own[name].log().flatten(1).mean(1).double() * sizes[name] for name in own]
+        logarithms = [own.columns(name).log().mean(1).double() * sizes[name] for name in own]
         mean = step.typed((torch.stack(logarithms).sum(0) / sum(sizes.values())).exp()[:, None])
         step.state["multiplier"] = mean.expand_as(step.parameters.flat).contiguous()
     _multiplied(step)
 
 
-def _inverse_logarithms(step: Step) -> dict[str, Tensor]:
-    eps = step.arguments.column("eps")
-    return {n: 1 / torch.maximum(power.log(), _as(eps, power)) for n, power in step.powers.items()}
+def _inverse_logarithms(step: Step) -> Block:
+    powers = _measured(step)
+    return powers.like(1 / torch.maximum(powers.flat.log(), step.arguments.column("eps")))
 
 
-def _keep_multipliers(step: Step, of_layers: dict[str, Tensor]) -> None:
+def _keep_multipliers(step: Step, of_layers: Block) -> None:
     step.state["multiplier"] = torch.ones_like(step.parameters.flat)
     block = step.parameters.like(step.state["multiplier"])
-    for name, multiplier in of_layers.items():
-        block[name].copy_(multiplier)
+    for name in of_layers:
+        block[name].copy_(of_layers[name])
 
 
 def _multiplied(step: Step) -> None:

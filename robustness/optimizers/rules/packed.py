@@ -73,11 +73,11 @@ class PackedOptimizer:
         return None if self._only_first and self._steps else self._measure
 
     @torch.no_grad()
-    def step(self, powers: Mapping[str, Tensor]) -> None:
+    def step(self, powers: Block | None) -> None:
         """One update of every trial.
 
         Args:
-            powers: what `measure` returned for each weight, by its name.
+            powers: what `measure` found in each layer; changed. None where there is no measure.
         """
         if self._arguments.on("clip_norm"):
             self._clip()

@@ -89,7 +89,7 @@ class Step:
     Attributes:
         parameters: (K, P), to be changed in place.
         gradients: (K, P), the rule's to change.
-        powers: what was measured of each layer's input, by its weight's name; broadcasts to (K, *shape).
+        powers: what was measured of each layer's input, see `Measure.block`; the rule's to change.
         exact_lr: learning rates of this step, (K, 1), float64.
         lr: the same in the parameters' type.
         number: of the step: 1, 2, ...
@@ -99,7 +99,7 @@ class Step:
 
     parameters: Block
     gradients: Block
-    powers: Mapping[str, Tensor]
+    powers: Block | None
     exact_lr: Tensor
     lr: Tensor
     number: int

@@ -75,6 +75,7 @@ class FeatureMajor:
         self._modules = dict(model.named_modules())
         self._nodes: list[_Node] = []
         self._parameters = parameters
+        self._powers: Block | None = None
         self._minus_one = parameters.flat.new_full((), -1)
         self._has_images = any(isinstance(module, nn.Conv2d) for module in self._modules.values())
         place: dict[fx.Node, int] = {}
@@ -123,6 +124,7 @@ class FeatureMajor:
 
     def keep(self, index: Tensor) -> None:
         """Only these trials remain. The blocks are their owner's to cut."""
+        self._powers = None
         for node in self._nodes:
             if node.layer is not None:
                 node.layer.keep(index)
@@ -148,14 +150,14 @@ class FeatureMajor:
             measure: of each layer's input; None measures nothing.
         """
         logits_KCB = self._forward(inputs, training=True)
-        powers, clamped = ({}, None) if measure is None else self._measured(measure)
+        clamped = None if measure is None else self._measure(measure)
         log_probabilities = torch.log_softmax(logits_KCB, 1)
         place = labels_KB[:, None]
         losses_KB = log_probabilities.gather(1, place)[:, 0].neg_()  # noqa: N806
         gradient = log_probabilities.exp_()
         gradient.scatter_add_(1, place, self._minus_one.expand(place.shape))
         self._backward(gradient.div_(labels_KB.shape[1]))
-        return Pass(losses_KB, powers, clamped)
+        return Pass(losses_KB, None if measure is None else self._powers, clamped)
 
     def evaluate(self, inputs: Tensor, labels_N: Tensor, *, training: bool) -> tuple[Tensor, Tensor]:
         """Mean loss and number of right answers of each trial, (K,) each, on the same examples (N, *shape)."""
@@ -190,15 +192,18 @@ class FeatureMajor:
                 gradients[j] = found if known is None else known + found
         self._values = []
 
-    def _measured(self, measure: Measure) -> tuple[dict[str, Tensor], Tensor | None]:
-        powers, shares = {}, []
-        for node in self._nodes:
-            if isinstance(node.layer, (Linear, Conv)):
-                x = self._values[node.inputs[0]]
-                power, clamped = measure.of_pack(self._modules[node.name], x, node.layer.seen)
-                powers[f"{node.name}.weight"] = power
-                shares += [] if clamped is None else [clamped]
-        return powers, torch.stack(shares).mean(0) if shares else None
+    def _measure(self, measure: Measure) -> Tensor | None:
+        """Fill `_powers`; what `released` clamped, mean over layers."""
+        layers = [(n.name, n.layer, n.inputs[0]) for n in self._nodes if isinstance(n.layer, (Linear, Conv))]
+        if self._powers is None:
+            modules = {name: self._modules[name] for name, _, _ in layers}
+            self._powers = measure.block(modules, self._parameters.flat)
+        shares = []
+        for name, layer, place in layers:
+            columns = self._powers.columns(f"{name}.weight")
+            clamped = measure.of_pack(self._modules[name], self._values[place], layer.seen, columns)
+            shares += [] if clamped is None else [clamped]
+        return torch.stack(shares).mean(0) if shares else None
 
 
 def _first_largest(logits_KCN: Tensor) -> Tensor:  # noqa: N803
