@@ -176,7 +176,7 @@ def _plan(rounds: int, as_json: bool) -> None:
         print(json.dumps([asdict(row) for row in rows]))
         return
     # INSGD: the time of its pack over that of momentum SGD, both by the chosen technique.
-    print(f"{'workload':22} {'one at a time':>13} {'feature-major':>13} {'vmap':>7} {'INSGD':>6}  chosen")
+    print(f"{'workload':32} {'one at a time':>13} {'feature-major':>13} {'vmap':>7} {'INSGD':>6}  chosen")
     for row in rows:
         ratios = [
             f"{row.ratios[name]:.2f} x" if name in row.ratios else "-" for name in ("feature-major", "vmap")
@@ -184,7 +184,7 @@ def _plan(rounds: int, as_json: bool) -> None:
         insgd = "-" if row.insgd is None else f"{row.insgd:.2f}"
         chosen = f"{row.chosen}, packs of {row.size}" if row.chosen else "one at a time"
         print(
-            f"{row.workload:22} {row.sequential:11.2f}/s {ratios[0]:>13} {ratios[1]:>7} {insgd:>6}  {chosen}"
+            f"{row.workload:32} {row.sequential:11.2f}/s {ratios[0]:>13} {ratios[1]:>7} {insgd:>6}  {chosen}"
         )
 
 

@@ -91,6 +91,7 @@ class FeatureMajor:
                 place[node] = len(self._nodes)
                 own = bool(name) and any(True for _ in self._modules[name].parameters())
                 trained.append(wanted or own)
+        self._weighted = [(n, n.layer) for n in self._nodes if isinstance(n.layer, (Linear, Conv))]
         if sum(isinstance(node.layer, Dropout) for node in self._nodes) > 1:
             raise TypeError("two dropout layers would draw from one generator: they have no packed form")
 
@@ -194,14 +195,14 @@ class FeatureMajor:
 
     def _measure(self, measure: Measure) -> Tensor | None:
         """Fill `_powers`; what `released` clamped, mean over layers."""
-        layers = [(n.name, n.layer, n.inputs[0]) for n in self._nodes if isinstance(n.layer, (Linear, Conv))]
         if self._powers is None:
-            modules = {name: self._modules[name] for name, _, _ in layers}
+            modules = {node.name: self._modules[node.name] for node, _ in self._weighted}
             self._powers = measure.block(modules, self._parameters.flat)
         shares = []
-        for name, layer, place in layers:
-            columns = self._powers.columns(f"{name}.weight")
-            clamped = measure.of_pack(self._modules[name], self._values[place], layer.seen, columns)
+        for node, layer in self._weighted:
+            columns = self._powers.columns(f"{node.name}.weight")
+            x = self._values[node.inputs[0]]
+            clamped = measure.of_pack(self._modules[node.name], x, layer.seen, columns)
             shares += [] if clamped is None else [clamped]
         return torch.stack(shares).mean(0) if shares else None
 
