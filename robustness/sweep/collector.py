@@ -16,6 +16,7 @@ from robustness.errors import RobustnessError
 from robustness.store import FailedAttempt, Lease, Store, StudyTrial
 from robustness.sweep.progress import SweepProgress
 from robustness.sweep.samplers.sampling import Sampling
+from robustness.sweep.stopping import Stopping
 from robustness.sweep.trackers import Trackers
 from robustness.sweep.work import Work
 from robustness.trial import TrialRecord
@@ -51,7 +52,6 @@ class Collector(tune.Callback):
 
     Attributes:
         committed: when the last write reached the disk, `time.monotonic`; None before the first.
-        error: why the sweep had to stop (the store failed, the lease was lost); None while all is well.
     """
 
     def __init__(
@@ -62,31 +62,25 @@ class Collector(tune.Callback):
         work: Work,
         trackers: Trackers,
         progress: SweepProgress,
-        stop: threading.Event,
+        stopping: Stopping,
         keeping: Keeping | None = None,
     ) -> None:
-        """Write with `lease`; set `stop` when writing is no longer possible; checkpoints are as `keeping` says."""
+        """Write with `lease`; give up when writing is no longer possible; checkpoints are as `keeping` says."""
         self._store = store
         self._lease = lease
         self._sampling = sampling
         self._work = work
         self._progress = progress
-        self._stop = stop
+        self._stopping = stopping
         self._trackers = trackers
         self._keeping = keeping
         self._said: set[str] = set()
         self._looked = time.monotonic()
         self.committed: float | None = None
-        self.error: RobustnessError | None = None
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         """Tune pickles its experiment to restore it later; we never do, so the copy does nothing."""
         return tune.Callback, ()
-
-    def give_up(self, error: RobustnessError) -> None:
-        """Stop the sweep; the first reason counts."""
-        self.error = self.error or error
-        self._stop.set()
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune would wait for ever for a cluster that is gone."""
@@ -94,7 +88,7 @@ class Collector(tune.Callback):
             return
         self._looked = time.monotonic()
         if not any(node["Alive"] for node in ray.nodes()):
-            self.give_up(
+            self._stopping.give_up(
                 RobustnessError(
                     "the Ray cluster is gone (no node is alive); everything finished is stored, "
                     "the same command goes on"
@@ -162,13 +156,13 @@ class Collector(tune.Callback):
             self._work.add(todo)
 
     def _write(self, action: Callable[[], None]) -> bool:
-        if self.error is not None:
+        if self._stopping.error is not None:
             return False
         try:
             action()
         except RobustnessError as error:
             # Nothing may be acknowledged that is not on the disk.
-            self.give_up(error)
+            self._stopping.give_up(error)
             return False
         self.committed = time.monotonic()
         return True

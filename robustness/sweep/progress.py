@@ -19,12 +19,13 @@ class SweepProgress:
 
     Attributes:
         total: trials to run, as far as the sampler has asked for them.
+        done: those of them that are complete.
     """
 
     def __init__(self, total: int, *, reused: int, quiet: bool = False) -> None:
         """Expect `total` trials, besides `reused` ones that the store had."""
         self.total = total
-        self._done = self._diverged = self._failed = 0
+        self.done = self._diverged = self._failed = 0
         self._running = 0
         self._began = self._last_line = time.monotonic()
         self._quiet = quiet
@@ -51,6 +52,10 @@ class SweepProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Stop."""
+        self.stop()
+
+    def stop(self) -> None:
         """Stop showing; in plain lines, say how it ended."""
         if self._bar is not None:
             self._bar.stop()
@@ -84,23 +89,23 @@ class SweepProgress:
 
     def count(self, *, diverged: int = 0, failed: int = 0, done: int = 0) -> None:
         """Count trials that ended."""
-        self._done += done
+        self.done += done
         self._failed += failed
         self._diverged += diverged
         self._running -= done + failed
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._done + self._failed, counts=self._counts())
+            self._bar.update(self._task, completed=self.done + self._failed, counts=self._counts())
         elif not self._quiet and time.monotonic() - self._last_line >= PLAIN_SECONDS:
             self._print_line()
 
     def _counts(self) -> str:
-        rate = self._done / max(time.monotonic() - self._began, 1e-9)
+        rate = self.done / max(time.monotonic() - self._began, 1e-9)
         failed = f", {self._failed:,} failed" if self._failed else ""
         return f"{max(self._running, 0):,} running, {self._diverged:,} diverged{failed}, {rate:,.1f}/s"
 
     def _print_line(self) -> None:
         self._last_line = time.monotonic()
-        rate = self._done / max(self._last_line - self._began, 1e-9)
-        left = (self.total - self._done - self._failed) / rate if rate else float("inf")
+        rate = self.done / max(self._last_line - self._began, 1e-9)
+        left = (self.total - self.done - self._failed) / rate if rate else float("inf")
         remaining = f", {left:,.0f} s left" if left and left != float("inf") else ""
-        print(f"{self._done:,}/{self.total:,} done, {self._counts()}{remaining}", file=sys.stderr, flush=True)
+        print(f"{self.done:,}/{self.total:,} done, {self._counts()}{remaining}", file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ results come is run in the same session, and so is what a dead worker left over.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -23,10 +24,14 @@ from robustness.store import Lease, Store
 from robustness.store.lease import LEASE_SECONDS
 from robustness.sweep.progress import SweepProgress
 from robustness.sweep.samplers.sampling import Sampling
+from robustness.sweep.stopping import Stopping
 from robustness.sweep.work import Work
 from robustness.trial import Named, Trial, TrialState
 
 __all__ = ["RunSummary", "run_study"]
+
+STOPPING_SECONDS = 15.0
+"""How long a sweep may take to stop; Slurm kills after 30."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +87,15 @@ def run_study(
         SpecError: no node of the cluster can hold a trial.
         StoreError: the store failed; what was acknowledged is in it.
     """
-    with _leased(store, store.register(study.name)) as lease:
+    stopping = Stopping()
+    # Renewed from the first moment: drawing, replaying and Ray's start can each take longer than a lease.
+    with (
+        _leased(store, store.register(study.name)) as lease,
+        _renewing(store, lease, stopping.give_up),
+    ):
         sampling = Sampling(space, store)
-        lost: list[RobustnessError] = []
-        with _renewing(store, lease, lost.append):  # drawing and replaying can take longer than a lease
-            asked = sampling.begin()
-        if lost:
-            raise lost[0]
+        asked = sampling.begin()
+        stopping.check()
         store.save_study(
             lease,
             title=study.title,
@@ -104,7 +111,9 @@ def run_study(
         _clean(keeping, store)
         with SweepProgress(len(todo), reused=reused, quiet=quiet) as progress:
             if todo:
-                sweep = _Sweep(store, lease, sampling, study, space, root, max_failures, progress, keeping)
+                sweep = _Sweep(
+                    store, lease, sampling, study, space, root, max_failures, progress, keeping, stopping
+                )
                 seconds = sweep.run(todo, address)
                 _clean(keeping, store)
         counts = store.counts(lease.study_id)
@@ -135,6 +144,7 @@ class _Sweep:
     max_failures: int
     progress: SweepProgress
     keeping: Keeping | None
+    stopping: Stopping
 
     @property
     def resources(self) -> Resources:
@@ -144,9 +154,14 @@ class _Sweep:
         """Train these trials, and what the sampler asks for then, in one Ray session; seconds from after Ray's start."""
         from robustness.sweep.cluster import ray_session, require_resources, slots
 
-        stop = threading.Event()
+        stopping, asked = self.stopping, self.stopping.asked
         # Twice: Ray puts its own handlers in place when it starts.
-        with _stop_on_signals(stop), ray_session(address) as folder, _stop_on_signals(stop):
+        with (
+            _ended_at_last(stopping, self._interrupted, self._give_back),
+            _stop_on_signals(asked),
+            ray_session(address) as folder,
+            _stop_on_signals(asked),
+        ):
             require_resources(self.resources)
             began = time.monotonic()
             self.progress.start_clock()
@@ -156,23 +171,29 @@ class _Sweep:
             at_once = slots(self.resources)
             work = Work(self.resources, at_once, self.max_failures, self.keeping)
             work.add(todo)
-            trackers = Trackers(self.study.name, self.study.loggers, self.progress.say, stop)
+            trackers = Trackers(self.study.name, self.study.loggers, self.progress.say, asked)
             collector = Collector(
-                self.store, self.lease, self.sampling, work, trackers, self.progress, stop, self.keeping
+                self.store, self.lease, self.sampling, work, trackers, self.progress, stopping, self.keeping
             )
-            with _renewing(self.store, self.lease, collector.give_up), trackers:
-                self._tune(work, collector, self._data(todo), at_once, stop, folder)
-        if collector.error is not None:
-            raise collector.error
+            with trackers:
+                self._tune(work, collector, self._data(todo), at_once, folder)
+        stopping.check()
         seconds = (collector.committed or began) - began
-        if stop.is_set():
-            raise Interrupted(
-                f"stopped; {work.complete:,} of {self.progress.total:,} trials were finished and are stored. "
-                "The same command goes on from there."
-            )
+        if asked.is_set():
+            raise self._interrupted()
         for text in dict.fromkeys(work.failures.values()):
             print(f"\na trial failed {self.max_failures + 1} times:\n{text}", file=sys.stderr)
         return seconds
+
+    def _interrupted(self) -> Interrupted:
+        done, total = self.progress.done, self.progress.total
+        return Interrupted(
+            f"stopped; {done:,} of {total:,} trials were finished and are stored. The same command goes on from there."
+        )
+
+    def _give_back(self) -> None:
+        self.progress.stop()
+        _give_back(self.store, self.lease)
 
     def _data(self, todo: list[Trial]) -> list[Named]:
         """The data sets that are trained on, in the order in which they are needed."""
@@ -186,7 +207,6 @@ class _Sweep:
         collector: Any,
         data: list[Named],
         at_once: int,
-        stop: threading.Event,
         folder: Path,
     ) -> None:
         """Everything through one ray.tune.Tuner, which asks for lists of packs until there are no more."""
@@ -209,7 +229,11 @@ class _Sweep:
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
             run_config=tune.RunConfig(
-                name="sweep", storage_path=str(folder), callbacks=[collector], stop=StopFlag(stop), verbose=0
+                name="sweep",
+                storage_path=str(folder),
+                callbacks=[collector],
+                stop=StopFlag(self.stopping.asked),
+                verbose=0,
             ),
         )
         tuner.fit()
@@ -227,10 +251,41 @@ def _leased(store: Store, study_id: int) -> Iterator[Lease]:
     try:
         yield lease
     finally:
-        # Where the store itself failed, the first error is the one to tell; the lease runs out by itself.
-        with suppress(StoreError):
-            store.requeue(lease)
-            store.release(lease)
+        _give_back(store, lease)
+
+
+def _give_back(store: Store, lease: Lease) -> None:
+    # Where the store itself failed, the first error is the one to tell; the lease runs out by itself.
+    with suppress(StoreError):
+        store.requeue(lease)
+        store.release(lease)
+
+
+@contextmanager
+def _ended_at_last(
+    stopping: Stopping, interrupted: Callable[[], Interrupted], give_back: Callable[[], None]
+) -> Iterator[None]:
+    """End the process where stopping does not come through.
+
+    Slurm, systemd and timeout send their signal to Ray's processes too. Without its head Ray hangs for a minute, and then
+    ends the driver without a word.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        stopping.asked.wait()
+        if ended.wait(STOPPING_SECONDS):
+            return
+        error = stopping.error or interrupted()
+        give_back()
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        os._exit(error.exit_code)
+
+    threading.Thread(target=watch, name="ended at last", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 @contextmanager
