@@ -86,16 +86,16 @@ class Claims:
         with self._store.reading() as connection:
             return bool(connection.execute(query).scalar())
 
-    def finish(self, claim: Claim, state: StudyState, error: str = "") -> None:
-        """Say how it ended; QUEUED gives it back to the queue, where it keeps its place.
+    def finish(self, claim: Claim, state: StudyState, error: str = "") -> StudyState:
+        """Say how it ended; QUEUED gives it back to the queue, where it keeps its place, unless it was cancelled.
 
         Raises:
             LeaseLost: another worker has taken the study over, or it is gone; nothing was written.
         """
         values: dict[str, Any] = {"worker": "", "expires_at": 0.0, "attempts": 0, "error": error or None}
         with self._store.writing() as connection:
-            self._update(connection, claim, state=state.value, cancelling=False, **values)
-            touch_studies(connection, [claim.study_id])
+            self._update(connection, claim, **values)
+            return self._settle(connection, claim, state)
 
     def died(self, claim: Claim, error: str) -> StudyState:
         """The driver died without a word: the study waits again, or fails after `DEATHS` of them.
@@ -110,8 +110,15 @@ class Claims:
             query = sa.select(submission.c.attempts).where(submission.c.study_id == claim.study_id)
             attempts = connection.execute(query).scalar_one()
             state = StudyState.FAILED if attempts >= DEATHS else StudyState.QUEUED
-            self._set(connection, claim.study_id, state=state.value)
-            return state
+            return self._settle(connection, claim, state)
+
+    def _settle(self, connection: Connection, claim: Claim, state: StudyState) -> StudyState:
+        """Write the state; one that would run again, and was asked to stop meanwhile, is cancelled."""
+        query = sa.select(submission.c.cancelling).where(submission.c.study_id == claim.study_id)
+        if state is StudyState.QUEUED and connection.execute(query).scalar_one():
+            state = StudyState.CANCELLED
+        self._set(connection, claim.study_id, state=state.value, cancelling=False)
+        return state
 
     @staticmethod
     def _update(connection: Connection, claim: Claim, **values: Any) -> None:

@@ -116,7 +116,10 @@ def _set_pragmas(connection: Any, _: object) -> None:
     # 3.51.3 on, since earlier versions can corrupt a database when the WAL is reset.
     mode = "WAL" if sqlite3.sqlite_version_info >= (3, 51, 3) else "DELETE"
     connection.isolation_level = None  # transactions begin when we say so, DDL included; see `_begin`
-    for pragma in (f"journal_mode={mode}", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    pragmas = [f"journal_mode={mode}", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"]
+    # A large transaction, an import or a new study, stays in memory: pages that leave it lock readers out to its end.
+    pragmas.append("cache_spill=OFF")
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
@@ -148,3 +151,5 @@ def translated(url: URL) -> Iterator[None]:
                 f"is readable with 'sqlite3 {url.database} .recover'"
             ) from None
         raise StoreError(f"the store {shown(url)} cannot be used: {text}") from None
+    except sa.exc.TimeoutError:  # of the pool: no answer of a database
+        raise StoreError(f"the store {shown(url)} is busy: all connections are in use") from None

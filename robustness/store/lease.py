@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import socket
@@ -43,7 +44,17 @@ class Lease:
 def this_process() -> str:
     """This process, as holder of leases."""
     # With the process's start, since process ids are used again.
-    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+    return f"{socket.gethostname()} {os.getpid()} {_place()}:{_started(os.getpid())}"
+
+
+@functools.cache
+def _place() -> str:
+    """Where process ids mean what they do here: containers of one name each count their own."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}:{os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # not Linux
+        return "here"
 
 
 def _started(pid: int) -> str:
@@ -63,9 +74,10 @@ def _started(pid: int) -> str:
 
 
 def is_dead(holder: str) -> bool:
-    """Whether the holder is a process of this host that no longer runs."""
-    host, pid, started = holder.rsplit(" ", 2)
-    if host != socket.gethostname():
+    """Whether the holder is a process of this machine, in this container, that no longer runs."""
+    host, pid, begun = holder.rsplit(" ", 2)
+    place, _, started = begun.rpartition(":")
+    if host != socket.gethostname() or place != _place():
         return False
     try:
         return _started(int(pid)) != started

@@ -23,7 +23,7 @@ from robustness.store.engine import open_engine, shown, translated
 from robustness.store.lease import Lease
 from robustness.store.revision import touch_studies, touch_trials
 from robustness.store.rows import chunks, epoch_row, final_figures, insert_into, now
-from robustness.store.schema import epoch, study, study_trial, trial
+from robustness.store.schema import epoch, study, study_trial, submission, trial
 from robustness.trial import ImportedTrial, Trial, TrialRecord, TrialState
 
 __all__ = ["CONFIRM", "FailedAttempt", "Store", "StudyTrial", "open_store"]
@@ -144,7 +144,13 @@ class Store:
             leases.check(connection, held)
             connection.execute(study.update().where(study.c.id == study_id).values(**values))
             connection.execute(study_trial.delete().where(study_trial.c.study_id == study_id))
-            self._link(connection, study_id, 0, trials)
+            count = self._link(connection, study_id, 0, trials)
+            # The command line may run another spec than was submitted: `resume` is to go on with this one.
+            connection.execute(
+                submission.update()
+                .where(submission.c.study_id == study_id, submission.c.spec != values["spec"])
+                .values(spec=values["spec"], trials=count)
+            )
             touch_studies(connection, [study_id])
 
     def extend(self, held: Lease, trials: Sequence[StudyTrial]) -> None:
@@ -162,7 +168,8 @@ class Store:
 
     def _link(
         self, connection: Connection, study_id: int, position: int, trials: Iterable[StudyTrial]
-    ) -> None:
+    ) -> int:
+        """Link trials from a position on; the position after the last."""
         for chunk in chunks(trials):
             ids = self._add_trials(connection, [item.trial for item in chunk])
             links = [
@@ -179,6 +186,7 @@ class Store:
             ]
             connection.execute(study_trial.insert(), links)
             position += len(chunk)
+        return position
 
     def import_study(
         self,
@@ -220,13 +228,18 @@ class Store:
             }
             for t in trials
         ]
-        connection.execute(
-            insert_into(connection, trial).on_conflict_do_nothing(index_elements=["key"]), rows
-        )
+        # In one order: two drivers that wait for each other's new rows would wait for ever.
+        rows.sort(key=lambda row: str(row["key"]))
+        insert = insert_into(connection, trial).on_conflict_do_nothing(index_elements=["key"])
         ids: dict[str, int] = {}
-        for chunk in chunks(t.key for t in trials):
-            found = connection.execute(sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(chunk)))
-            ids.update((row.key, row.id) for row in found)
+        while missing := [row for row in rows if row["key"] not in ids]:
+            connection.execute(insert, missing)
+            for chunk in chunks(str(row["key"]) for row in missing):
+                # Held until the links are there: whoever deletes another study of these trials waits, or was first,
+                # and what was deleted is inserted again.
+                query = sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(chunk))
+                found = connection.execute(query.with_for_update(read=True, key_share=True))
+                ids.update((row.key, row.id) for row in found)
         return ids
 
     def studies(self) -> list[Row[Any]]:
@@ -328,7 +341,9 @@ class Store:
             found = connection.execute(
                 sa.select(trial.c.key, trial.c.id)
                 .where(trial.c.key.in_(keys), trial.c.state != TrialState.COMPLETE)
-                # Another study's driver may be finishing the same trial, and a third one linking to it.
+                # Another study's driver may be finishing the same trials, and a third one linking to them. In one
+                # order: two that wait for each other would wait for ever.
+                .order_by(trial.c.key)
                 .with_for_update(key_share=True)
             )
             ids = {row.key: row.id for row in found}
@@ -357,7 +372,7 @@ class Store:
         """
         with self.writing() as connection:
             leases.check(connection, held)
-            for attempt in attempts:
+            for attempt in sorted(attempts, key=lambda one: one.key):  # see `finish`
                 connection.execute(
                     trial.update()
                     .where(trial.c.key == attempt.key, trial.c.state != TrialState.COMPLETE)

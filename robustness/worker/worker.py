@@ -124,8 +124,7 @@ class Worker:
             state = self._claims.died(claim, error)
             self.stopping.wait(PAUSE_SECONDS)
             return state, error
-        self._claims.finish(claim, state, error)
-        return state, error
+        return self._claims.finish(claim, state, error), error
 
 
 def _why(driver: Driver) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -142,6 +143,36 @@ def test_a_cancelled_study_whose_worker_died_is_not_run_again(store: Store) -> N
     assert Claims(store, LONG).take() is None
     assert state(store) is StudyState.CANCELLED
     assert not Queue(store).of("small").cancelling
+
+
+def test_a_cancel_that_comes_after_the_workers_last_look_comes_true(store: Store) -> None:
+    submit(store, "small")
+    claim = take(store)
+    assert Queue(store).cancel("small").cancelling
+    # Its driver was interrupted: without the cancel it would run again.
+    assert Claims(store, LONG).finish(claim, StudyState.QUEUED) is StudyState.CANCELLED
+    assert Claims(store, LONG).take() is None
+    assert not Queue(store).of("small").cancelling
+
+
+def test_a_study_that_fails_while_it_is_cancelled_can_be_resumed(store: Store) -> None:
+    submit(store, "small")
+    for _ in range(DEATHS - 1):
+        Claims(store, LONG).died(take(store), "killed")
+    claim = take(store)
+    assert Queue(store).cancel("small").cancelling
+    assert Claims(store, LONG).died(claim, "killed") is StudyState.FAILED
+    assert Queue(store).resume("small", "me", limit=10).submitted is StudyState.QUEUED
+
+
+def test_resume_runs_what_the_study_is_now(store: Store) -> None:
+    submit(store, "small")
+    Claims(store, LONG).finish(take(store), StudyState.COMPLETE)
+    more = spec(search={"lr": [0.1, 0.3, 1.0], "seeds": 5})
+    study_id = save(store, **more)  # by the command line
+    assert Queue(store).resume("small", "me", limit=10).trials == len(trials(**more))
+    assert take(store).spec == json.loads(store.study("small").spec)
+    assert len(store.unfinished(study_id)) == len(trials(**more))
 
 
 def test_a_worker_gives_a_study_back_to_its_place(store: Store) -> None:

@@ -18,9 +18,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy.engine import make_url
 
 from robustness.errors import LeaseHeld, LeaseLost, SpecError, StoreDamaged, StoreError, StoreMissing
-from robustness.store import SCHEMA_REVISION, FailedAttempt, Store, open_store
+from robustness.store import SCHEMA_REVISION, FailedAttempt, Queue, Store, open_store
 from robustness.store import lease as leases
-from robustness.store.engine import _DRIVERS
+from robustness.store.engine import _DRIVERS, translated
 from robustness.store.migrations import upgrade
 from robustness.store.schema import lease, metadata, trial
 from robustness.trial import TrialState
@@ -96,11 +96,12 @@ def test_nan_and_infinities_come_back_as_they_were(store: Store) -> None:
     for before, after in zip(rows, store.epochs(first.key), strict=True):
         assert [str(v) for v in astuple(before)] == [str(v) for v in after[1:]]
     with store.reading() as connection:
-        found = connection.execute(sa.select(trial).order_by(trial.c.id)).all()
-    assert math.isnan(found[0].l0)
-    assert (found[1].l0, found[0].first_nonfinite_step, found[1].first_nonfinite_step) == (INF, 60, None)
-    assert math.isnan(found[0].train_loss)
-    assert math.isnan(found[0].test_accuracy)
+        rows_of = {row.key: row for row in connection.execute(sa.select(trial))}
+    dead, exploded = rows_of[first.key], rows_of[second.key]
+    assert math.isnan(dead.l0)
+    assert (exploded.l0, dead.first_nonfinite_step, exploded.first_nonfinite_step) == (INF, 60, None)
+    assert math.isnan(dead.train_loss)
+    assert math.isnan(dead.test_accuracy)
 
 
 def test_finished_trials_are_complete_and_the_rest_is_unfinished_in_order(store: Store) -> None:
@@ -281,6 +282,75 @@ def test_two_studies_finishing_the_same_trial_store_it_once(store: Store) -> Non
     for thread in threads:
         thread.join()
     assert [len(store.epochs(t.key)) for t in found] == [2] * 4
+
+
+def test_drivers_that_fail_the_same_trials_in_opposite_orders_do_not_wait_for_ever(store: Store) -> None:
+    held = [store.acquire(save(store, name=name)) for name in ("a", "b")]
+    attempts = [FailedAttempt(trial.key, "broken") for trial in trials()]
+    orders = [attempts, attempts[::-1]]
+    wrong: list[StoreError] = []
+
+    def fail(i: int) -> None:
+        try:
+            for _ in range(20):
+                store.fail(held[i], orders[i])
+        except StoreError as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=fail, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_study_begins_while_another_with_its_trials_is_deleted(store: Store) -> None:
+    wrong: list[BaseException] = []
+
+    def begin() -> None:
+        try:
+            save(store, name="new")
+        except Exception as error:  # noqa: BLE001  whatever it is
+            wrong.append(error)
+
+    for _ in range(15):
+        save(store, name="old")
+        thread = threading.Thread(target=begin)
+        thread.start()
+        Queue(store).delete("old")
+        thread.join()
+        assert len(store.unfinished(store.study("new").id)) == len(trials())
+        Queue(store).delete("new")
+    assert not wrong
+
+
+def test_a_large_transaction_keeps_no_reader_waiting(store: Store) -> None:
+    study_id = save(store)
+    plain = {"config": "x" * 1_000, "lr": 0.1, "seed_index": 0, "state": TrialState.WAITING}
+    with store.writing() as connection:
+        # 20 MB: more than SQLite keeps in memory by default.
+        connection.execute(trial.insert(), [{"key": f"{i:064}", **plain} for i in range(20_000)])
+        began = time.monotonic()
+        assert store.counts(study_id)[TrialState.WAITING] == len(trials())
+        assert time.monotonic() - began < 5
+
+
+def test_a_store_whose_connections_are_all_in_use_is_busy_in_words() -> None:
+    with (
+        pytest.raises(StoreError, match="all connections are in use"),
+        translated(make_url("sqlite:///s.db")),
+    ):
+        raise sa.exc.TimeoutError
+
+
+def test_a_process_of_another_container_of_this_name_is_not_taken_for_dead() -> None:
+    host, pid, begun = leases.this_process().rsplit(" ", 2)
+    place, _, started = begun.rpartition(":")
+    assert place
+    assert not leases.is_dead(f"{host} {pid} {place}:{started}")
+    assert leases.is_dead(f"{host} {pid} {place}:0")  # its id is another process's now
+    assert not leases.is_dead(f"{host} {pid} elsewhere:0")
 
 
 def test_a_damaged_file_is_refused_and_kept(tmp_path: Path) -> None:
