@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection, cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from robustness.service.login import COOKIE, LOGIN, login_page
+from robustness.service.login import COOKIE, LOGIN, LOGOUT, login_page
 from robustness.service.problems import problem
 from robustness.service.sites import Sites
 from robustness.service.tokens import Role, Token, Tokens
@@ -131,7 +130,9 @@ class AccessLayer:
         if scope["type"] == "websocket":
             return True
         path: str = scope["path"]
-        return scope["method"] == "POST" and path.startswith(tuple(self._access.reading_posts))
+        # Whoever logs out changes only what his own browser keeps.
+        reads = path == LOGOUT or path.startswith(tuple(self._access.reading_posts))
+        return scope["method"] == "POST" and reads
 
     def _token(self, connection: HTTPConnection) -> tuple[Token | None, bool]:
         """Whose request it is, and whether a cookie says so."""
@@ -139,11 +140,9 @@ class AccessLayer:
         if given is not None:
             kind, _, secret = given.partition(" ")
             return (self._access.tokens.find(secret.strip()) if kind.lower() == "bearer" else None), False
-        try:
-            morsel = SimpleCookie(connection.headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            morsel = None
-        found = self._access.tokens.of_session(morsel.value) if morsel is not None else None
+        # Not connection.cookies, nor http.cookies: the first odd cookie of another site of this host would hide ours.
+        session = cookie_parser(connection.headers.get("cookie", "")).get(COOKIE)
+        found = self._access.tokens.of_session(session) if session is not None else None
         return found, found is not None
 
     def _stranger(self, connection: HTTPConnection) -> Response:

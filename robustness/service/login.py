@@ -13,10 +13,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from robustness.service.tokens import SESSION_SECONDS, Tokens
 
-__all__ = ["COOKIE", "LOGIN", "login_page", "login_router"]
+__all__ = ["COOKIE", "LOGIN", "LOGOUT", "login_page", "login_router"]
 
 COOKIE = "robustness_session"
-LOGIN = "/login"
+LOGIN, LOGOUT = "/login", "/logout"
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -70,7 +70,7 @@ def login_page(
 def _local(path: str) -> str:
     """A path of this site; what begins with two slashes of either kind is another site to a browser."""
     plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if plain and not path.startswith((LOGIN, "/logout")) and "\\" not in path else "/"
+    return path if plain and not path.startswith((LOGIN, LOGOUT)) and "\\" not in path else "/"
 
 
 def login_router(tokens: Tokens) -> APIRouter:
@@ -102,7 +102,7 @@ def login_router(tokens: Tokens) -> APIRouter:
         )
         return answer
 
-    @router.post("/logout")
+    @router.post(LOGOUT)
     def log_out() -> Response:
         answer = RedirectResponse(LOGIN, 303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")

@@ -29,6 +29,8 @@ __all__ = ["Reader"]
 STUDIES_KEPT = 2
 """Loaded studies: one of 100,000 trials takes about 100 MB."""
 BYTES_KEPT = 64_000_000
+KEY_BYTES = 6_000
+"""What an answer takes beside its body: its key has texts that users choose."""
 ROWS_KEPT = 10_000
 """Studies whose counts are kept: a list of more counts some of them again."""
 SUMMARIES_KEPT = 1_000
@@ -57,7 +59,7 @@ class Reader:
         self._progress: Kept[str, _Progress] = Kept(ROWS_KEPT)
         self._summaries: Kept[str, tuple[_Progress, tuple[list[str], bool], Answer]] = Kept(SUMMARIES_KEPT)
         self._studies: Kept[int, tuple[int, Study]] = Kept(STUDIES_KEPT)
-        self._answers: Kept[Hashable, Answer] = Kept(BYTES_KEPT, lambda answer: len(answer.body))
+        self._answers: Kept[Hashable, Answer] = Kept(BYTES_KEPT, lambda answer: len(answer.body) + KEY_BYTES)
         self._lookout = Lookout(self._look)
         self._counting = threading.Lock()
         # One at a time: two would only take each other's time, and the memory of two.

@@ -144,7 +144,8 @@ def test_a_read_only_token_reads_everything_and_changes_nothing(site: Live) -> N
             if (method, path) in OPEN or "figures" in path or path.endswith("/report"):
                 continue
             answer = client.request(method, f"{site.url}{concrete(path)}")
-            assert (answer.status_code == 403) == (method not in ("GET", "HEAD", "OPTIONS")), (method, path)
+            changes = method not in ("GET", "HEAD", "OPTIONS") and path != "/logout"
+            assert (answer.status_code == 403) == changes, (method, path)
 
 
 def test_the_login_page_gives_a_cookie_that_is_no_token(site: Live) -> None:
@@ -166,6 +167,25 @@ def test_the_login_page_gives_a_cookie_that_is_no_token(site: Live) -> None:
         assert client.post("/api/v1/studies/filled/cancel").status_code == 403
         client.post("/logout", headers={"origin": site.url})
         assert client.get("/ui/page").status_code == 401
+
+
+def test_whoever_may_only_read_can_log_out(site: Live) -> None:
+    with httpx.Client(base_url=site.url, headers={"origin": site.url}) as client:
+        client.post("/login", data={"token": READ.secret})
+        assert client.get("/api/v1/studies").status_code == 200
+        assert client.post("/logout").status_code == 303
+        assert client.get("/api/v1/studies").status_code == 401
+
+
+@pytest.mark.parametrize("other", ["x@y=1", 'foo={"a": 1}', "a=b c", "a[b]=1", "novalue"])
+def test_a_strange_cookie_of_another_service_hides_ours_from_nobody(other: str, site: Live) -> None:
+    with httpx.Client(base_url=site.url) as client:
+        client.post("/login", data={"token": WRITE.secret})
+        own = client.cookies["robustness_session"]
+    answer = httpx.get(
+        f"{site.url}/api/v1/studies", headers={"cookie": f"{other}; robustness_session={own}; {other}"}
+    )
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(
