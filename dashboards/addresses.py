@@ -67,6 +67,10 @@ def api(name: str, what: str = "", **query: str | None) -> str:
     return f"/api/v1/studies/{name}{what}{'?' if given else ''}{given}"
 
 
+MOST_CHARACTERS = 400
+"""Of a field of an address, as of the API's."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
     """What of a study its page shows.
@@ -96,7 +100,8 @@ class View:
     @classmethod
     def of(cls, search: str | None) -> View:
         """Of an address's query; what it does not know is left out."""
-        given = query_of(search)
+        # Each link of the page repeats them: a long one would be there a thousand times.
+        given = {key: text for key, text in query_of(search).items() if len(text) <= MOST_CHARACTERS}
         known = {key: given[key] for key in cls.__slots__ if key in given and key != "first"}
         first = given.get("first", "0")
         view = cls(**known, first=int(first) if re.fullmatch(r"[0-9]{1,7}", first) else 0)

@@ -200,7 +200,7 @@ def _spec_of(reader: Reader, name: str) -> str:
 
 def _checked(reader: Reader, settings: Settings, text: str) -> list[Any]:
     kind = "json" if text.lstrip().startswith("{") else "toml"
-    _, spec, space = checked(text.encode(), f"application/{kind}", settings)
+    _, spec, space = checked(text.encode("utf-8", "surrogatepass"), f"application/{kind}", settings)
     told = [
         html.P(
             [

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Hashable
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import dash
 from dash import Output, html, no_update
@@ -20,6 +21,9 @@ from robustness.summary import Study
 
 __all__ = ["Sections"]
 
+THREADS = 16
+"""For all pages together: who opens many of them takes none of the API's threads."""
+
 
 class Sections:
     """What pages register their callbacks with."""
@@ -28,6 +32,7 @@ class Sections:
         """Of this application, from this reader."""
         self.app = app
         self.reader = reader
+        self._threads: anyio.CapacityLimiter | None = None  # made in the event loop that it serves
 
     def fill(self, target: str, *given: Any) -> Callable[[Callable[..., Any]], None]:
         """Fill the element `target` with what the decorated function returns, whenever one of `given` changes."""
@@ -42,7 +47,8 @@ class Sections:
             @functools.wraps(work)
             async def call(*args: Any) -> Any:
                 # Dash would run it in the loop that every other request waits for.
-                return await anyio.to_thread.run_sync(_worded, work, args, outputs)
+                self._threads = self._threads or anyio.CapacityLimiter(THREADS)
+                return await anyio.to_thread.run_sync(_worded, work, args, outputs, limiter=self._threads)
 
         return register
 
@@ -69,6 +75,8 @@ def _worded(work: Callable[..., Any], args: tuple[Any, ...], outputs: int) -> An
     """What `work` returns; a user's mistake in words, in the first of the outputs."""
     try:
         return work(*args)
-    except RobustnessError as error:
-        said = html.P(str(error), role="alert", className="refused")
+    except (RobustnessError, UnicodeEncodeError) as error:
+        known = isinstance(error, RobustnessError)
+        text = str(error) if known else "The address or the text has half a character in it."
+        said = html.P(text, role="alert", className="refused")
         return said if outputs == 1 else (said, *[no_update] * (outputs - 1))

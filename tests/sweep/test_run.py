@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from robustness.catalog import DATASETS
+from robustness.store import Queue, open_store
 from tests.builders import spec
 
 pytestmark = pytest.mark.cluster
@@ -209,24 +210,35 @@ def test_after_kill_9_the_same_command_finishes_what_is_missing(
     assert table(store) == table(undisturbed[1])
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_a_signal_stops_cleanly_and_says_how_to_go_on(kind: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "group"),
+    [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True)],
+    ids=["SIGINT", "SIGTERM", "SIGTERM to Ray too"],  # as Slurm, systemd and timeout send it
+)
+def test_a_signal_stops_cleanly_and_says_how_to_go_on(
+    kind: signal.Signals, group: bool, tmp_path: Path
+) -> None:
     path, store = write(tmp_path, search={**SPEC["search"], "seeds": 200}), tmp_path / "store.db"
     driver = subprocess.Popen(
-        [PROGRAM, "run", str(path), "--store", str(store)], stderr=subprocess.PIPE, text=True
+        [PROGRAM, "run", str(path), "--store", str(store)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 120
     while complete(store) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
-    driver.send_signal(kind)
+    (os.killpg if group else os.kill)(driver.pid, kind)
     began = time.monotonic()
     _, err = driver.communicate(timeout=60)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < (25 if group else 10)
     assert driver.returncode == 130
     assert "4,000 to run, 0 complete" in err
     assert "The same command goes on from there." in err
     assert "Traceback" not in err
     assert 0 < complete(store) < 4_000
+    with open_store(str(store)) as found:
+        assert not Queue(found).of("small").driven
 
 
 @pytest.mark.usefixtures("shared_ray")
