@@ -18,6 +18,8 @@ from robustness.store.schema import SCHEMA_REVISION
 
 __all__ = ["open_engine", "shown", "translated"]
 
+READER_WAITS, WRITER_WAITS = 30_000, 150_000
+"""Milliseconds for an SQLite lock."""
 _DAMAGED = ("malformed", "not a database", "corrupt", "disk image")
 
 
@@ -116,16 +118,16 @@ def _set_pragmas(connection: Any, _: object) -> None:
     # 3.51.3 on, since earlier versions can corrupt a database when the WAL is reset.
     mode = "WAL" if sqlite3.sqlite_version_info >= (3, 51, 3) else "DELETE"
     connection.isolation_level = None  # transactions begin when we say so, DDL included; see `_begin`
-    pragmas = [f"journal_mode={mode}", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"]
-    # A large transaction, an import or a new study, stays in memory: pages that leave it lock readers out to its end.
-    pragmas.append("cache_spill=OFF")
-    for pragma in pragmas:
+    # No spilling: pages of a large transaction (an import, a new study) that leave memory lock readers out to its end.
+    for pragma in (f"journal_mode={mode}", "synchronous=FULL", "foreign_keys=ON", "cache_spill=OFF"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin(connection: Connection) -> None:
     # A writer takes the lock at once: a reader's transaction that turns into a writer's can fail half-way.
     writing = connection.get_execution_options().get("writing", False)
+    # It waits for a large import rather than end its sweep.
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={WRITER_WAITS if writing else READER_WAITS}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
