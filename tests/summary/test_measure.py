@@ -17,7 +17,7 @@ from robustness.summary.importance import factorial_shares, sampled_shares
 from robustness.summary.rows import check_metrics
 from robustness.summary.tasks import TaskConstants, TaskFacts, filled
 from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE, frame
-from tests.summary.studies import grid_rows, grid_study, study_of
+from tests.summary.studies import fragile_rows, grid_rows, grid_study, study_of
 
 
 def one(rows: list[MetricRow], **where: Any) -> MetricRow:
@@ -176,6 +176,32 @@ def test_a_window_at_the_grids_edge_is_censored() -> None:
     trials = frame(*[{"lr": lr, "seed_index": s} for lr in (0.1, 1.0, 10.0) for s in range(3)])
     row = one(measure(study_of(trials), metrics=["tolerance_window"]), init="i")
     assert (row.value, row.note) == (2.0, "censored low and high")
+
+
+def test_an_optimizer_that_trains_in_a_minority_of_seeds_has_a_window_of_0() -> None:
+    found = measure(
+        study_of(frame(*fragile_rows({"fragile": 4, "six": 6}))),
+        metrics=["tolerance_window", "joint_window", "tuned_lr"],
+    )
+    row = one(found, metric="tolerance_window", optimizer="fragile")
+    assert (row.value, row.note) == (0.0, "most seeds train at no learning rate")
+    assert one(found, metric="tuned_lr", optimizer="fragile").note == "most seeds train at no learning rate"
+    assert one(found, metric="tolerance_window", optimizer="good").value == 2.0
+    for metric in (
+        "tolerance_window",
+        "joint_window",
+    ):  # draws in which most do not train are no wide windows
+        row = one(found, metric=metric, optimizer="six")
+        assert (row.value, row.low, row.high, row.note) == (0.0, 0.0, 0.0, "")
+
+
+def test_a_window_of_0_is_compared_as_one() -> None:
+    found = measure(study_of(frame(*fragile_rows({"fragile": 4, "six": 6}))), metrics=["comparison"])
+    row = one(found, optimizer="fragile", at="tolerance_window against good")
+    assert (row.value, row.low, row.high) == (-2.0, -2.0, -2.0)
+    assert row.note == "most seeds train at no learning rate of fragile: a window of 0"
+    row = one(found, optimizer="six", at="tolerance_window against good")
+    assert (row.value, row.high, row.note) == (-2.0, -2.0, "")
 
 
 def test_seeds_that_all_train_leave_the_critical_learning_rate_censored() -> None:

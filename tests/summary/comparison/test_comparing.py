@@ -150,6 +150,15 @@ def test_a_wider_delta_gives_wider_windows() -> None:
     assert narrow.a_value < wide.a_value
 
 
+def test_a_window_of_0_says_that_most_seeds_do_not_train() -> None:
+    def rule(optimizer: str, init: str, lr: float, seed: int) -> dict[str, Any]:
+        return AT_CHANCE if optimizer == "a" and seed > 2 else worse("b", init, lr, seed)
+
+    [found] = compare(study(grid_rows(rule)), "a", "b", "tolerance_window")
+    assert found.a_value == 0
+    assert "most seeds train at no learning rate of a on i, j: a window of 0" in found.note
+
+
 def test_seeds_that_are_all_or_nothing_leave_doubt() -> None:
     def rule(optimizer: str, init: str, lr: float, seed: int) -> dict[str, Any]:
         return NONFINITE if optimizer == "a" else {}
