@@ -123,13 +123,18 @@ def filled(facts: TaskFacts, trials: pd.DataFrame) -> TaskConstants:
     elif chance is None:
         chance = 0.0
         assumed.append("chance is not known: an accuracy of 0 stands for it")
-    if reference is None:
+    if reference is None or reference <= chance:  # of losses chance may be a stand-in, known only here
+        what = (
+            "there is no reference score"
+            if reference is None
+            else "the reference score is no better than chance"
+        )
         medians = scores.fillna(chance).groupby([trials[name] for name in (*ROW, "lr")]).median()
         best = float(medians.max()) if len(medians) else math.nan
         # Where nothing beats chance, a perfect score keeps skill defined.
         perfect = 1.0 if facts.score == "accuracy" else chance + max(abs(chance), 1.0)
         reference = best if best > chance else perfect
-        assumed.append("there is no reference score: skill is measured against this study's own best median")
+        assumed.append(f"{what}: skill is measured against this study's own best median")
     validated = np.isfinite(raw_score(trials, facts.score, "validation")).any()
     return TaskConstants(
         chance=chance,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,14 @@ def test_a_task_without_an_accuracy_is_judged_by_its_loss() -> None:
     assert found["outcome"].tolist() == ["trained", "untrained", "blowup"]
     assert found["score"].tolist() == [-30.0, -52.7, -52.7]
     assert filled(LOSS, frame(*rows)).selection == "test"
+
+
+def test_a_reference_below_what_stands_for_chance_is_no_reference() -> None:
+    none = {"test_accuracy": math.nan, "validation_accuracy": math.nan, "validation_loss": math.nan}
+    rows = [{**none, "l0": 2.3, "test_loss": loss, "lr": lr} for lr, loss in ((0.1, 0.5), (1.0, 2.2))]
+    facts = replace(LOSS, constant_loss=None, reference=-3.0)
+    assert "the reference score is no better than chance" in filled(facts, frame(*rows)).assumed[-1]
+    assert classified(*rows, facts=facts)["skill"].tolist() == pytest.approx([1.0, 0.1 / 1.8])
 
 
 def test_what_a_log_does_not_tell_is_said() -> None:
