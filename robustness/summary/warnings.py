@@ -113,6 +113,8 @@ def _seeds(study: Study, samples: Sequence[Resampled]) -> Iterator[str]:
         return
     if confirming:
         yield "Not every tuned learning rate is confirmed yet: scores are those of the seeds that chose it."
+    if not any(sample.trains_I.any() for sample in samples):
+        return
     yield (
         "Learning rates are selected and reported on the same seeds: the tuned scores are a little too good. "
         "Validation data select, test data report."

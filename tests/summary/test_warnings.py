@@ -59,6 +59,10 @@ def test_a_warning_appears_when_it_applies(rows: list[dict[str, Any]], words: st
     assert words in texts(*rows)
 
 
+def test_where_nothing_trains_no_tuned_score_is_too_good() -> None:
+    assert "tuned scores" not in texts(*({**row, **NONFINITE} for row in SHAPED))
+
+
 def test_an_optimizer_that_trains_in_a_minority_of_seeds_has_no_edge() -> None:
     found = texts(*fragile_rows({"fragile": 4}))
     assert "Most seeds train at no learning rate in 1 row: fragile on t, i." in found
