@@ -18,7 +18,6 @@ from robustness.summary.metrics import (
     cvar,
     expected_best_of_k,
     is_open,
-    log_weights,
     lr_sensitivity,
     prior_weights,
     tolerance_window,
@@ -191,11 +190,7 @@ def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
         return
     seeds, inits, lrs = cube.shape
     loss_RIL = mean(cube.loss_SIL.reshape(seeds, -1), sample.resamples).reshape(-1, inits, lrs)
-    # Learning rates that a sampler added would count twice what it found interesting.
-    weights_L = np.zeros(lrs)
-    weights_L[cube.designed_L] = log_weights(cube.lrs_L[cube.designed_L])
-    added = int((~cube.designed_L).sum())
-    notes = [f"without the {added} learning rates that were added" if added else ""] * inits
+    weights_L, notes = cube.log_weights_L, [cube.added_lrs] * inits
     for place, around in (("whole range", False), ("a decade each side of the tuned", True)):
         columns = [
             lr_sensitivity(loss_RIL[:, i], weights_L, cube.lrs_L, sample.tuned_RI[:, i] if around else None)

@@ -155,7 +155,9 @@ def test_a_task_without_an_accuracy_is_judged_by_its_loss() -> None:
     assert filled(LOSS, frame(*rows)).selection == "test"
 
 
-def test_trials_without_a_finite_test_score_do_not_tell_that_learning_rates_are_selected_on_test_data() -> None:
+def test_trials_without_a_finite_test_score_do_not_tell_that_learning_rates_are_selected_on_test_data() -> (
+    None
+):
     seen, unseen = {"validation_accuracy": 0.9}, {"validation_accuracy": math.nan}
     imported = replace(LOSS, score="accuracy")
     for facts, rows, selection in (

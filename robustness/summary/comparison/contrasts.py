@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.comparison.pairing import Pair, matched, mean_where
-from robustness.summary.metrics import log_weights, lr_sensitivity, prior_weights, tolerance_window
+from robustness.summary.metrics import lr_sensitivity, prior_weights, tolerance_window
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean
@@ -192,17 +192,22 @@ def _sensitivity(pair: Pair) -> Both:
     near, whole = (
         [_sensitivity_of(side, around=around) for side in (pair.a, pair.b)] for around in (True, False)
     )
+    notes = [
+        f"{side.cube.optimizer} {side.cube.added_lrs}" for side in (pair.a, pair.b) if side.cube.added_lrs
+    ]
     found = []
     for (a_RI, a_SI), (b_RI, b_SI) in (near, whole):
         a_R, b_R = _over_inits(a_RI, b_RI)
-        found.append(Contrast(unit="loss", a_R=a_R, b_R=b_R, seeds_S=_over_inits(a_SI, b_SI)))
+        found.append(
+            Contrast(unit="loss", a_R=a_R, b_R=b_R, seeds_S=_over_inits(a_SI, b_SI), notes=tuple(notes))
+        )
     return replace(found[0], relative=True), found[1]
 
 
 def _sensitivity_of(side: Resampled, *, around: bool) -> tuple[Floats, Floats]:
     """(R, I), and (S, I) with the whole sample's best and tuned learning rates."""
     lrs_L, loss_SIL = side.cube.lrs_L, side.cube.loss_SIL
-    weights_L, logs_L = log_weights(lrs_L), np.log10(lrs_L)
+    weights_L, logs_L = side.cube.log_weights_L, np.log10(lrs_L)
     resampled, own = [], []
     for i in range(loss_SIL.shape[1]):
         loss_RL = mean(loss_SIL[:, i], side.resamples)
