@@ -328,11 +328,11 @@ def _tasks(heads: Sequence[Run]) -> dict[str, ImportedTask]:
 def _broken(told: dict[str, Any]) -> dict[str, str]:
     """The field and the rule where skill, (score - chance) / (reference - chance), would not be defined."""
     chance, reference = told.get("chance"), told.get("reference")
+    constant = told.get("constant_loss")
     if told["score"] == "loss":
         if chance is not None:
             return {"chance": "must be absent where score is loss: constant_loss says what chance is"}
-        constant = told.get("constant_loss")
-        if None not in (constant, reference) and reference <= -constant:
+        if constant is not None and reference is not None and reference <= -constant:
             return {"reference": f"must be > {-constant!r}, minus constant_loss (a score is minus the loss)"}
         return {}
     if chance == 1:
