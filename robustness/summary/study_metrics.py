@@ -112,8 +112,12 @@ def _tuned_for_each(metric: str, samples: Sequence[Resampled]) -> tuple[Floats, 
     skill_REL = np.where(np.isnan(skill_REL), -np.inf, skill_REL)  # a missing square is no setting to choose
     if skill_REL.shape[1] < 2:
         return nothing_R, unit, "one task and initialization"
+    lacking_R = ~np.isfinite(skill_REL).all(axis=1).any(axis=1)  # nothing is a setting for all
+    if lacking_R[0]:
+        return nothing_R, unit, "no learning rate is complete on every task and initialization"
     if metric == "hyperparameter_sensitivity":
-        return hyperparameter_sensitivity(skill_REL), unit, ""
+        with np.errstate(invalid="ignore"):
+            return np.where(lacking_R, math.nan, hyperparameter_sensitivity(skill_REL)), unit, ""
     dimension = effective_dimension(skill_REL[0], (skill_REL.shape[2],))
     return np.full(len(nothing_R), float(dimension)), unit, "of 1, the learning rate"
 

@@ -172,6 +172,20 @@ def test_a_row_that_never_trains_has_no_tuned_score_and_says_so() -> None:
     assert one(found, metric="iqm").value == 0
 
 
+def test_without_a_learning_rate_for_all_there_is_no_sensitivity_to_tuning_for_each() -> None:
+    grids = {"x": (0.01, 0.1, 1.0), "y": (0.03, 0.3, 3.0)}
+    rows = [{"init": i, "lr": lr, "seed_index": s} for i, lrs in grids.items() for lr in lrs for s in range(5)]
+    metrics = ("hyperparameter_sensitivity", "effective_dimension")
+    for row in measure(study_of(frame(*rows)), metrics=metrics):
+        note = "no learning rate is complete on every task and initialization"
+        assert (math.isnan(row.value), row.note) == (True, note)
+    # One that only one seed has on both: without that seed there is none.
+    rows += [{"init": "y", "lr": 0.1, "seed_index": 0}]
+    first, second = measure(study_of(frame(*rows)), metrics=metrics)
+    assert (first.value, first.note) == (0.0, "seeds differ between cells: no interval")
+    assert second.value == 0
+
+
 def test_a_window_at_the_grids_edge_is_censored() -> None:
     trials = frame(*[{"lr": lr, "seed_index": s} for lr in (0.1, 1.0, 10.0) for s in range(3)])
     row = one(measure(study_of(trials), metrics=["tolerance_window"]), init="i")
