@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from optuna.importance import FanovaImportanceEvaluator
 
 from robustness.errors import SpecError
 from robustness.summary import METRICS, Delta, MetricRow, Study, measure
@@ -174,7 +175,9 @@ def test_a_row_that_never_trains_has_no_tuned_score_and_says_so() -> None:
 
 def test_without_a_learning_rate_for_all_there_is_no_sensitivity_to_tuning_for_each() -> None:
     grids = {"x": (0.01, 0.1, 1.0), "y": (0.03, 0.3, 3.0)}
-    rows = [{"init": i, "lr": lr, "seed_index": s} for i, lrs in grids.items() for lr in lrs for s in range(5)]
+    rows = [
+        {"init": i, "lr": lr, "seed_index": s} for i, lrs in grids.items() for lr in lrs for s in range(5)
+    ]
     metrics = ("hyperparameter_sensitivity", "effective_dimension")
     for row in measure(study_of(frame(*rows)), metrics=metrics):
         note = "no learning rate is complete on every task and initialization"
@@ -286,6 +289,28 @@ def test_the_learning_rate_decides_a_random_design_in_which_it_alone_decides() -
     shares = sampled_shares(settings, (settings["lr"] > 0.1).to_numpy(float))
     assert shares["lr"] > 0.9
     assert sampled_shares(settings, np.ones(120)) == {}
+
+
+def test_a_forest_sees_no_more_than_so_many_trials_of_a_large_random_design(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("robustness.summary.importance.MOST", 60)
+    lrs = 10 ** np.random.default_rng(0).uniform(-4, 1, 100)
+    rows = [{"lr": float(lr), "seed_index": i, **(NONFINITE if lr > 1 else {})} for i, lr in enumerate(lrs)]
+    fitted: list[int] = []
+    fit = FanovaImportanceEvaluator.evaluate
+
+    def counted(self: Any, study: Any, **options: Any) -> Any:
+        fitted.append(len(study.trials))
+        return fit(self, study, **options)
+
+    monkeypatch.setattr(FanovaImportanceEvaluator, "evaluate", counted)
+    found, again = (measure(study_of(frame(*rows)), metrics=["importance"]) for _ in range(2))
+    assert fitted == [60] * 4
+    assert found == again
+    assert {row.note for row in found} == {
+        "not a full grid: Optuna's fANOVA, single axes, on 60 of 100 trials, drawn at random"
+    }
 
 
 @pytest.mark.parametrize(
