@@ -134,6 +134,8 @@ def _edges(rows: Sequence[RowEdges]) -> Iterator[_Line]:
         label = f"{row.optimizer}, {row.init}"
         if not row.trains:
             yield _Line(heading=row.task, label=label, cells=("nothing trains", "", ""))
+        elif not row.mostly:
+            yield _Line(heading=row.task, label=label, cells=("most do not train", "", ""))
         elif row.tuned or row.window or row.cut:
             window = " and ".join(
                 text for text in (row.window, "a missing square" if row.cut else "") if text

@@ -66,7 +66,7 @@ def table(
 ) -> None:
     """Print a study's table: the tuned one, or any metrics in rows and columns of your choice."""
     from robustness.summary import Delta
-    from robustness.summary.chosen import sampler_of
+    from robustness.summary.chosen import not_meant, sampler_of
     from robustness.summary.measure import resampled
     from robustness.summary.rows import check_metrics
     from robustness.tables.axes import parse_axes
@@ -84,11 +84,14 @@ def table(
     if not chosen:
         print(_standard(found, format_), end="")
         return
-    main = "critical_lr" if sampler_of(found.spec) == "edge" else "score"
+    sampler = sampler_of(found.spec)
+    main = "critical_lr" if sampler == "edge" else "score"
     names = list(dict.fromkeys([*([] if names and figures is None else [main]), *names]))
     samples = resampled(found, draws=0)
-    scores = tuned_scores(samples) if "score" in names else []
-    measured = _measured(found, names, scores, width, intervals=spread is TableSpread.INTERVAL)
+    refused = not_meant("score", sampler) != ""
+    scores = tuned_scores(samples) if "score" in names and not refused else []
+    intervals = refused or spread is TableSpread.INTERVAL  # a refused score is a row that says why
+    measured = _measured(found, names, scores, width, intervals=intervals)
     notes: list[str] = []
     if figures is not None:
         others, notes = beside(found, scores, figures, compare or "")

@@ -90,7 +90,7 @@ def best_of_k_info(
         panels=tuple((init, tuple(lines)) for init, lines in found.items()),
         score_name=facts.score_name,
         notes=(
-            "Bands: 95 %, whole seeds resampled; none with one seed. A trial that did not train counts at chance.",
+            "Bands: 95 %, whole seeds resampled; none with one seed or thousands of random trials. A trial that did not train counts at chance.",
         ),
     )
 
@@ -103,7 +103,7 @@ def _line(cube: Cube, i: int, index: int, resamples: Resamples) -> BestOfK:
     ends = np.full((2, len(ks)), np.nan)
     draws = score_RK[1 + resamples.seeds :]
     defined = ~np.isnan(draws).any(axis=0)
-    if resamples.seeds > 1 and defined.any():
+    if len(draws) and resamples.seeds > 1 and defined.any():
         ends[:, defined] = np.quantile(draws[:, defined], [0.025, 0.975], axis=0)
     return BestOfK(
         optimizer=cube.optimizer, index=index, ks_K=ks, score_K=score_RK[0], low_K=ends[0], high_K=ends[1]

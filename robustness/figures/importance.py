@@ -13,7 +13,7 @@ from robustness.figures import style
 from robustness.figures.style import Size
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
-from robustness.summary.importance import Importance, Of, designs, importances
+from robustness.summary.importance import MOST, Importance, Of, designs, importances
 
 __all__ = ["Bar", "ImportanceInfo", "draw_importance", "importance_info", "is_slow", "lacking"]
 
@@ -177,7 +177,8 @@ def _notes(own: Sequence[Importance], small: Sequence[str]) -> list[str]:
     texts = [
         f"Rest: {'; '.join(inside)}." if inside else "",
         "A trial that did not train scores as chance.",
-        "*: not a full grid, so the shares of single axes are a random forest's estimates (fANOVA)."
+        f"*: not a full grid, so the shares of single axes are a random forest's estimates (fANOVA, of {MOST:,} trials "
+        "at most)."
         if sampled
         else "",
         "No bar over all optimizers: they have no common full grid."

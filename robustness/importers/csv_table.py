@@ -13,6 +13,8 @@
 | seconds | of the run, or of the epoch |
 | chance, constant_loss, reference, test_size, budget, score | of the task, the same in all of its rows |
 
+A `reference` is a score: an accuracy, or minus a loss where `score` is `loss`; there `constant_loss` says what chance is.
+
 Other columns are kept; those that hold numbers are hyperparameters to the summaries.
 """
 
@@ -316,8 +318,28 @@ def _tasks(heads: Sequence[Run]) -> dict[str, ImportedTask]:
                         f"{column} of task {label!r} is {value!r:.80} here and {told[column]!r:.80} before",
                     )
         told.setdefault("score", "accuracy" if any(fact["accuracy"] for fact in facts) else "loss")
+        for field, rule in _broken(told).items():
+            where = next(fact["where"] for fact in facts if fact[field] is not None)
+            raise SpecError.of(where, f"{field} of task {label!r} {rule}, got {told[field]!r:.80}")
         found[label] = ImportedTask(**told, note="facts: as the table has them")
     return found
+
+
+def _broken(told: dict[str, Any]) -> dict[str, str]:
+    """The field and the rule where skill, (score - chance) / (reference - chance), would not be defined."""
+    chance, reference = told.get("chance"), told.get("reference")
+    constant = told.get("constant_loss")
+    if told["score"] == "loss":
+        if chance is not None:
+            return {"chance": "must be absent where score is loss: constant_loss says what chance is"}
+        if constant is not None and reference is not None and reference <= -constant:
+            return {"reference": f"must be > {-constant!r}, minus constant_loss (a score is minus the loss)"}
+        return {}
+    if chance == 1:
+        return {"chance": "must be < 1"}
+    if reference is not None and not (chance or 0.0) < reference <= 1:
+        return {"reference": f"must be > {chance or 0.0!r}, chance, and <= 1"}
+    return {}
 
 
 def _notes(heads: Sequence[Run], path: Path) -> list[str]:

@@ -24,6 +24,7 @@ from robustness.summary.chosen import not_meant, sampler_of
 from robustness.summary.confirmed import are_confirmed
 from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
+from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.rows import DEFAULT_DELTA
 from robustness.summary.wording import counted, listed
 
@@ -156,16 +157,17 @@ def _missing(rows: Sequence[Square], squares: int) -> Section[Square]:
 def _edges(rows: Sequence[RowEdges]) -> Section[RowEdges]:
     if not rows:
         return Section(verdict="look", says=NOTHING)
-    alive = [row for row in rows if row.trains]
-    tuned = sum(bool(row.tuned) for row in alive)
-    censored = sum(bool(row.window) or row.cut for row in alive)
-    dead = len(rows) - len(alive)
+    tuned = sum(bool(row.tuned) for row in rows)
+    censored = sum(bool(row.window) or row.cut for row in rows)
+    dead = sum(not row.trains for row in rows)
+    few = sum(row.trains and not row.mostly for row in rows)
     of = counted(len(rows), "row")
     parts = [
         f"the tuned learning rate is at the edge of what was tried in {tuned:,} of {of}" if tuned else "",
         f"the window (within {DEFAULT_DELTA} of the best) is censored in {censored:,} of {of}"
         if censored
         else "",
+        f"{MOST_DO_NOT_TRAIN} in {few:,} of {of}" if few else "",
         f"nothing trains in {dead:,} of {of}" if dead else "",
     ]
     found = [part for part in parts if part]

@@ -128,6 +128,8 @@ class RowEdges:
         optimizer: label.
         init: label.
         trains: whether any trial does; where none does, the rest says nothing.
+        mostly: whether most seeds train at the tuned learning rate; where they do not, all learning rates are alike,
+            and nothing lies at an edge.
         tuned_lr: tuned learning rate.
         tuned: the end of the grid at which it lies.
         window: the ends of the grid that the window reaches: it is at least as wide as stated.
@@ -138,6 +140,7 @@ class RowEdges:
     optimizer: str
     init: str
     trains: bool
+    mostly: bool
     tuned_lr: float
     tuned: Edge
     window: Edge
@@ -164,16 +167,18 @@ def row_edges(samples: Sequence[Resampled], delta: Delta) -> list[RowEdges]:
         cut_I = is_open(sample.score_RIL[0], first_I, last_I)
         for i, init in enumerate(sample.cube.inits):
             tuned = int(sample.tuned_RI[0, i])
+            mostly = bool(sample.trains_RI[0, i])
             found.append(
                 RowEdges(
                     task=sample.cube.task,
                     optimizer=sample.cube.optimizer,
                     init=init,
                     trains=bool(sample.trains_I[i]),
+                    mostly=mostly,
                     tuned_lr=float(lrs_L[tuned]),
-                    tuned=touched(tuned, tuned, len(lrs_L)),
-                    window=touched(int(first_I[i]), int(last_I[i]), len(lrs_L)),
-                    cut=bool(cut_I[i]),
+                    tuned=touched(tuned, tuned, len(lrs_L)) if mostly else "",
+                    window=touched(int(first_I[i]), int(last_I[i]), len(lrs_L)) if mostly else "",
+                    cut=mostly and bool(cut_I[i]),
                 )
             )
     return found

@@ -19,7 +19,7 @@ from robustness.spec.sampling import DRAWING, EDGE_RESOLUTION
 from robustness.spec.space import lattice_top
 from robustness.summary.chosen import not_independent, orders_of, sampler_of
 from robustness.summary.frame import Study
-from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs
+from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, log_weights
 
 __all__ = ["BINS_PER_DECADE", "Cube", "cube_of", "cubes", "dense_cube", "drawn_at_random", "lr_bins"]
 
@@ -94,6 +94,22 @@ class Cube:
         """
         flags = {"not_trained_rate": 1 - self.trained_SIL, "divergence_rate": self.diverged_SIL}
         return np.where(self.designed_L, flags.get(rate, self.nonfinite_SIL), math.nan)
+
+    @property
+    def log_weights_L(self) -> Floats:
+        """The share of the logarithmic range that each learning rate of the design stands for.
+
+        Those that a sampler added have none: they would count twice what it found interesting.
+        """
+        weights_L = np.zeros(len(self.lrs_L))
+        weights_L[self.designed_L] = log_weights(self.lrs_L[self.designed_L])
+        return weights_L
+
+    @property
+    def added_lrs(self) -> str:
+        """A note of how many learning rates `log_weights_L` leaves out; empty where none."""
+        added = int((~self.designed_L).sum())
+        return f"without the {added} learning rates that were added" if added else ""
 
     @cached_property
     def critical(self) -> CriticalLrs:

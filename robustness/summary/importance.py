@@ -17,6 +17,7 @@ from robustness.summary.frame import Study
 from robustness.summary.rows import MetricRow
 
 __all__ = [
+    "MOST",
     "Design",
     "Importance",
     "designs",
@@ -33,6 +34,8 @@ Of = Literal["score", "divergence"]
 _AXES = ("seed", "init", "lr")
 """Of a cube."""
 TREES = 32  # of the forest; half of Optuna's own number, as it takes seconds
+MOST = 2_000
+"""Trials that a forest is fitted on."""
 SMALLEST = 20
 """Trials of a random design below which no forest is fitted."""
 
@@ -79,16 +82,21 @@ def factorial_shares(values: Floats, names: Sequence[str]) -> dict[str, float]:
 def sampled_shares(settings: pd.DataFrame, values: Floats, seed: int = 0) -> dict[str, float]:
     """The share of variance of each setting of a random design, by Optuna's fANOVA.
 
+    Of more than `MOST` lines the forest sees as many, drawn without replacement: its time grows faster than they do.
+
     Args:
         settings: one column a setting, numbers > 0 spread over decades taken as logarithms.
         values: one for each line; finite.
-        seed: of the forest.
+        seed: of the forest, and of the lines that it sees.
 
     Returns:
         Shares by name, largest first; empty where all values are equal.
 
     Source: Hutter et al. 2014, by optuna.importance.FanovaImportanceEvaluator.
     """
+    if len(values) > MOST:
+        seen = np.sort(np.random.default_rng(seed).choice(len(values), MOST, replace=False))
+        settings, values = settings.iloc[seen], values[seen]
     if np.ptp(values) == 0:
         return {}
     # Imported here: the read side needs Optuna for this alone.
@@ -151,6 +159,15 @@ class Design:
     def is_sampled(self) -> bool:
         """Whether shares come from a forest, which takes seconds."""
         return not self.axes and any(self.varies(of) for of in self.values)
+
+    @property
+    def how(self) -> str:
+        """How shares are computed, in a clause; empty where exactly."""
+        if self.axes:
+            return ""
+        trials = len(self.settings)
+        seen = f", on {MOST:,} of {trials:,} trials, drawn at random" if trials > MOST else ""
+        return f"{_FOREST}{seen}"
 
     def varies(self, of: Of) -> bool:
         """Whether there is a variance to explain."""
@@ -260,7 +277,8 @@ def importances(study: Study, samples: Sequence[Cube]) -> Iterator[Importance]:
     for design in designs(study, samples):
         for of in targets:
             shares = design.shares(of)
-            note = ("" if design.axes else _FOREST) if shares else design.why or _EQUAL
+            unseen = f"{_EQUAL} among {MOST:,} trials, drawn at random" if design.varies(of) else _EQUAL
+            note = design.how if shares else design.why or unseen
             yield Importance(design=design, of=of, shares=shares, note=note)
 
 

@@ -14,11 +14,12 @@ from robustness.summary.intervals import uneven, wilson
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Raw
 
-__all__ = ["NOTHING_TRAINS", "each_init", "pooled", "rate"]
+__all__ = ["MOST_DO_NOT_TRAIN", "NOTHING_TRAINS", "each_init", "pooled", "rate"]
 
 Floats = npt.NDArray[np.float64]
 
 NOTHING_TRAINS = "no learning rate trains"
+MOST_DO_NOT_TRAIN = "most seeds train at no learning rate"
 FEW_AT_TUNED = "most seeds lack the tuned learning rate: no interval"
 
 

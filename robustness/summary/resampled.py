@@ -134,6 +134,11 @@ class Resampled:
         """Median test score there."""
         return at(self.score_RIL, self.tuned_RI)
 
+    @cached_property
+    def trains_RI(self) -> npt.NDArray[np.bool_]:
+        """Whether most seeds train at the tuned learning rate."""
+        return np.asarray(self.tuned_score_RI > self.constants.chance)
+
     @property
     def default_place(self) -> int | None:
         """Place of the learning rate nearest to the default; None where none is within half a step of the grid."""

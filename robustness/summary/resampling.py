@@ -126,8 +126,9 @@ def _quantile(values_SC: Floats, resamples: Resamples, q: float) -> Floats:
     """(C, R). Walks up the sorted seeds and counts, for all resamples at once, how far the quantile is."""
     order_SC = np.argsort(values_SC, axis=0)  # NaN last
     sorted_CS = np.ascontiguousarray(np.take_along_axis(values_SC, order_SC, axis=0).T)
-    # The narrowest counters: this loop is most of a summary's time.
-    small = np.int8 if resamples.seeds < 127 else np.int16
+    # The narrowest counters: this loop is most of a summary's time. A crossed draw can have more trials than there are.
+    most = max(int(resamples.counts_RS.sum(axis=1, dtype=np.int64).max()), len(values_SC))
+    small = np.int8 if most < 127 else np.int16 if most < 32_767 else np.int32
     counts_SR = np.ascontiguousarray(resamples.counts_RS.T, dtype=small)
     present_SC = ~np.isnan(values_SC)
     # (C, R), or (1, R) where nothing is missing.

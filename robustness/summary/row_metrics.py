@@ -18,7 +18,6 @@ from robustness.summary.metrics import (
     cvar,
     expected_best_of_k,
     is_open,
-    log_weights,
     lr_sensitivity,
     prior_weights,
     tolerance_window,
@@ -28,7 +27,7 @@ from robustness.summary.metrics import (
     window_ends,
 )
 from robustness.summary.metrics.scores import Spread
-from robustness.summary.raw_rows import each_init, pooled, rate
+from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN, each_init, pooled, rate
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean, quantile
 from robustness.summary.rows import Delta, Raw
@@ -85,37 +84,46 @@ def _edges(first_I: npt.NDArray[np.intp], last_I: npt.NDArray[np.intp], lrs: int
     return [f"censored {end}" if end else "" for end in ends]
 
 
+def _of_most(sample: Resampled, notes: list[str]) -> list[str]:
+    """The notes; where most seeds do not train, all learning rates are alike and have no edge."""
+    return [
+        note if trains else MOST_DO_NOT_TRAIN for note, trains in zip(notes, sample.trains_RI[0], strict=True)
+    ]
+
+
 def _tuned_lr(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     logs_L = np.log10(sample.cube.lrs_L)
     ends_I = sample.tuned_RI[0]
     notes = ["at the grid's edge" if touched(int(end), int(end), len(logs_L)) else "" for end in ends_I]
+    notes = _of_most(sample, notes)
     yield from each_init(metric, sample, logs_L[sample.tuned_RI], "log10 lr", notes=notes)
 
 
 def _window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
     width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
-    lrs_L = sample.cube.lrs_L
+    lrs_L, chance = sample.cube.lrs_L, sample.constants.chance
     if metric == "tolerance_window":
-        values_RI = tolerance_window(sample.score_RIL, sample.tuned_RI, lrs_L, width)
+        values_RI = tolerance_window(sample.score_RIL, sample.tuned_RI, lrs_L, width, chance)
         ends_RI = window_ends(sample.score_RIL, sample.tuned_RI, width)
         notes = _edges(ends_RI[0][0], ends_RI[1][0], len(lrs_L))
-        open_RI = is_open(sample.score_RIL, *ends_RI)
+        open_RI = is_open(sample.score_RIL, *ends_RI) & ~(sample.tuned_score_RI <= chance)
         # A draw without the seeds that a neighbouring learning rate has says nothing of where the window ends.
         values_RI[1:][open_RI[1:]] = math.nan
         notes = [
             note or ("censored: it ends at a missing square" if is_cut else "")
             for note, is_cut in zip(notes, open_RI[0], strict=True)
         ]
+        notes = _of_most(sample, notes)
         yield from each_init(metric, sample, values_RI, "decades", notes=notes)
         return
     worst_RL = sample.score_RIL.min(axis=1)
     tuned_R = tuned_index(sample.selection_RIL.min(axis=1))
-    values_R = tolerance_window(worst_RL, tuned_R, lrs_L, width)
+    values_R = tolerance_window(worst_RL, tuned_R, lrs_L, width, chance)
     (note,) = _edges(*window_ends(worst_RL[:1], tuned_R[:1], width), len(lrs_L))
     best = float(worst_RL[0, tuned_R[0]])
     if math.isnan(best):
         values_R, note = np.full(len(values_R), math.nan), "an initialization lacks every learning rate"
-    elif not best > sample.constants.chance:
+    elif not best > chance:
         values_R, note = np.full(len(values_R), math.nan), "no learning rate trains on every initialization"
     yield pooled(metric, sample, values_R, "decades", note)
 
@@ -182,11 +190,7 @@ def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
         return
     seeds, inits, lrs = cube.shape
     loss_RIL = mean(cube.loss_SIL.reshape(seeds, -1), sample.resamples).reshape(-1, inits, lrs)
-    # Learning rates that a sampler added would count twice what it found interesting.
-    weights_L = np.zeros(lrs)
-    weights_L[cube.designed_L] = log_weights(cube.lrs_L[cube.designed_L])
-    added = int((~cube.designed_L).sum())
-    notes = [f"without the {added} learning rates that were added" if added else ""] * inits
+    weights_L, notes = cube.log_weights_L, [cube.added_lrs] * inits
     for place, around in (("whole range", False), ("a decade each side of the tuned", True)):
         columns = [
             lr_sensitivity(loss_RIL[:, i], weights_L, cube.lrs_L, sample.tuned_RI[:, i] if around else None)

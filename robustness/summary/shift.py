@@ -118,7 +118,9 @@ def shift_info(
         if paired:
             samples[1] = samples[0]
         window = DEFAULT_DELTA.in_score(facts.reference - facts.chance, is_loss=facts.score == "loss")
-        sides = [_side(part, sample, window) for part, sample in zip(parts, samples, strict=True)]
+        sides = [
+            _side(part, sample, window, facts.chance) for part, sample in zip(parts, samples, strict=True)
+        ]
     found = [_NONE] * 5
     if sides:
         statistics = _statistics(*sides)
@@ -200,14 +202,14 @@ class _Side:
     tuned_R: Floats
 
 
-def _side(part: _Part, resamples: Resamples, delta: float) -> _Side:
+def _side(part: _Part, resamples: Resamples, delta: float, chance: float) -> _Side:
     seeds, inits, lrs = part.score_SIL.shape
     score_RIL, selection_RIL = (
         quantile(values.reshape(seeds, inits * lrs), resamples).reshape(-1, inits, lrs)
         for values in (part.score_SIL, part.selection_SIL)
     )
     tuned_RI = tuned_index(selection_RIL)
-    window_RI = tolerance_window(score_RIL, tuned_RI, 10**part.logs_L, delta)
+    window_RI = tolerance_window(score_RIL, tuned_RI, 10**part.logs_L, delta, chance)
     best_RI = np.take_along_axis(score_RIL, tuned_RI[..., None], axis=-1)[..., 0]
     return _Side(
         logs_L=part.logs_L,

@@ -21,7 +21,7 @@ from robustness.summary.metrics import (
     tolerance_window,
     window_ends,
 )
-from robustness.summary.raw_rows import rate
+from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN, rate
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.rows import Delta, Raw
 
@@ -112,8 +112,12 @@ def _tuned_for_each(metric: str, samples: Sequence[Resampled]) -> tuple[Floats, 
     skill_REL = np.where(np.isnan(skill_REL), -np.inf, skill_REL)  # a missing square is no setting to choose
     if skill_REL.shape[1] < 2:
         return nothing_R, unit, "one task and initialization"
+    lacking_R = ~np.isfinite(skill_REL).all(axis=1).any(axis=1)  # nothing is a setting for all
+    if lacking_R[0]:
+        return nothing_R, unit, "no learning rate is complete on every task and initialization"
     if metric == "hyperparameter_sensitivity":
-        return hyperparameter_sensitivity(skill_REL), unit, ""
+        with np.errstate(invalid="ignore"):
+            return np.where(lacking_R, math.nan, hyperparameter_sensitivity(skill_REL)), unit, ""
     dimension = effective_dimension(skill_REL[0], (skill_REL.shape[2],))
     return np.full(len(nothing_R), float(dimension)), unit, "of 1, the learning rate"
 
@@ -176,12 +180,19 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
             note = "no learning rate trains for one of them" if dead and name != "skill" else ""
             if dead and name != "skill":
                 difference_R = np.full(len(difference_R), math.nan)
+            if name == "tolerance_window" and not dead:
+                note = _of_zero([(own, i), (other, j)])
             if name == "tolerance_window" and _at_edge(own, i, delta) and _at_edge(other, j, delta):
                 difference_R, note = (
                     np.full(len(difference_R), math.nan),
                     "both are censored: it cannot be told",
                 )
             yield raw(difference_R, unit, init, note or _censored(difference_R[0]), name)
+
+
+def _of_zero(sides: Sequence[tuple[Resampled, int]]) -> str:
+    names = [sample.cube.optimizer for sample, i in sides if not sample.trains_RI[0, i]]
+    return f"{MOST_DO_NOT_TRAIN} of {' and '.join(names)}: a window of 0" if names else ""
 
 
 def _censored(value: float) -> str:
@@ -199,9 +210,11 @@ def _criticals(sample: Resampled, i: int, _: Delta) -> Floats:
 def _at_edge(sample: Resampled, i: int, delta: Delta) -> bool:
     width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
     first, last = window_ends(sample.score_RIL[:1, i], sample.tuned_RI[:1, i], width)
-    return bool(first[0] == 0 or last[0] == len(sample.cube.lrs_L) - 1)
+    return bool(sample.trains_RI[0, i] and (first[0] == 0 or last[0] == len(sample.cube.lrs_L) - 1))
 
 
 def _windows(sample: Resampled, i: int, delta: Delta) -> Floats:
     width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
-    return tolerance_window(sample.score_RIL[:, i], sample.tuned_RI[:, i], sample.cube.lrs_L, width)
+    return tolerance_window(
+        sample.score_RIL[:, i], sample.tuned_RI[:, i], sample.cube.lrs_L, width, sample.constants.chance
+    )

@@ -29,6 +29,7 @@ class TaskFacts:
         reference: r, the reference test score.
         test_size: independent test examples; None where unknown or dependent: no standard error then.
         score: S is test accuracy, or minus the test loss.
+        validated: validation data are held out; else what was recorded tells.
     """
 
     chance: float | None
@@ -36,6 +37,7 @@ class TaskFacts:
     reference: float | None
     test_size: int | None
     score: Literal["accuracy", "loss"] = "accuracy"
+    validated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +85,7 @@ def task_facts(task: TaskConfig | ImportedTask) -> TaskFacts:
         constant_loss=-math.fsum(share * math.log(share) for share in shares),
         reference=reference_score(task.data.name, task.model.name),
         test_size=facts.test_size,
+        validated=facts.validation_size > 0,
     )
 
 
@@ -123,19 +126,26 @@ def filled(facts: TaskFacts, trials: pd.DataFrame) -> TaskConstants:
     elif chance is None:
         chance = 0.0
         assumed.append("chance is not known: an accuracy of 0 stands for it")
-    if reference is None:
+    if reference is None or reference <= chance:  # of losses chance may be a stand-in, known only here
+        what = (
+            "there is no reference score"
+            if reference is None
+            else "the reference score is no better than chance"
+        )
         medians = scores.fillna(chance).groupby([trials[name] for name in (*ROW, "lr")]).median()
         best = float(medians.max()) if len(medians) else math.nan
         # Where nothing beats chance, a perfect score keeps skill defined.
         perfect = 1.0 if facts.score == "accuracy" else chance + max(abs(chance), 1.0)
         reference = best if best > chance else perfect
-        assumed.append("there is no reference score: skill is measured against this study's own best median")
-    validated = np.isfinite(raw_score(trials, facts.score, "validation")).any()
+        assumed.append(f"{what}: skill is measured against this study's own best median")
+    # A trial without a finite test score tells nothing of where its validation score went.
+    told = raw_score(trials, facts.score, "validation")[scores.notna()]
+    validated = facts.validated or told.notna().any() or not len(told)
     return TaskConstants(
         chance=chance,
         constant_loss=constant_loss,
         reference=reference,
-        selection="validation" if validated or not len(trials) else "test",
+        selection="validation" if validated else "test",
         test_size=facts.test_size,
         score=facts.score,
         assumed=tuple(assumed),

@@ -18,6 +18,7 @@ from robustness.summary.confirmed import are_confirmed
 from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
 from robustness.summary.outcome import RESTING, classify
+from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
 from robustness.summary.wording import counted, listed
@@ -112,6 +113,8 @@ def _seeds(study: Study, samples: Sequence[Resampled]) -> Iterator[str]:
         return
     if confirming:
         yield "Not every tuned learning rate is confirmed yet: scores are those of the seeds that chose it."
+    if not any(sample.trains_I.any() for sample in samples):
+        return
     yield (
         "Learning rates are selected and reported on the same seeds: the tuned scores are a little too good. "
         "Validation data select, test data report."
@@ -154,10 +157,13 @@ def _grids(study: Study) -> Iterator[str]:
 def _edges(samples: Sequence[Resampled], delta: Delta) -> Iterator[str]:
     rows = row_edges(samples, delta)
     dead = [row.name for row in rows if not row.trains]
-    tuned = [row.name for row in rows if row.trains and row.tuned]
-    censored = [row.name for row in rows if row.trains and row.window]
+    few = [row.name for row in rows if row.trains and not row.mostly]
+    tuned = [row.name for row in rows if row.tuned]
+    censored = [row.name for row in rows if row.window]
     if dead:
         yield f"No learning rate trains in {counted(len(dead), 'row')}: {listed(dead)}."
+    if few:
+        yield f"{MOST_DO_NOT_TRAIN.capitalize()} in {counted(len(few), 'row')}: {listed(few)}."
     if tuned:
         yield f"The tuned learning rate is at the grid's edge in {counted(len(tuned), 'row')}: {listed(tuned)}."
     if censored:

@@ -141,9 +141,9 @@ def _metric_sentences(
 
 
 def _score_sentence(study: Study, own: Sequence[Measurement], spread: Spread) -> str:
-    units = {m.unit for m in own}
+    units = {m.unit for m in own if m.unit}  # a refused score has none
     names = {"accuracy": "test accuracy in percent", "loss": "test loss"}
-    what = " or ".join(names[unit] for unit in sorted(units))
+    what = " or ".join(names[unit] for unit in sorted(units)) or "test score"
     tuned_on = {study.facts[m.task].selection for m in own if m.task is not None}
     how = "mean ± standard deviation over seeds" if spread == "sd" else "mean over seeds"
     return (

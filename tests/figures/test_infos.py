@@ -22,6 +22,8 @@ from robustness.summary.cubes import cubes
 from robustness.summary.epochs import cell_epochs
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
+from tests.summary.frames import frame
+from tests.summary.studies import study_of
 
 ADAM = "<b>adam</b>"
 
@@ -92,6 +94,15 @@ def test_the_best_of_k_rises_to_the_best_of_all(tmp_path: Path) -> None:
     assert line.ks_K.tolist() == [1, 2, 3]
     assert line.score_K[0] == pytest.approx(0.7)
     assert (np.diff(line.score_K) > 0).all()
+
+
+def test_the_best_of_k_of_thousands_of_random_trials_has_no_band() -> None:
+    lrs = np.linspace(0.01, 1, 2_001)
+    found = study_of(frame(*[{"lr": float(lr), "seed_index": i} for i, lr in enumerate(lrs)]))
+    line = best_of_k_info(found, cubes(found), "t", rng=rng()).panels[0][1][0]
+    assert len(line.ks_K) == 64
+    assert not np.isnan(line.score_K).any()
+    assert np.isnan([line.low_K, line.high_K]).all()
 
 
 def test_critical_learning_rates_have_gaps_and_ends_beyond_the_grid(tmp_path: Path) -> None:

@@ -142,6 +142,23 @@ HEAD = "optimizer,lr,test_accuracy"
         ([f"{HEAD},nonfinite", "sgd,0.1,0.9,maybe"], "nonfinite must be true or false"),
         ([f"{HEAD},chance", "sgd,0.1,0.9,0.1", "sgd,0.1,0.9,0.2"], "chance of task 'task' is 0.2 here"),
         ([f"{HEAD},chance", "sgd,0.1,0.9,nan"], "chance must be finite"),
+        ([f"{HEAD},chance", "sgd,0.1,0.9,1"], "line 2: chance of task 'task' must be < 1, got 1.0"),
+        (
+            [f"{HEAD},chance,reference", "sgd,0.1,0.9,,", "sgd,0.1,0.9,0.1,0.1"],
+            "line 3: reference of task 'task' must be > 0.1, chance, and <= 1, got 0.1",
+        ),
+        ([f"{HEAD},chance,reference", "sgd,0.1,0.9,0.1,0.05"], "must be > 0.1, chance, and <= 1, got 0.05"),
+        ([f"{HEAD},reference", "sgd,0.1,0.9,0"], "line 2: reference of task 'task' must be > 0.0, chance"),
+        ([f"{HEAD},reference", "sgd,0.1,0.9,93"], "must be > 0.0, chance, and <= 1, got 93.0"),
+        (
+            ["optimizer,lr,test_loss,constant_loss,reference", "sgd,0.1,0.5,2.3,-2.3"],
+            "line 2: reference of task 'task' must be > -2.3, minus constant_loss",
+        ),
+        (
+            [f"{HEAD},test_loss,score,chance", "sgd,0.1,0.9,0.2,loss,0.1"],
+            "line 2: chance of task 'task' must be absent where score is loss",
+        ),
+        (["optimizer,lr,test_loss,chance", "sgd,0.1,0.2,0.1"], "chance of task 'task' must be absent"),
         ([f"{HEAD},score", "sgd,0.1,0.9,bleu"], "score must be accuracy or loss"),
         ([f"{HEAD},epoch,l0", "sgd,0.1,0.9,1,2.3", "sgd,0.1,0.9,2,2.4"], "l0 must be the same in all rows"),
     ],

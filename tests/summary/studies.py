@@ -59,5 +59,21 @@ def grid_rows(
     return rows
 
 
+def fragile_rows(trained: dict[str, int], seeds: int = 10) -> list[dict[str, Any]]:
+    """Optimizers that train at one learning rate of five, 0.01, in so many seeds; the optimizer `good` in all, at three."""
+    lrs = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    rows = [
+        {"optimizer": "good", "lr": lr, "seed_index": s, **(AT_CHANCE if lr in (lrs[0], lrs[-1]) else {})}
+        for lr in lrs
+        for s in range(seeds)
+    ]
+    return rows + [
+        {"optimizer": name, "lr": lr, "seed_index": s, **({} if lr == 1e-2 and s < k else AT_CHANCE)}
+        for name, k in trained.items()
+        for lr in lrs
+        for s in range(seeds)
+    ]
+
+
 def grid_study(**changes: Any) -> Study:
     return study_of(frame(*grid_rows(**changes)))

@@ -17,7 +17,7 @@ from robustness.summary.audit import AuditInfo, audit_info
 from tests.builders import dead_epoch, epoch, record, save, trials
 from tests.importers.logs import DATA, imported
 from tests.summary.frames import FACTS, NONFINITE, frame
-from tests.summary.studies import grid_rows, grid_study, study_of
+from tests.summary.studies import fragile_rows, grid_rows, grid_study, study_of
 from tests.summary.test_measure import CASES
 from tests.summary.test_warnings import SHAPED
 
@@ -125,6 +125,13 @@ def test_a_window_that_ends_at_a_missing_square_is_censored() -> None:
     low = [{**row, "lr": 0.01, "test_accuracy": 0.5} for row in rows[:12]]
     edges = of(*rows, *low, *there).edges
     assert [row.cut for row in edges.rows] == [True, True]
+
+
+def test_a_row_in_which_a_minority_of_seeds_trains_has_no_edge() -> None:
+    info = of(*fragile_rows({"fragile": 4}))
+    assert info.edges.says == "most seeds train at no learning rate in 1 of 2 rows"
+    [_, row] = info.edges.rows
+    assert (row.trains, row.mostly, row.tuned, row.window, row.cut) == (True, False, "", "", False)
 
 
 def test_rows_in_which_nothing_trains_are_named_and_have_no_tuned_score() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from optuna.importance import FanovaImportanceEvaluator
 
 from robustness.errors import SpecError
 from robustness.summary import METRICS, Delta, MetricRow, Study, measure
@@ -17,7 +18,7 @@ from robustness.summary.importance import factorial_shares, sampled_shares
 from robustness.summary.rows import check_metrics
 from robustness.summary.tasks import TaskConstants, TaskFacts, filled
 from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE, frame
-from tests.summary.studies import grid_rows, grid_study, study_of
+from tests.summary.studies import fragile_rows, grid_rows, grid_study, study_of
 
 
 def one(rows: list[MetricRow], **where: Any) -> MetricRow:
@@ -172,10 +173,52 @@ def test_a_row_that_never_trains_has_no_tuned_score_and_says_so() -> None:
     assert one(found, metric="iqm").value == 0
 
 
+def test_without_a_learning_rate_for_all_there_is_no_sensitivity_to_tuning_for_each() -> None:
+    grids = {"x": (0.01, 0.1, 1.0), "y": (0.03, 0.3, 3.0)}
+    rows = [
+        {"init": i, "lr": lr, "seed_index": s} for i, lrs in grids.items() for lr in lrs for s in range(5)
+    ]
+    metrics = ("hyperparameter_sensitivity", "effective_dimension")
+    for row in measure(study_of(frame(*rows)), metrics=metrics):
+        note = "no learning rate is complete on every task and initialization"
+        assert (math.isnan(row.value), row.note) == (True, note)
+    # One that only one seed has on both: without that seed there is none.
+    rows += [{"init": "y", "lr": 0.1, "seed_index": 0}]
+    first, second = measure(study_of(frame(*rows)), metrics=metrics)
+    assert (first.value, first.note) == (0.0, "seeds differ between cells: no interval")
+    assert second.value == 0
+
+
 def test_a_window_at_the_grids_edge_is_censored() -> None:
     trials = frame(*[{"lr": lr, "seed_index": s} for lr in (0.1, 1.0, 10.0) for s in range(3)])
     row = one(measure(study_of(trials), metrics=["tolerance_window"]), init="i")
     assert (row.value, row.note) == (2.0, "censored low and high")
+
+
+def test_an_optimizer_that_trains_in_a_minority_of_seeds_has_a_window_of_0() -> None:
+    found = measure(
+        study_of(frame(*fragile_rows({"fragile": 4, "six": 6}))),
+        metrics=["tolerance_window", "joint_window", "tuned_lr"],
+    )
+    row = one(found, metric="tolerance_window", optimizer="fragile")
+    assert (row.value, row.note) == (0.0, "most seeds train at no learning rate")
+    assert one(found, metric="tuned_lr", optimizer="fragile").note == "most seeds train at no learning rate"
+    assert one(found, metric="tolerance_window", optimizer="good").value == 2.0
+    for metric in (
+        "tolerance_window",
+        "joint_window",
+    ):  # draws in which most do not train are no wide windows
+        row = one(found, metric=metric, optimizer="six")
+        assert (row.value, row.low, row.high, row.note) == (0.0, 0.0, 0.0, "")
+
+
+def test_a_window_of_0_is_compared_as_one() -> None:
+    found = measure(study_of(frame(*fragile_rows({"fragile": 4, "six": 6}))), metrics=["comparison"])
+    row = one(found, optimizer="fragile", at="tolerance_window against good")
+    assert (row.value, row.low, row.high) == (-2.0, -2.0, -2.0)
+    assert row.note == "most seeds train at no learning rate of fragile: a window of 0"
+    row = one(found, optimizer="six", at="tolerance_window against good")
+    assert (row.value, row.high, row.note) == (-2.0, -2.0, "")
 
 
 def test_seeds_that_all_train_leave_the_critical_learning_rate_censored() -> None:
@@ -246,6 +289,28 @@ def test_the_learning_rate_decides_a_random_design_in_which_it_alone_decides() -
     shares = sampled_shares(settings, (settings["lr"] > 0.1).to_numpy(float))
     assert shares["lr"] > 0.9
     assert sampled_shares(settings, np.ones(120)) == {}
+
+
+def test_a_forest_sees_no_more_than_so_many_trials_of_a_large_random_design(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("robustness.summary.importance.MOST", 60)
+    lrs = 10 ** np.random.default_rng(0).uniform(-4, 1, 100)
+    rows = [{"lr": float(lr), "seed_index": i, **(NONFINITE if lr > 1 else {})} for i, lr in enumerate(lrs)]
+    fitted: list[int] = []
+    fit = FanovaImportanceEvaluator.evaluate
+
+    def counted(self: Any, study: Any, **options: Any) -> Any:
+        fitted.append(len(study.trials))
+        return fit(self, study, **options)
+
+    monkeypatch.setattr(FanovaImportanceEvaluator, "evaluate", counted)
+    found, again = (measure(study_of(frame(*rows)), metrics=["importance"]) for _ in range(2))
+    assert fitted == [60] * 4
+    assert found == again
+    assert {row.note for row in found} == {
+        "not a full grid: Optuna's fANOVA, single axes, on 60 of 100 trials, drawn at random"
+    }
 
 
 @pytest.mark.parametrize(

@@ -101,12 +101,18 @@ def test_the_window_is_the_run_around_the_best(score_L: np.ndarray, delta: float
         low -= 1
     while high < 4 and score_L[high + 1] >= score_L[best] - delta - 1e-12:
         high += 1
-    assert tolerance_window(score_L[None], tuned, LRS, delta)[0] == pytest.approx(float(high - low))
+    assert tolerance_window(score_L[None], tuned, LRS, delta, -1.0)[0] == pytest.approx(float(high - low))
 
 
 def test_a_missing_learning_rate_ends_the_window() -> None:
     score = np.array([[0.9, math.nan, 0.9, 0.9, 0.9]])
     assert [int(end[0]) for end in window_ends(score, np.array([3]), 0.5)] == [2, 4]
+
+
+def test_a_window_at_chance_is_0_wide_though_every_learning_rate_is_as_good() -> None:
+    score = np.array([[0.1, 0.1, 0.1, 0.1, 0.1], [0.1, 0.9, 0.9, 0.1, 0.1]])
+    found = tolerance_window(score, tuned_index(score), LRS, 0.05, 0.1)
+    assert found.tolist() == pytest.approx([0.0, 1.0])
 
 
 def test_a_negative_delta_is_refused() -> None:
@@ -116,7 +122,7 @@ def test_a_negative_delta_is_refused() -> None:
 
 def test_windows_are_the_same_when_all_learning_rates_are_scaled() -> None:
     score = np.array([[0.2, 0.8, 0.9, 0.85, 0.1]])
-    widths = [tolerance_window(score, np.array([2]), LRS * c, 0.1)[0] for c in (1, 7.3)]
+    widths = [tolerance_window(score, np.array([2]), LRS * c, 0.1, 0.1)[0] for c in (1, 7.3)]
     assert widths[0] == pytest.approx(widths[1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,29 @@ def test_a_task_without_an_accuracy_is_judged_by_its_loss() -> None:
     assert filled(LOSS, frame(*rows)).selection == "test"
 
 
+def test_trials_without_a_finite_test_score_do_not_tell_that_learning_rates_are_selected_on_test_data() -> (
+    None
+):
+    seen, unseen = {"validation_accuracy": 0.9}, {"validation_accuracy": math.nan}
+    imported = replace(LOSS, score="accuracy")
+    for facts, rows, selection in (
+        (imported, [NONFINITE, NONFINITE], "validation"),
+        (imported, [NONFINITE, unseen], "test"),
+        (imported, [NONFINITE, unseen, seen], "validation"),
+        (imported, [{**NONFINITE, **seen}, unseen], "test"),
+        (replace(imported, validated=True), [NONFINITE, unseen], "validation"),
+    ):
+        assert filled(facts, frame(*rows)).selection == selection
+
+
+def test_a_reference_below_what_stands_for_chance_is_no_reference() -> None:
+    none = {"test_accuracy": math.nan, "validation_accuracy": math.nan, "validation_loss": math.nan}
+    rows = [{**none, "l0": 2.3, "test_loss": loss, "lr": lr} for lr, loss in ((0.1, 0.5), (1.0, 2.2))]
+    facts = replace(LOSS, constant_loss=None, reference=-3.0)
+    assert "the reference score is no better than chance" in filled(facts, frame(*rows)).assumed[-1]
+    assert classified(*rows, facts=facts)["skill"].tolist() == pytest.approx([1.0, 0.1 / 1.8])
+
+
 def test_what_a_log_does_not_tell_is_said() -> None:
     blank = TaskFacts(chance=None, constant_loss=None, reference=0.9, test_size=None)
     assert [text.split(":")[0] for text in filled(blank, frame({}, {"lr": 1.0})).assumed] == [
@@ -231,7 +255,7 @@ def test_the_facts_of_a_task_come_from_the_catalog() -> None:
         stop_above=0.0,
     )
     facts = task_facts(task)
-    assert (facts.chance, facts.test_size, facts.reference) == (0.1, 10_000, 0.88)
+    assert (facts.chance, facts.test_size, facts.reference, facts.validated) == (0.1, 10_000, 0.88, True)
     assert facts.constant_loss == pytest.approx(math.log(10))
 
 

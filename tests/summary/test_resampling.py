@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from robustness.summary.resampling import Resamples, draws_for, estimates, mean, quantile, study_resamples
+from robustness.summary.resampling import (
+    Resamples,
+    crossed_resamples,
+    draws_for,
+    estimates,
+    mean,
+    quantile,
+    study_resamples,
+)
 
 VALUES = st.floats(-1e300, 1e300) | st.just(math.nan)
 
@@ -56,6 +64,25 @@ def test_a_mean_over_draws_is_numpys_of_the_drawn_seeds_and_never_overflows(valu
                 assert value == pytest.approx(np.mean(sample / 1e10) * 1e10, rel=1e-6, abs=1e-3)
             else:
                 assert math.isnan(value)
+
+
+def test_a_draw_with_more_trials_than_there_are_has_numpys_median() -> None:
+    """Of a crossing with holes: its 125 trials are fewer than int8 counts, a draw of 132 is not."""
+    orders = 11
+    seeds = tuple(range(12 * orders - 7))
+    values_S = np.random.default_rng(0).normal(size=len(seeds))
+    drawn = crossed_resamples(seeds, orders, 1_000)
+    assert drawn.counts_RS.sum(axis=1).max() > 127
+    wanted = [np.median(np.repeat(values_S, counts_S)) for counts_S in drawn.counts_RS]
+    np.testing.assert_allclose(quantile(values_S[:, None], drawn)[:, 0], wanted)
+
+
+def test_tens_of_thousands_of_random_trials_have_numpys_median() -> None:
+    values_SC = np.full((70_001, 2), math.nan)
+    values_SC[::2, 0] = np.random.default_rng(0).normal(size=35_001)
+    values_SC[:, 1] = np.arange(70_001)
+    found_C = quantile(values_SC, study_resamples(70_001))[0]
+    np.testing.assert_allclose(found_C, np.nanmedian(values_SC, axis=0))
 
 
 def test_infinite_values_have_infinite_quantiles() -> None:

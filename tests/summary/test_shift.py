@@ -70,6 +70,13 @@ def test_a_wider_window_is_not_just_a_learning_rate() -> None:
     assert "windows differ by +" in verdict(info)
 
 
+def test_an_optimizer_that_trains_in_a_minority_of_seeds_has_the_narrower_window() -> None:
+    trains = np.arange(6)[:, None, None] < 2
+    fragile = np.where(trains, np.broadcast_to(bump(-1), (6, 2, len(LOGS))), 0.1)
+    info = shifted(cube("a", bump(-1)), cube("b", bump(-1), score_SIL=fragile, selection_SIL=fragile))
+    assert info.window.value > 0.3
+
+
 def test_equal_curves_need_no_shift() -> None:
     info = shifted(cube("a", bump(-1)), cube("b", bump(-1)))
     assert (info.shift.value, info.shift.low, info.shift.high) == (0, 0, 0)

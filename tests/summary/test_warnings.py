@@ -9,7 +9,7 @@ import pytest
 
 from robustness.summary.warnings import study_warnings
 from tests.summary.frames import FACTS, NONFINITE, frame
-from tests.summary.studies import grid_rows, grid_study, study_of
+from tests.summary.studies import fragile_rows, grid_rows, grid_study, study_of
 
 
 def texts(*rows: dict[str, Any]) -> str:
@@ -57,6 +57,16 @@ def test_a_sound_study_has_one_warning_which_always_applies() -> None:
 )
 def test_a_warning_appears_when_it_applies(rows: list[dict[str, Any]], words: str) -> None:
     assert words in texts(*rows)
+
+
+def test_where_nothing_trains_no_tuned_score_is_too_good() -> None:
+    assert "tuned scores" not in texts(*({**row, **NONFINITE} for row in SHAPED))
+
+
+def test_an_optimizer_that_trains_in_a_minority_of_seeds_has_no_edge() -> None:
+    found = texts(*fragile_rows({"fragile": 4}))
+    assert "Most seeds train at no learning rate in 1 row: fragile on t, i." in found
+    assert "edge" not in found
 
 
 def test_labels_that_rest_on_their_row_are_counted() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from robustness.store import open_store
+from tests.summary.test_chosen import diverged, of, ran, trained
 from tests.tables.studies import fill
 from tests.test_cli import call
 
@@ -72,6 +73,18 @@ def test_published_figures_that_match_nothing_leave_the_table_and_a_note(
     text = printed(capsys, url, "--compare", "insgd")
     assert "No figure of insgd matches." in text
     assert "Score (%)" in text
+
+
+@pytest.mark.parametrize("spread", ["sd", "interval"])
+def test_a_score_of_learning_rates_that_edge_chose_is_refused_with_the_reason(
+    spread: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran(tmp_path, of(sampler="edge"), lambda t: diverged(t) if t.cell.lr > 0.5 else trained(t, 0.9))
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    assert call("table", "small", "--store", url, "--metric", "score", "--spread", spread) == 0
+    text = capsys.readouterr().out
+    assert "90.0" not in text
+    assert "</sup>Learning rates were chosen by edge, around where training ends." in text
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.comparison.pairing import Pair, matched, mean_where
-from robustness.summary.metrics import log_weights, lr_sensitivity, prior_weights
+from robustness.summary.metrics import lr_sensitivity, prior_weights, tolerance_window
+from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean
 
@@ -134,16 +135,14 @@ def _window(pair: Pair) -> Both:
     No single seed has a window (a median over one seed is noise), so there are no values for each seed.
     """
     widths, notes = [], []
-    for side, (first_RI, last_RI), trains_RI in zip(
-        (pair.a, pair.b), pair.ends_RI, pair.trains_RI, strict=True
-    ):
-        logs_L = np.log10(side.cube.lrs_L)
-        widths.append(np.where(trains_RI, logs_L[last_RI] - logs_L[first_RI], 0.0).mean(axis=1))
-        dead = [name for name, trains in zip(side.cube.inits, trains_RI[0], strict=True) if not trains]
+    for side in (pair.a, pair.b):
+        width_RI = tolerance_window(
+            side.score_RIL, side.tuned_RI, side.cube.lrs_L, pair.width, side.constants.chance
+        )
+        widths.append(width_RI.mean(axis=1))
+        dead = [name for name, trains in zip(side.cube.inits, side.trains_RI[0], strict=True) if not trains]
         if dead:
-            notes.append(
-                f"{side.cube.optimizer} trains at no learning rate on {', '.join(dead)}: a window of 0"
-            )
+            notes.append(f"{MOST_DO_NOT_TRAIN} of {side.cube.optimizer} on {', '.join(dead)}: a window of 0")
     notes += [
         f"the window of {name} touches the grid's edge and is at least as wide" for name in pair.at_edge
     ]
@@ -193,17 +192,22 @@ def _sensitivity(pair: Pair) -> Both:
     near, whole = (
         [_sensitivity_of(side, around=around) for side in (pair.a, pair.b)] for around in (True, False)
     )
+    notes = [
+        f"{side.cube.optimizer} {side.cube.added_lrs}" for side in (pair.a, pair.b) if side.cube.added_lrs
+    ]
     found = []
     for (a_RI, a_SI), (b_RI, b_SI) in (near, whole):
         a_R, b_R = _over_inits(a_RI, b_RI)
-        found.append(Contrast(unit="loss", a_R=a_R, b_R=b_R, seeds_S=_over_inits(a_SI, b_SI)))
+        found.append(
+            Contrast(unit="loss", a_R=a_R, b_R=b_R, seeds_S=_over_inits(a_SI, b_SI), notes=tuple(notes))
+        )
     return replace(found[0], relative=True), found[1]
 
 
 def _sensitivity_of(side: Resampled, *, around: bool) -> tuple[Floats, Floats]:
     """(R, I), and (S, I) with the whole sample's best and tuned learning rates."""
     lrs_L, loss_SIL = side.cube.lrs_L, side.cube.loss_SIL
-    weights_L, logs_L = log_weights(lrs_L), np.log10(lrs_L)
+    weights_L, logs_L = side.cube.log_weights_L, np.log10(lrs_L)
     resampled, own = [], []
     for i in range(loss_SIL.shape[1]):
         loss_RL = mean(loss_SIL[:, i], side.resamples)

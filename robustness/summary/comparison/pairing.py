@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.metrics import window_ends
-from robustness.summary.resampled import Resampled, at
+from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import Resamples
 from robustness.summary.rows import Delta
 
@@ -67,11 +67,10 @@ class Pair:
         """S."""
         return len(self.a.cube.seeds_S)
 
-    @cached_property
+    @property
     def trains_RI(self) -> tuple[Flags, Flags]:
         """Whether most seeds train at the tuned learning rate, for each of the two."""
-        a, b = (at(side.score_RIL, side.tuned_RI) > side.constants.chance for side in (self.a, self.b))
-        return a, b
+        return self.a.trains_RI, self.b.trains_RI
 
     @cached_property
     def ends_RI(self) -> tuple[tuple[Places, Places], tuple[Places, Places]]:

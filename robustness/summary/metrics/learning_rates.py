@@ -91,14 +91,17 @@ def touched(first: int, last: int, lrs: int) -> Edge:
     return "high" if last == lrs - 1 else ""
 
 
-def tolerance_window(score_RL: Floats, tuned_R: Places, lrs_L: Floats, delta: float) -> Floats:
+def tolerance_window(score_RL: Floats, tuned_R: Places, lrs_L: Floats, delta: float, chance: float) -> Floats:
     """Width of the tolerance window in decades of learning rate; one grid step of resolution at each end.
+
+    0 where the tuned score is no better than chance: all that does not train lies within delta of it.
 
     Args:
         score_RL: median scores over seeds.
         tuned_R: of `tuned_index`.
         lrs_L: ascending, > 0.
         delta: in units of the score.
+        chance: b.
 
     Raises:
         ValueError: delta is negative.
@@ -106,12 +109,13 @@ def tolerance_window(score_RL: Floats, tuned_R: Places, lrs_L: Floats, delta: fl
     Source: METRICS, `tolerance_window`.
 
     >>> score = np.array([[0.1, 0.90, 0.92, 0.91, 0.1]])
-    >>> round(float(tolerance_window(score, np.array([2]), 10.0 ** np.arange(-4, 1), 0.02)[0]), 12)
+    >>> round(float(tolerance_window(score, np.array([2]), 10.0 ** np.arange(-4, 1), 0.02, 0.1)[0]), 12)
     2.0
     """
     first_R, last_R = window_ends(score_RL, tuned_R, delta)
     logs_L = np.log10(lrs_L)
-    return np.asarray(logs_L[last_R] - logs_L[first_R], dtype=float)
+    trains_R = np.take_along_axis(score_RL, tuned_R[..., None], axis=-1)[..., 0] > chance
+    return np.where(trains_R, logs_L[last_R] - logs_L[first_R], 0.0)
 
 
 def transfer_regret(skill_RIL: Floats, tuned_RI: Places) -> Floats:

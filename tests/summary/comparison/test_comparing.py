@@ -12,7 +12,7 @@ import pytest
 
 from robustness.errors import SpecError
 from robustness.spec import COMPARABLE
-from robustness.summary import Delta, TaskConstants
+from robustness.summary import Delta, TaskConstants, measure
 from robustness.summary.comparison.comparing import compare, compare_all, compare_cell
 from robustness.summary.comparison.contrasts import CONTRASTS, RATES
 from robustness.summary.comparison.sentences import amount, sentence
@@ -142,12 +142,40 @@ def test_the_same_study_gives_the_same_answer() -> None:
     assert compare_all(trials, "a", "b", COMPARABLE) == compare_all(trials, "a", "b", COMPARABLE)
 
 
+def test_learning_rates_that_refine_added_do_not_weigh_in_the_sensitivity() -> None:
+    lrs = [*LRS, *(1.2 * LRS[k] for k in (4, 5, 6))]
+    rows = [
+        row | {"reason": "" if row["lr"] in LRS else "a gap"}
+        for row in grid_rows(shifted, lrs=lrs, optimizers=("a", "b"))
+    ]
+    spec = {"search": {"sampler": "refine"}}
+    [found] = compare(study(rows, spec=spec), "a", "b", "lr_sensitivity", init="i")
+    measured = measure(study(rows, spec=spec), metrics=["lr_sensitivity"])
+    near, whole = (
+        [row.value for row in measured if row.init == "i" and row.at.startswith(place)]
+        for place in ("a decade", "whole")
+    )
+    assert found.nominal is not None
+    assert [found.a_value, found.b_value] == pytest.approx(near)
+    assert found.nominal.difference == pytest.approx(whole[0] - whole[1])
+    assert "a without the 3 learning rates that were added" in found.note
+
+
 def test_a_wider_delta_gives_wider_windows() -> None:
     trials = study(grid_rows(shifted))
     narrow, wide = (
         compare(trials, "a", "b", "tolerance_window", delta=Delta.parse(text))[0] for text in ("0.001", "20%")
     )
     assert narrow.a_value < wide.a_value
+
+
+def test_a_window_of_0_says_that_most_seeds_do_not_train() -> None:
+    def rule(optimizer: str, init: str, lr: float, seed: int) -> dict[str, Any]:
+        return AT_CHANCE if optimizer == "a" and seed > 2 else worse("b", init, lr, seed)
+
+    [found] = compare(study(grid_rows(rule)), "a", "b", "tolerance_window")
+    assert found.a_value == 0
+    assert "most seeds train at no learning rate of a on i, j: a window of 0" in found.note
 
 
 def test_seeds_that_are_all_or_nothing_leave_doubt() -> None:
