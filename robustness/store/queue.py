@@ -18,7 +18,7 @@ from robustness.errors import QueueFull, SpecError, StoreMissing, StudyBusy, nea
 from robustness.store.lease import first_token
 from robustness.store.revision import touch_studies
 from robustness.store.rows import chunks, insert_into, now
-from robustness.store.schema import study, study_trial, submission, trial
+from robustness.store.schema import request, study, study_trial, submission, trial
 from robustness.store.standing import Standing, StudyState, standings
 from robustness.store.store import Store
 
@@ -110,10 +110,11 @@ class Queue:
                 "spec": json.dumps(order.spec),
                 "trials": order.trials,
                 "owner": order.owner,
-                "idempotency_key": order.key,
-                "digest": order.digest,
             }
             _enqueue(connection, study_id, values)
+            if order.key is not None:
+                own = {"owner": order.owner, "key": order.key, "digest": order.digest}
+                connection.execute(request.insert().values(study_id=study_id, **own))
             return _one(connection, order.name), False
 
         return self._together(attempt)
@@ -250,9 +251,9 @@ def _repeated(connection: Connection, order: Order) -> str | None:
     if order.key is None:
         return None
     query = (
-        sa.select(study.c.name, submission.c.digest)
-        .join(submission, submission.c.study_id == study.c.id)
-        .where(submission.c.owner == order.owner, submission.c.idempotency_key == order.key)
+        sa.select(study.c.name, request.c.digest)
+        .join(request, request.c.study_id == study.c.id)
+        .where(request.c.owner == order.owner, request.c.key == order.key)
     )
     row = connection.execute(query).one_or_none()
     if row is None:

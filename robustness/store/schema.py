@@ -27,6 +27,7 @@ __all__ = [
     "epoch",
     "lease",
     "metadata",
+    "request",
     "revision",
     "study",
     "study_trial",
@@ -34,7 +35,7 @@ __all__ = [
     "trial",
 ]
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The newest migration; a store that states it needs no Alembic."""
 
 
@@ -164,8 +165,6 @@ submission = Table(
     Column("spec", Text, nullable=False),  # JSON of what is to be run; the study's own is what was run last
     Column("trials", Integer, nullable=False),  # of the spec; of adaptive samplers the most that there can be
     Column("owner", String(64), nullable=False),  # the token that it was submitted with, by its id
-    Column("idempotency_key", String(255)),
-    Column("digest", String(64)),  # of the request that came with that key
     Column("cancelling", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),  # drivers that died without a word, one after the other
     Column("error", Text),
@@ -177,4 +176,12 @@ submission = Table(
     ),
 )
 Index("submission_state_ticket", submission.c.state, submission.c.ticket)
-Index("submission_key", submission.c.owner, submission.c.idempotency_key, unique=True)
+
+request = Table(
+    "request",
+    metadata,
+    Column("owner", String(64), primary_key=True),  # the token that it came with, by its id
+    Column("key", String(255), primary_key=True),  # Idempotency-Key
+    Column("digest", String(64), nullable=False),  # of its body
+    Column("study_id", Integer, ForeignKey("study.id", ondelete="CASCADE"), nullable=False),
+)

@@ -145,6 +145,18 @@ def test_a_cancelled_study_whose_worker_died_is_not_run_again(store: Store) -> N
     assert not Queue(store).of("small").cancelling
 
 
+def test_a_request_is_known_by_its_key_after_another_has_replaced_its_study(store: Store) -> None:
+    queue = Queue(store)
+    first = order(key="one", digest="1")
+    queue.submit(first, limit=10)
+    queue.cancel("small")
+    queue.submit(order(key="two", digest="2", extend=True), limit=10)
+    _, again = queue.submit(first, limit=10)
+    assert again
+    with pytest.raises(SpecError, match="came before with another body"):
+        queue.submit(order(key="one", digest="other"), limit=10)
+
+
 def test_a_cancel_that_comes_after_the_workers_last_look_comes_true(store: Store) -> None:
     submit(store, "small")
     claim = take(store)

@@ -22,7 +22,7 @@ from robustness.store import SCHEMA_REVISION, FailedAttempt, Queue, Store, open_
 from robustness.store import lease as leases
 from robustness.store.engine import _DRIVERS, translated
 from robustness.store.migrations import upgrade
-from robustness.store.schema import lease, metadata, trial
+from robustness.store.schema import lease, metadata, request, submission, trial
 from robustness.trial import TrialState
 from tests.builders import dead_epoch, epoch, record, save, trials
 
@@ -64,6 +64,26 @@ def test_a_store_of_the_first_schema_is_upgraded_with_its_trials(store_url: str)
         assert [(row.stopped, row.max_train_loss) for row in rows] == [(False, 2.5), (False, INF)]
         assert [(row.nonfinite, row.first_nonfinite_step) for row in rows] == [(False, None), (True, 7)]
         assert json.loads(store.study("old").tasks) == {"t": {"epochs": 2, "stop_above": 0.0}}
+
+
+def test_keys_of_requests_outlive_the_upgrade_that_gives_them_a_table(store_url: str) -> None:
+    engine = sa.create_engine(make_url(store_url).set(drivername=_DRIVERS[make_url(store_url).drivername]))
+    upgrade(engine, to="0005")
+    with engine.begin() as connection:
+        for i, key in enumerate(("'one'", "NULL"), 1):
+            connection.exec_driver_sql(
+                f"INSERT INTO study (id, name, title, question, spec, tasks, created_at, updated_at)"
+                f" VALUES ({i}, 's{i}', '', '', '{{}}', '{{}}', '', '')"
+            )
+            connection.exec_driver_sql(
+                f"INSERT INTO submission VALUES"
+                f" ({i}, 'queued', {i}, '{{}}', 4, 'me', {key}, 'd', false, 0, NULL, 7, '', 0.0)"
+            )
+    engine.dispose()
+    with open_store(store_url) as store, store.reading() as connection:
+        assert connection.execute(sa.select(request)).all() == [("me", "one", "d", 1)]
+        tokens = connection.execute(sa.select(submission.c.study_id, submission.c.token)).all()
+    assert sorted(tokens) == [(1, 7), (2, 7)]
 
 
 def test_opening_a_store_again_finds_what_was_saved(store_url: str) -> None:
