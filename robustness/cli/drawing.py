@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustness.cli.measuring import OptimizerFilter, SeedFilter, ThresholdChanges, loaded
-from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, writable_folder
 from robustness.errors import SpecError, check_known
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def _folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SpecError.of("--out", f"{out} cannot be made a folder: {error.strerror}") from None
+    writable_folder(out, "--out")
 
 
 def _planned(

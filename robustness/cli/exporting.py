@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_, writable
-from robustness.errors import SpecError, nearest
+from robustness.errors import SpecError, nearest, writing
 
 __all__ = ["export"]
 
@@ -79,12 +79,13 @@ def _table(
                     f"there is no column {name!r:.80}; {nearest(name, [str(known) for known in frame.columns])}",
                 )
         frame = frame[list(dict.fromkeys(names))]
-    if format_ is ExportFormat.PARQUET:
-        frame.to_parquet(output, index=False, compression="zstd")
-    else:
-        for column in frame.columns.intersection(["task", "optimizer", "init"]):
-            frame[column] = frame[column].map(defuse)
-        frame.to_csv(output, index=False, lineterminator="\n")
+    with writing(output):
+        if format_ is ExportFormat.PARQUET:
+            frame.to_parquet(output, index=False, compression="zstd")
+        else:
+            for column in frame.columns.intersection(["task", "optimizer", "init"]):
+                frame[column] = frame[column].map(defuse)
+            frame.to_csv(output, index=False, lineterminator="\n")
     print(f"{len(frame):,} rows in {output}")
 
 
