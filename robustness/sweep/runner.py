@@ -96,7 +96,7 @@ def run_study(
         sampling = Sampling(space, store)
         asked = sampling.begin()
         stopping.check()
-        store.save_study(
+        left = store.save_study(
             lease,
             title=study.title,
             question=study.question,
@@ -104,6 +104,9 @@ def run_study(
             tasks={task.label: task.config.as_dict() for task in space.tasks},
             trials=asked,
         )
+        if left:
+            parts = "1 complete trial is" if left == 1 else f"{left:,} complete trials are"
+            print(f"{parts} no longer part of {study.name}; the store keeps what it has", file=sys.stderr)
         store.requeue(lease)
         todo = store.unfinished(lease.study_id)
         reused = len(sampling.issued) - len(todo)
