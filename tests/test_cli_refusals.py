@@ -1,0 +1,52 @@
+"""What the command line refuses before it has written anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli import call, spec_file
+
+
+@pytest.mark.parametrize("address", ["foo", "foo:", ":6379", "http://foo", "foo:99999"])
+def test_an_address_that_no_ray_has_is_refused_before_anything_is_written(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("run", spec_file(tmp_path), "--store", tmp_path / "s.db")
+    assert call(*command, "--address", address) == 2
+    assert f"error: --address: must be HOST:PORT, ray://HOST:PORT, auto or local, got '{address}'" in (
+        capsys.readouterr().err
+    )
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert call(*command) == 2
+    assert "error: RAY_ADDRESS: " in capsys.readouterr().err
+    assert not (tmp_path / "s.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--certificate", "a.csv", "--key", "a.csv"], "--certificate: a.csv must hold a certificate in PEM"),
+        (["--certificate", "a.csv"], "--certificate: a.csv must hold"),
+        (["--certificate", "b.pem", "--key", "a.csv"], "--certificate: b.pem cannot be read"),
+        (["--certificate", "a.csv", "--key", "b.pem"], "--key: b.pem cannot be read"),
+        (["--key", "a.csv"], "--key: goes with --certificate"),
+        (["--public-url", "lab"], "--public-url: must be"),
+    ],
+)
+def test_a_service_that_cannot_start_makes_no_token_and_no_store(
+    options: list[str],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("a,b\n")
+    command = ("serve", "--store", "s.db", "--token-file", "tokens", "--port", 0, "--no-worker")
+    assert call(*command, *options) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
