@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from robustness.store import open_store
 from tests.builders import save
-from tests.test_cli import call
+from tests.test_cli import call, spec_file
 
 TITLE = "η → ∞"
 
@@ -97,3 +98,50 @@ def test_a_file_that_cannot_be_read_is_a_message(
     monkeypatch.setattr("robustness.catalog.data_root", refuse)
     assert call("plan", tmp_path / "x.toml", "--store", tmp_path / "s.db") == 1
     assert capsys.readouterr().err == "error: /home/secret: Permission denied\n"
+
+
+NAME = "a-study-whose-name-is-long-indeed-and-says-so"
+
+
+def listed(columns: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    with open_store(f"sqlite:///{tmp_path / 's.db'}", create=True) as store:
+        save(store, name=NAME, title="Which of them survives?")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        assert call("list", "--store", tmp_path / "s.db") == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [40, 80, 160])
+def test_other_programs_read_whole_names_and_titles(
+    columns: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = listed(columns, tmp_path, capsys)
+    assert re.search(rf"{NAME} +Which of them survives\? +0/4 +0 +0 +20\d\d-\d\d-\d\d \d\d:\d\d", out)
+
+
+@pytest.mark.parametrize(("columns", "title"), [(40, ""), (80, ""), (120, "Which of t.*…"), (200, "Which.*")])
+def test_a_narrow_terminal_costs_titles_and_no_name(
+    columns: int,
+    title: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Console, "is_terminal", True)
+    out = listed(columns, tmp_path, capsys)
+    assert re.search(rf"{NAME} +{title} +0/4 +0 +0 +20\d\d-\d\d-\d\d \d\d:\d\d", out)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_plan_loses_no_column_in_40_letters(
+    terminal: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(Console, "is_terminal", terminal)
+    assert call("plan", spec_file(tmp_path), "--metric", "score") == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert re.search(r"^ +2 \(this study\) +0\.5( +none){5} *$", out, re.M)
+    assert out.count("points") == 5
+    assert ("sd 10.0 points" in out) == (not terminal)

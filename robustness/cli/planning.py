@@ -12,6 +12,7 @@ import typer
 
 from robustness.cli.measuring import DeltaText, loaded
 from robustness.cli.options import DEFAULT_STORE, ScaleName, StoreUrl
+from robustness.cli.wide import print_whole
 from robustness.errors import SpecError, check_known, nearest
 
 if TYPE_CHECKING:
@@ -125,7 +126,6 @@ def _limits(seeds: int, tests: int) -> list[str]:
 
 def _print_plan(rows: list[PlanRow], spreads: list[Spread], unit: str, seeds: int) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -133,16 +133,17 @@ def _print_plan(rows: list[PlanRow], spreads: list[Spread], unit: str, seeds: in
 
     print("\nDifference told with 80 % power, by the standard deviation of paired differences between seeds:")
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("seeds", justify="right", no_wrap=True)
+    marked = [f"{row.seeds:,}{' (this study)' if row.seeds == seeds else ''}" for row in rows]
+    table.add_column("seeds", justify="right", no_wrap=True, min_width=max(map(len, marked)))
     table.add_column("least p", justify="right", no_wrap=True)
     for spread in spreads:
         source = "" if spread.source == "assumed" else f"\n{spread.source}"
-        table.add_column(Text(f"sd {amount(spread.sd, unit)}{source}"), justify="right")
-    for row in rows:
-        marked = f"{row.seeds:,}{' (this study)' if row.seeds == seeds else ''}"
+        header = f"sd {amount(spread.sd, unit)}{source}"
+        table.add_column(Text(header), justify="right", min_width=max(map(len, header.split())))
+    for row, of in zip(rows, marked, strict=True):
         told = [number(value, unit) if math.isfinite(value) else "none" for value in row.detectable]
-        table.add_row(marked, f"{row.least_p:.2g}" if row.least_p else "", *told)
-    Console().print(table)
+        table.add_row(of, f"{row.least_p:.2g}" if row.least_p else "", *told)
+    print_whole(table)
 
 
 def _print_json(
