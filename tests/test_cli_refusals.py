@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from robustness.store import open_store
+from tests.builders import save
 from tests.test_cli import call, spec_file
 
 
@@ -50,3 +53,39 @@ def test_a_service_that_cannot_start_makes_no_token_and_no_store(
     assert words in captured.err
     assert captured.out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A store with a study of which nothing has run; the folder for files is the current one."""
+    (tmp_path / "files").mkdir()
+    monkeypatch.chdir(tmp_path / "files")
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    with open_store(url, create=True) as store:
+        save(store)
+    return url
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-o", "x.xlsx"], "--output: must end with .parquet or .csv, got 'x.xlsx'"),
+        (["-o", "x.xlsx", "--format", "csv"], "--output: must end with .parquet or .csv, got 'x.xlsx'"),
+        (["-o", "x.csv.gz"], "got 'x.csv.gz'"),
+        (["-o", "x"], "got 'x'; or name --format"),
+        (["-o", "x.csv", "--format", "parquet"], "--format: parquet does not go with 'x.csv'"),
+    ],
+)
+def test_an_export_whose_name_says_another_format_is_refused(
+    options: list[str], words: str, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("export", "small", "--store", url, *options) == 2
+    assert words in capsys.readouterr().err
+    assert not list(Path().iterdir())
+
+
+def test_an_export_has_the_format_that_its_name_says(url: str) -> None:
+    for name in ("x.csv", "X.CSV", "x.parquet"):
+        assert call("export", "small", "--store", url, "-o", name) == 0
+        read = pd.read_csv if name.lower() == "x.csv" else pd.read_parquet
+        assert len(read(name)) == 4

@@ -32,7 +32,10 @@ def export(
         Path | None, typer.Option("--output", "-o", help="The file to write a study's trials to.")
     ] = None,
     store: StoreUrl = DEFAULT_STORE,
-    format_: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.PARQUET,
+    format_: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", help="For a file without a suffix; else its suffix says it."),
+    ] = None,
     epochs: Annotated[
         bool, typer.Option("--epochs", help="One row an epoch instead of one a trial.")
     ] = False,
@@ -48,7 +51,8 @@ def export(
     if path is not None:
         if study != OPTUNA:
             raise SpecError.of("PATH", f"goes with optuna alone: 'robustness export {OPTUNA} {path}'")
-        for given, option in ((epochs, "--epochs"), (columns, "--columns"), (output, "--output")):
+        options = {"--epochs": epochs, "--columns": columns, "--output": output, "--format": format_}
+        for option, given in options.items():
             if given:
                 raise SpecError.of(option, f"does not go with {OPTUNA}")
         _journal(store, path, studies)
@@ -58,7 +62,21 @@ def export(
     if output is None:
         what = "is required; or a PATH, to export to optuna-dashboard" if study == OPTUNA else "is required"
         raise SpecError.of("--output", what)
-    _table(store, study, output, format_, columns, epochs=epochs)
+    _table(store, study, output, _format(output, format_), columns, epochs=epochs)
+
+
+def _format(output: Path, named: ExportFormat | None) -> ExportFormat:
+    """What the file's name says, which readers of the file go by."""
+    suffix = output.suffix.lower()
+    if not suffix and named is None:
+        raise SpecError.of(
+            "--output", f"must end with .parquet or .csv, got {output.name!r:.80}; or name --format"
+        )
+    if suffix and suffix[1:] not in list(ExportFormat):
+        raise SpecError.of("--output", f"must end with .parquet or .csv, got {output.name!r:.80}")
+    if suffix and named not in (None, suffix[1:]):
+        raise SpecError.of("--format", f"{named} does not go with {output.name!r:.80}")
+    return named or ExportFormat(suffix[1:])
 
 
 def _table(
