@@ -89,3 +89,28 @@ def test_an_export_has_the_format_that_its_name_says(url: str) -> None:
         assert call("export", "small", "--store", url, "-o", name) == 0
         read = pd.read_csv if name.lower() == "x.csv" else pd.read_parquet
         assert len(read(name)) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["table", "--spread", "sd"], "--spread: goes with --rows, --columns, --metric or --compare"),
+        (["table", "--delta", "1%"], "--delta: goes with --rows, --columns, --metric or --compare"),
+        (["compare", "--init", "default", "--each-init"], "--each-init: does not go with --init"),
+        (["compare", "--lr", "0.1", "--each-init"], "--each-init: does not go with --lr"),
+        (["compare", "--lr", "0.1", "--delta", "1%"], "--delta: does not go with --lr"),
+        (["figures", "--cell", "sgd,1,default"], "--cell: does not go with curves"),
+        (["figures", "--a", "sgd"], "--a: does not go with curves"),
+        (["figures", "--b", "sgd"], "--b: does not go with curves"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    arguments: list[str], words: str, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *options = arguments
+    if command == "figures":
+        options += ["--formats", "html", "--figure", "curves", "--out", "out"]
+    assert call(command, "small", "--store", url, *options) == 2
+    assert words in capsys.readouterr().err
+    assert not list(Path().iterdir())

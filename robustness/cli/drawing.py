@@ -62,6 +62,9 @@ def figures(
     for name in names:
         check_known("--figure", name, FIGURES)
     check_known("--size", size, SIZES)
+    for option, given, kind in (("--a", a, "pair"), ("--b", b, "pair"), ("--cell", cell, "cell")):
+        if given is not None and names and all(FIGURES[name].kind != kind for name in names):
+            raise SpecError.of(option, f"does not go with {', '.join(names)}")
     if set(endings) - {"html"}:
         browser_path("--formats")
     found = loaded(store, study, seed_filter, threshold, optimizer)

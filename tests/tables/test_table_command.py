@@ -84,6 +84,13 @@ def test_published_figures_that_match_nothing_leave_the_table_and_a_note(
     assert "Score (%)" in text
 
 
+def test_a_csv_leaves_its_notes_to_stderr(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("table", "small", "--store", url, "--compare", "insgd", "--format", "csv") == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("note: No figure of insgd matches. ")
+    assert "No figure" not in captured.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
