@@ -114,3 +114,24 @@ def test_an_option_that_would_do_nothing_is_refused(
     assert call(command, "small", "--store", url, *options) == 2
     assert words in capsys.readouterr().err
     assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("command", [["compare", "small"], ["plan", "study.json"]])
+def test_a_metric_that_cannot_be_compared_is_not_said_to_be_unknown(
+    command: list[str], url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec_file(Path(), optimizers=[{"name": "sgd"}, {"name": "adam"}])
+    pair = ["sgd", "sgd"] if command[0] == "compare" else []
+    assert call(*command, *pair, "--store", url, "--metric", "tuned_lr") == 2
+    assert "--metric: tuned_lr cannot be compared; " in capsys.readouterr().err
+    assert call(*command, *pair, "--store", url, "--metric", "scor") == 2
+    assert "--metric: there is no 'scor'; did you mean 'score'" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_refused_by_its_own_option(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = spec_file(Path())
+    assert call("run", path, "--store", "new.db", "--report", "nosuch/r.html") == 2
+    assert "error: --report: the folder " in capsys.readouterr().err
+    assert list(Path().iterdir()) == [path]

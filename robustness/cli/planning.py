@@ -13,7 +13,7 @@ import typer
 from robustness.cli.measuring import DeltaText, loaded
 from robustness.cli.options import DEFAULT_STORE, ScaleName, StoreUrl
 from robustness.cli.wide import print_whole
-from robustness.errors import SpecError, check_known, nearest
+from robustness.errors import SpecError, nearest
 
 if TYPE_CHECKING:
     from robustness.spec import Space
@@ -77,9 +77,9 @@ def plan(
 
 
 def _check_plan(space: Space, metric: str, labels: tuple[str | None, str | None]) -> None:
-    from robustness.spec import COMPARABLE
+    from robustness.summary.comparison.comparing import check_comparable
 
-    check_known("--metric", metric, COMPARABLE)
+    check_comparable(metric)
     known = [optimizer.label for optimizer, _ in space.optimizers]
     if labels[0] is not None and labels[0] == labels[1]:
         raise SpecError.of("--b", f"must be another optimizer than --a, got {labels[0]!r:.80} twice")

@@ -67,7 +67,7 @@ def run(
     require_parts(study, space, root)
     kept = keeping(checkpoints)
     if report is not None:
-        writable(report)
+        writable(report, "--report")
     with open_(store, create=True) as opened:
         from robustness.sweep.runner import run_study
 
