@@ -146,12 +146,14 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause that names the nearest known names: `did you mean 'adam'?`, or all of them.
+    """A clause that names the nearest known name, and all of them.
 
     >>> nearest("adan", ["adam", "sgd"])
     "did you mean 'adam'? (known: adam, sgd)"
+    >>> nearest("lion", ["adam", "sgd"])
+    'known: adam, sgd'
     """
     names = sorted(known)
     close = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}(known: {', '.join(names)})"
+    every = f"known: {', '.join(names)}"
+    return f"did you mean '{close[0]}'? ({every})" if close else every

@@ -145,3 +145,24 @@ def test_a_plan_loses_no_column_in_40_letters(
     assert re.search(r"^ +2 \(this study\) +0\.5( +none){5} *$", out, re.M)
     assert out.count("points") == 5
     assert ("sd 10.0 points" in out) == (not terminal)
+
+
+def test_one_of_a_thing_is_not_called_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "runs.csv"
+    table.write_text("optimizer,lr,test_accuracy\nsgd,0.1,0.9\n")
+    store = ("--store", tmp_path / "s.db")
+    for arguments, words in (
+        (("import", "csv", table, "--name", "one"), "1 trial of 1 task in study one\n"),
+        (("show", "one"), "\n1 trial: 1 complete\n"),
+        (("export", "one", "-o", tmp_path / "one.csv"), "1 row in "),
+        (("export", "optuna", tmp_path / "one.log"), "1 trial of 1 Optuna study in "),
+    ):
+        assert call(*arguments, *store) == 0
+        assert words in capsys.readouterr().out
+
+
+def test_a_budget_of_one_epoch_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_store(f"sqlite:///{tmp_path / 's.db'}", create=True) as store:
+        save(store, task={"epochs": 1})
+    assert call("table", "small", "--store", tmp_path / "s.db") == 0
+    assert "Budget: 1 epoch, batch 64." in capsys.readouterr().out

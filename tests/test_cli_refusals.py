@@ -135,3 +135,25 @@ def test_a_report_that_cannot_be_written_is_refused_by_its_own_option(
     assert call("run", path, "--store", "new.db", "--report", "nosuch/r.html") == 2
     assert "error: --report: the folder " in capsys.readouterr().err
     assert list(Path().iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("search.lr=[]", "search.lr: must have at least 1 item, got []"),
+        ("optimizers=[]", "optimizers: must have at least 1 item, got []"),
+        (f"title='{'x' * 1_001}'", "title: must have at most 1000 characters, got 'xxx"),
+    ],
+)
+def test_a_rule_reads_as_a_rule(
+    change: str, words: str, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run", spec_file(Path()), "--store", url, "--set", change) == 2
+    assert capsys.readouterr().err.startswith(f"error: {words}")
+
+
+def test_a_name_without_a_near_one_gets_all_that_are_known(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("show", "zzz", "--store", url) == 2
+    assert capsys.readouterr().err.endswith("; known: small\n")

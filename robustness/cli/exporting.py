@@ -10,6 +10,7 @@ import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_, writable
 from robustness.errors import SpecError, nearest, writing
+from robustness.wording import counted
 
 __all__ = ["export"]
 
@@ -104,7 +105,7 @@ def _table(
             for column in frame.columns.intersection(["task", "optimizer", "init"]):
                 frame[column] = frame[column].map(defuse)
             frame.to_csv(output, index=False, lineterminator="\n")
-    print(f"{len(frame):,} rows in {output}")
+    print(f"{counted(len(frame), 'row')} in {output}")
 
 
 def _journal(store: str, path: Path, studies: list[str] | None) -> None:
@@ -125,5 +126,6 @@ def _journal(store: str, path: Path, studies: list[str] | None) -> None:
             counts = write_journal(opened, path, names, advance)
     trials = sum(counts.values())
     print(
-        f"{trials:,} trials of {len(counts):,} Optuna studies in {path}; 'optuna-dashboard {path}' opens it"
+        f"{counted(trials, 'trial')} of {counted(len(counts), 'Optuna study', 'Optuna studies')} in {path}; "
+        f"'optuna-dashboard {path}' opens it"
     )

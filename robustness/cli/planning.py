@@ -14,6 +14,7 @@ from robustness.cli.measuring import DeltaText, loaded
 from robustness.cli.options import DEFAULT_STORE, ScaleName, StoreUrl
 from robustness.cli.wide import print_whole
 from robustness.errors import SpecError, nearest
+from robustness.wording import counted
 
 if TYPE_CHECKING:
     from robustness.spec import Space
@@ -68,8 +69,8 @@ def plan(
         return
     against = f"{a} against {b}, " if a and b else ""
     print(
-        f"{study.name}: {_count(space.cell_count, 'cell')}, {_count(space.trial_count, 'trial')}, "
-        f"{_count(space.seeds, 'seed')}, {_count(tests, 'task')}"
+        f"{study.name}: {counted(space.cell_count, 'cell')}, {counted(space.trial_count, 'trial')}, "
+        f"{counted(space.seeds, 'seed')}, {counted(tests, 'task')}"
     )
     print(f"Planned for {against}{name}, compared over paired seeds at 5 %{_holm(tests)}.")
     print("\n".join([*_limits(space.seeds, tests), *notes]))
@@ -101,10 +102,6 @@ def _pilot_spreads(study: Study, a: str, b: str, metric: str, width: Delta) -> t
     return spreads, [f"Spreads are those of {study.name}; from {few} seeds they are themselves uncertain."]
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _holm(tests: int) -> str:
     return f", with Holm's correction over {tests} tasks" if tests > 1 else ""
 
@@ -115,7 +112,7 @@ def _limits(seeds: int, tests: int) -> list[str]:
 
     if seeds > EXACT:
         return [f"{seeds} seeds are compared by the paired t test."]
-    least = f"Flipping the signs of {_count(seeds, 'seed')} gives p >= 2 / 2^{seeds} = {least_p(seeds):.2g}"
+    least = f"Flipping the signs of {counted(seeds, 'seed')} gives p >= 2 / 2^{seeds} = {least_p(seeds):.2g}"
     if least_p(seeds) * tests < ALPHA:
         return [f"{least}."]
     enough = next(n for n in range(1, 1_000) if least_p(n) * tests < ALPHA)

@@ -9,6 +9,7 @@ import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, writable, write_report_of
 from robustness.cli.wide import print_whole
+from robustness.wording import counted
 
 __all__ = ["list_studies", "report", "show"]
 
@@ -55,7 +56,7 @@ def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
         found = load_study(opened, study)
     print(f"{found.title or found.name}\n{found.question}\n")
     counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n)
-    print(f"{sum(found.counts.values()):,} trials: {counts or 'none'}\n")
+    print(f"{counted(sum(found.counts.values()), 'trial')}: {counts or 'none'}\n")
     print("\n".join(answer(found)), end="\n\n")
     print(write_markdown(standard_table(found)), end="")
 

@@ -104,7 +104,7 @@ def _checked_header(header: Sequence[str], name: str) -> Sequence[str]:
     if lacking:
         found = ", ".join(header)
         raise SpecError.of(
-            where, f"{'; '.join(lacking)} (found: {found:.300}); {'; '.join(_misspelt(header))}"
+            where, "; ".join([f"{'; '.join(lacking)} (found: {found:.300})", *_misspelt(header)])
         )
     return header
 

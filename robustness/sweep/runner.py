@@ -27,6 +27,7 @@ from robustness.sweep.samplers.sampling import Sampling
 from robustness.sweep.stopping import Stopping
 from robustness.sweep.work import Work
 from robustness.trial import Named, Trial, TrialState
+from robustness.wording import counted
 
 __all__ = ["RunSummary", "run_study"]
 
@@ -105,7 +106,7 @@ def run_study(
             trials=asked,
         )
         if left:
-            parts = "1 complete trial is" if left == 1 else f"{left:,} complete trials are"
+            parts = counted(left, "complete trial is", "complete trials are")
             print(f"{parts} no longer part of {study.name}; the store keeps what it has", file=sys.stderr)
         store.requeue(lease)
         todo = store.unfinished(lease.study_id)

@@ -129,7 +129,10 @@ HEAD = "optimizer,lr,test_accuracy"
     ("rows", "message"),
     [
         ([], "runs.csv: is empty"),
-        (["optimizer,test_accuracy", "sgd,0.9"], "line 1: column 'lr' is missing"),
+        (
+            ["optimizer,test_accuracy", "sgd,0.9"],
+            r"line 1: column 'lr' is missing \(found: optimizer, test_accuracy\)$",
+        ),
         (["optimiser,lr,test_loss"], "did you mean 'optimizer'"),
         (["optimizer,lr,train_loss"], "'test_accuracy' and 'test_loss' is required"),
         (["optimizer,lr,test_loss,lr"], "column 'lr' comes twice"),
