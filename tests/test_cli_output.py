@@ -147,6 +147,16 @@ def test_a_plan_loses_no_column_in_40_letters(
     assert ("sd 10.0 points" in out) == (not terminal)
 
 
+def test_a_worker_names_the_store_in_which_it_waits(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "robustness.cli", "worker", "--store", str(tmp_path / "typo.db")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        process.terminate()
+    assert line == f"worker: waiting for studies in sqlite:///{tmp_path / 'typo.db'}\n"
+    assert process.returncode == 0
+
+
 def test_one_of_a_thing_is_not_called_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "runs.csv"
     table.write_text("optimizer,lr,test_accuracy\nsgd,0.1,0.9\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -103,6 +104,8 @@ def worker(
         found = Worker(opened, store, data_root(data), seconds=claim, checkpoints=checkpoints)
         for kind in (signal.SIGINT, signal.SIGTERM):
             signal.signal(kind, lambda *_: found.stopping.set())
+        if not with_parent:  # a service says itself which store it serves
+            print(f"worker: waiting for studies in {opened.url}", file=sys.stderr, flush=True)
         found.run()
 
 
