@@ -76,19 +76,19 @@ def test_importance_over_all_optimizers_comes_after_those_of_each(
     assert over_all.count(True) * 3 == over_all.count(False)
 
 
+def test_a_csv_leaves_its_notes_to_stderr(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("table", "small", "--store", url, "--compare", "insgd", "--format", "csv") == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("note: No figure of insgd matches. ")
+    assert "No figure" not in captured.out
+
+
 def test_published_figures_that_match_nothing_leave_the_table_and_a_note(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = printed(capsys, url, "--compare", "insgd")
     assert "No figure of insgd matches." in text
     assert "Score (%)" in text
-
-
-def test_a_csv_leaves_its_notes_to_stderr(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("table", "small", "--store", url, "--compare", "insgd", "--format", "csv") == 0
-    captured = capsys.readouterr()
-    assert captured.err.startswith("note: No figure of insgd matches. ")
-    assert "No figure" not in captured.out
 
 
 @pytest.mark.parametrize(
