@@ -16,8 +16,10 @@ A divergence is none of these: it is a result.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = [
     "DataMissing",
@@ -34,6 +36,7 @@ __all__ = [
     "StudyBusy",
     "check_known",
     "nearest",
+    "writing",
 ]
 
 
@@ -129,13 +132,28 @@ def check_known(path: str, name: str, names: Collection[str]) -> None:
         raise SpecError.of(path, f"there is no {name!r:.80}; {nearest(name, names)}")
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of which file it is that it cannot be written: a full disk names none.
+
+    Raises:
+        RobustnessError: what the block wrote could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RobustnessError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause that names the nearest known names: `did you mean 'adam'?`, or all of them.
+    """A clause that names the nearest known name, and all of them.
 
     >>> nearest("adan", ["adam", "sgd"])
     "did you mean 'adam'? (known: adam, sgd)"
+    >>> nearest("lion", ["adam", "sgd"])
+    'known: adam, sgd'
     """
     names = sorted(known)
     close = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}(known: {', '.join(names)})"
+    every = f"known: {', '.join(names)}"
+    return f"did you mean '{close[0]}'? ({every})" if close else every

@@ -14,6 +14,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+from robustness.wording import counted
+
 __all__ = [
     "RECORD_VERSION",
     "Cell",
@@ -137,7 +139,7 @@ class TaskConfig:
     @property
     def budget(self) -> str:
         """In words, for titles and captions."""
-        return f"{self.epochs} epochs, batch {self.batch_size}"
+        return f"{counted(self.epochs, 'epoch')}, batch {self.batch_size}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

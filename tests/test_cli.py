@@ -142,7 +142,7 @@ def test_the_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixt
 def test_list_shows_states_and_a_hostile_title_as_text(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("list", "--store", url) == 0
     out = capsys.readouterr().out
-    assert re.search(r"small\s+<img.*…\s+6/8\s+0\s+0\s+20\d\d-", out)
+    assert re.search(rf"small\s+{re.escape(HOSTILE)}\s+6/8\s+0\s+0\s+20\d\d-", out)
 
 
 def test_show_answers_in_three_sentences(url: str, capsys: pytest.CaptureFixture[str]) -> None:

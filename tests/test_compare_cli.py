@@ -56,6 +56,11 @@ def test_without_optimizers_the_studys_claim_is_answered(
     assert "at the same nominal learning rates the difference is " in out
 
 
+def test_an_initialization_is_told_from_the_optimizers(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("compare", "small", "--init", "default", "--store", url) == 0
+    assert "On digits mlp with the initialization default, adam diverges " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "standing"),
     [

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -65,11 +69,50 @@ app.add_typer(bench, name="bench")
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is a message, never a traceback."""
+    """Run the command line; a user's mistake, a full disk or a closed pipe is no traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # labels hold any character, terminals not
+    code: str | int | None = 0
     try:
         app()
+    except SystemExit as end:
+        # Typer and rich both end with 1 where nobody reads on, and 1 is for trials that failed.
+        code = PIPE if isinstance(end.__context__, BrokenPipeError) else end.code
     except RobustnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
+        code = error.exit_code
+        _say(str(error))
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        code = 130
+    except OSError as error:
+        if error.filename is None and error.errno not in FULL:
+            raise
+        code = 1
+        _say(f"{error.filename or 'stdout cannot be written'}: {error.strerror}")
+    raise SystemExit(_flushed() or code)
+
+
+PIPE = 141
+"""The exit code of whoever writes into a closed pipe, as shells have it."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Where these name no file, it is stdout: all others are written by `errors.writing`."""
+
+
+def _flushed() -> int:
+    """Write what is left for stdout: 0, or the exit code where that cannot be done."""
+    if sys.stdout is None:  # closed by whoever started us
+        return 0
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return PIPE
+        _say(f"stdout cannot be written: {error.strerror}")
+        return 1
+    return 0
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        print(f"error: {text}", file=sys.stderr)

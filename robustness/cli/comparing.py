@@ -45,6 +45,13 @@ def compare(
     width = Delta.parse(delta)
     if lr is not None and not 0 < lr < math.inf:
         raise SpecError.of("--lr", f"must be a learning rate > 0, got {lr:g}")
+    for option, given, other in (
+        ("--each-init", each_init and init is not None, "--init"),
+        ("--each-init", each_init and lr is not None, "--lr"),
+        ("--delta", delta != "5%" and lr is not None, "--lr"),
+    ):
+        if given:
+            raise SpecError.of(option, f"does not go with {other}")
     names = [name for text in metric or [] for name in text.split(",")]
     found = loaded(store, study, seed_filter, threshold)
     a, b, names = _asked(found, a, b, names)

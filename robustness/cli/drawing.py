@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustness.cli.measuring import OptimizerFilter, SeedFilter, ThresholdChanges, loaded
-from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_
+from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, writable_folder
 from robustness.errors import SpecError, check_known
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ def figures(
     for name in names:
         check_known("--figure", name, FIGURES)
     check_known("--size", size, SIZES)
+    for option, given, kind in (("--a", a, "pair"), ("--b", b, "pair"), ("--cell", cell, "cell")):
+        if given is not None and names and all(FIGURES[name].kind != kind for name in names):
+            raise SpecError.of(option, f"does not go with {', '.join(names)}")
     if set(endings) - {"html"}:
         browser_path("--formats")
     found = loaded(store, study, seed_filter, threshold, optimizer)
@@ -93,6 +96,7 @@ def _folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SpecError.of("--out", f"{out} cannot be made a folder: {error.strerror}") from None
+    writable_folder(out, "--out")
 
 
 def _planned(

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_, writable
-from robustness.errors import SpecError, nearest
+from robustness.errors import SpecError, nearest, writing
+from robustness.wording import counted
 
 __all__ = ["export"]
 
@@ -32,7 +33,10 @@ def export(
         Path | None, typer.Option("--output", "-o", help="The file to write a study's trials to.")
     ] = None,
     store: StoreUrl = DEFAULT_STORE,
-    format_: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.PARQUET,
+    format_: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", help="For a file without a suffix; else its suffix says it."),
+    ] = None,
     epochs: Annotated[
         bool, typer.Option("--epochs", help="One row an epoch instead of one a trial.")
     ] = False,
@@ -48,7 +52,8 @@ def export(
     if path is not None:
         if study != OPTUNA:
             raise SpecError.of("PATH", f"goes with optuna alone: 'robustness export {OPTUNA} {path}'")
-        for given, option in ((epochs, "--epochs"), (columns, "--columns"), (output, "--output")):
+        options = {"--epochs": epochs, "--columns": columns, "--output": output, "--format": format_}
+        for option, given in options.items():
             if given:
                 raise SpecError.of(option, f"does not go with {OPTUNA}")
         _journal(store, path, studies)
@@ -58,7 +63,21 @@ def export(
     if output is None:
         what = "is required; or a PATH, to export to optuna-dashboard" if study == OPTUNA else "is required"
         raise SpecError.of("--output", what)
-    _table(store, study, output, format_, columns, epochs=epochs)
+    _table(store, study, output, _format(output, format_), columns, epochs=epochs)
+
+
+def _format(output: Path, named: ExportFormat | None) -> ExportFormat:
+    """What the file's name says, which readers of the file go by."""
+    suffix = output.suffix.lower()
+    if not suffix and named is None:
+        raise SpecError.of(
+            "--output", f"must end with .parquet or .csv, got {output.name!r:.80}; or name --format"
+        )
+    if suffix and suffix[1:] not in list(ExportFormat):
+        raise SpecError.of("--output", f"must end with .parquet or .csv, got {output.name!r:.80}")
+    if suffix and named not in (None, suffix[1:]):
+        raise SpecError.of("--format", f"{named} does not go with {output.name!r:.80}")
+    return named or ExportFormat(suffix[1:])
 
 
 def _table(
@@ -79,13 +98,14 @@ def _table(
                     f"there is no column {name!r:.80}; {nearest(name, [str(known) for known in frame.columns])}",
                 )
         frame = frame[list(dict.fromkeys(names))]
-    if format_ is ExportFormat.PARQUET:
-        frame.to_parquet(output, index=False, compression="zstd")
-    else:
-        for column in frame.columns.intersection(["task", "optimizer", "init"]):
-            frame[column] = frame[column].map(defuse)
-        frame.to_csv(output, index=False, lineterminator="\n")
-    print(f"{len(frame):,} rows in {output}")
+    with writing(output):
+        if format_ is ExportFormat.PARQUET:
+            frame.to_parquet(output, index=False, compression="zstd")
+        else:
+            for column in frame.columns.intersection(["task", "optimizer", "init"]):
+                frame[column] = frame[column].map(defuse)
+            frame.to_csv(output, index=False, lineterminator="\n")
+    print(f"{counted(len(frame), 'row')} in {output}")
 
 
 def _journal(store: str, path: Path, studies: list[str] | None) -> None:
@@ -106,5 +126,6 @@ def _journal(store: str, path: Path, studies: list[str] | None) -> None:
             counts = write_journal(opened, path, names, advance)
     trials = sum(counts.values())
     print(
-        f"{trials:,} trials of {len(counts):,} Optuna studies in {path}; 'optuna-dashboard {path}' opens it"
+        f"{counted(trials, 'trial')} of {counted(len(counts), 'Optuna study', 'Optuna studies')} in {path}; "
+        f"'optuna-dashboard {path}' opens it"
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_
+from robustness.wording import counted
 
 if TYPE_CHECKING:
     from robustness.importers.runs import Advance
@@ -37,7 +38,7 @@ def import_(
             count = import_logs(opened, found, title=title, advance=advance)
     for note in found.source["notes"]:
         print(f"note: {note}", file=sys.stderr)
-    print(f"{count:,} trials of {len(found.tasks):,} tasks in study {name}")
+    print(f"{counted(count, 'trial')} of {counted(len(found.tasks), 'task')} in study {name}")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +29,7 @@ __all__ = [
     "late_bar",
     "open_",
     "writable",
+    "writable_folder",
     "write_report_of",
 ]
 
@@ -133,5 +135,19 @@ def writable(path: Path, option: str = "--output") -> None:
         raise SpecError.of(option, f"the folder {folder} does not exist")
     if path.is_dir():
         raise SpecError.of(option, f"{path} is a folder; name a file in it")
-    if not os.access(path if path.exists() else folder, os.W_OK):
+    if not path.exists():
+        writable_folder(folder, option)
+    elif not os.access(path, os.W_OK):
         raise SpecError.of(option, f"{path} cannot be written")
+
+
+def writable_folder(folder: Path, option: str) -> None:
+    """Check that a folder takes files, by a file without a name: permissions alone do not tell.
+
+    Raises:
+        SpecError: it takes none.
+    """
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise SpecError.of(option, f"the folder {folder} takes no file: {error.strerror}") from None

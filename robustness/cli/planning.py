@@ -12,7 +12,9 @@ import typer
 
 from robustness.cli.measuring import DeltaText, loaded
 from robustness.cli.options import DEFAULT_STORE, ScaleName, StoreUrl
-from robustness.errors import SpecError, check_known, nearest
+from robustness.cli.wide import print_whole
+from robustness.errors import SpecError, nearest
+from robustness.wording import counted
 
 if TYPE_CHECKING:
     from robustness.spec import Space
@@ -67,8 +69,8 @@ def plan(
         return
     against = f"{a} against {b}, " if a and b else ""
     print(
-        f"{study.name}: {_count(space.cell_count, 'cell')}, {_count(space.trial_count, 'trial')}, "
-        f"{_count(space.seeds, 'seed')}, {_count(tests, 'task')}"
+        f"{study.name}: {counted(space.cell_count, 'cell')}, {counted(space.trial_count, 'trial')}, "
+        f"{counted(space.seeds, 'seed')}, {counted(tests, 'task')}"
     )
     print(f"Planned for {against}{name}, compared over paired seeds at 5 %{_holm(tests)}.")
     print("\n".join([*_limits(space.seeds, tests), *notes]))
@@ -76,9 +78,9 @@ def plan(
 
 
 def _check_plan(space: Space, metric: str, labels: tuple[str | None, str | None]) -> None:
-    from robustness.spec import COMPARABLE
+    from robustness.summary.comparison.comparing import check_comparable
 
-    check_known("--metric", metric, COMPARABLE)
+    check_comparable(metric)
     known = [optimizer.label for optimizer, _ in space.optimizers]
     if labels[0] is not None and labels[0] == labels[1]:
         raise SpecError.of("--b", f"must be another optimizer than --a, got {labels[0]!r:.80} twice")
@@ -100,10 +102,6 @@ def _pilot_spreads(study: Study, a: str, b: str, metric: str, width: Delta) -> t
     return spreads, [f"Spreads are those of {study.name}; from {few} seeds they are themselves uncertain."]
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _holm(tests: int) -> str:
     return f", with Holm's correction over {tests} tasks" if tests > 1 else ""
 
@@ -114,7 +112,7 @@ def _limits(seeds: int, tests: int) -> list[str]:
 
     if seeds > EXACT:
         return [f"{seeds} seeds are compared by the paired t test."]
-    least = f"Flipping the signs of {_count(seeds, 'seed')} gives p >= 2 / 2^{seeds} = {least_p(seeds):.2g}"
+    least = f"Flipping the signs of {counted(seeds, 'seed')} gives p >= 2 / 2^{seeds} = {least_p(seeds):.2g}"
     if least_p(seeds) * tests < ALPHA:
         return [f"{least}."]
     enough = next(n for n in range(1, 1_000) if least_p(n) * tests < ALPHA)
@@ -125,7 +123,6 @@ def _limits(seeds: int, tests: int) -> list[str]:
 
 def _print_plan(rows: list[PlanRow], spreads: list[Spread], unit: str, seeds: int) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -133,16 +130,17 @@ def _print_plan(rows: list[PlanRow], spreads: list[Spread], unit: str, seeds: in
 
     print("\nDifference told with 80 % power, by the standard deviation of paired differences between seeds:")
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("seeds", justify="right", no_wrap=True)
+    marked = [f"{row.seeds:,}{' (this study)' if row.seeds == seeds else ''}" for row in rows]
+    table.add_column("seeds", justify="right", no_wrap=True, min_width=max(map(len, marked)))
     table.add_column("least p", justify="right", no_wrap=True)
     for spread in spreads:
         source = "" if spread.source == "assumed" else f"\n{spread.source}"
-        table.add_column(Text(f"sd {amount(spread.sd, unit)}{source}"), justify="right")
-    for row in rows:
-        marked = f"{row.seeds:,}{' (this study)' if row.seeds == seeds else ''}"
+        header = f"sd {amount(spread.sd, unit)}{source}"
+        table.add_column(Text(header), justify="right", min_width=max(map(len, header.split())))
+    for row, of in zip(rows, marked, strict=True):
         told = [number(value, unit) if math.isfinite(value) else "none" for value in row.detectable]
-        table.add_row(marked, f"{row.least_p:.2g}" if row.least_p else "", *told)
-    Console().print(table)
+        table.add_row(of, f"{row.least_p:.2g}" if row.least_p else "", *told)
+    print_whole(table)
 
 
 def _print_json(

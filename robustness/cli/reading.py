@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, writable, write_report_of
+from robustness.cli.wide import print_whole
+from robustness.wording import counted
 
 __all__ = ["list_studies", "report", "show"]
 
@@ -22,22 +24,26 @@ def list_studies(store: StoreUrl = DEFAULT_STORE) -> None:
     with open_(store) as opened:
         rows = opened.studies()
     console = Console()
+    longest = max((len(row.name) for row in rows), default=0)
+    room = console.width - OTHERS - longest if console.is_terminal else None
+    titled = room is None or room >= LEAST_TITLE
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("study", no_wrap=True)
-    table.add_column(
-        "title",
-        no_wrap=True,
-        overflow="ellipsis",
-        max_width=max(console.width - 60 - max((len(row.name) for row in rows), default=0), 12),
-    )
+    table.add_column("study", no_wrap=True, min_width=longest)
+    if titled:
+        table.add_column("title", no_wrap=True, overflow="ellipsis", max_width=room)
     for header in ("complete", "running", "failed"):
         table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("updated, UTC", no_wrap=True)
+    table.add_column("updated, UTC", no_wrap=True, min_width=len("2000-01-01 00:00"))
     for row in rows:
         total = row.waiting + row.running + row.complete + row.failed
         counts = (f"{row.complete:,}/{total:,}", f"{row.running:,}", f"{row.failed:,}")
-        table.add_row(row.name, Text(row.title), *counts, row.updated_at[:16].replace("T", " "))
-    console.print(table)
+        title = [Text(row.title)] if titled else []
+        table.add_row(row.name, *title, *counts, row.updated_at[:16].replace("T", " "))
+    print_whole(table)
+
+
+OTHERS, LEAST_TITLE = 60, 12
+"""Letters beside name and title in a line, and those of a title below which it is left out."""
 
 
 def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
@@ -50,7 +56,7 @@ def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
         found = load_study(opened, study)
     print(f"{found.title or found.name}\n{found.question}\n")
     counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n)
-    print(f"{sum(found.counts.values()):,} trials: {counts or 'none'}\n")
+    print(f"{counted(sum(found.counts.values()), 'trial')}: {counts or 'none'}\n")
     print("\n".join(answer(found)), end="\n\n")
     print(write_markdown(standard_table(found)), end="")
 

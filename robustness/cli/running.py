@@ -58,14 +58,16 @@ def run(
     from robustness.catalog import data_root
     from robustness.checkpoint_files import keeping
     from robustness.spec import require_parts
+    from robustness.sweep.cluster import check_address
 
+    check_address(address)
     packing = [] if pack is None else [f"resources.pack={pack}"]
     root = data_root(data)
     study, space = checked(spec, [*(set_ or []), *packing], max_cells, scale, root)
     require_parts(study, space, root)
     kept = keeping(checkpoints)
     if report is not None:
-        writable(report)
+        writable(report, "--report")
     with open_(store, create=True) as opened:
         from robustness.sweep.runner import run_study
 

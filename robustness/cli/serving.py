@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -57,9 +58,8 @@ def serve(
     from robustness.service.sites import LOOPBACK
     from robustness.service.tokens import default_token_file, read_tokens
 
+    serving.check_certificate(certificate, key)
     path = token_file or default_token_file()
-    # Who opens it to a network must know the token, so it cannot be one that is made now.
-    tokens, made = read_tokens(path, make=host in LOOPBACK)
     root = data_root(data)
     options = ["--data", str(root)]
     if with_worker:
@@ -68,6 +68,8 @@ def serve(
     with serving.bound(host, port) as listener:
         at = listener.getsockname()[1]
         sites = Sites.of(host, at, tls=certificate is not None, public_urls=public_url or ())
+        # Who opens it to a network must know the token, so it cannot be one that is made now.
+        tokens, made = read_tokens(path, make=host in LOOPBACK)
         access = Access(tokens=Tokens(tokens), sites=sites, reading_posts=READING_POSTS)
         with open_(store, create=True) as opened:
             app = create_app(opened, access, Settings(data=root, max_cells=max_cells, max_queued=max_queued))
@@ -102,6 +104,8 @@ def worker(
         found = Worker(opened, store, data_root(data), seconds=claim, checkpoints=checkpoints)
         for kind in (signal.SIGINT, signal.SIGTERM):
             signal.signal(kind, lambda *_: found.stopping.set())
+        if not with_parent:  # a service says itself which store it serves
+            print(f"worker: waiting for studies in {opened.url}", file=sys.stderr, flush=True)
         found.run()
 
 

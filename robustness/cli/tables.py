@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from robustness.cli.measuring import DeltaText, OptimizerFilter, SeedFilter, ThresholdChanges, loaded
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName
+from robustness.errors import SpecError
 
 if TYPE_CHECKING:
     from robustness.summary import Delta, Study
@@ -53,8 +55,9 @@ def table(
         list[str] | None, typer.Option(help="One metric's id; may be repeated or a,b.", metavar="ID")
     ] = None,
     spread: Annotated[
-        TableSpread, typer.Option(help="After a score: its standard deviation or its 95 % interval.")
-    ] = TableSpread.SD,
+        TableSpread | None,
+        typer.Option(help="After a score: its standard deviation, by default, or its 95 % interval."),
+    ] = None,
     compare: Annotated[
         str | None,
         typer.Option(help="Published figures to set beside: a CSV file, or insgd.", metavar="FILE"),
@@ -78,6 +81,9 @@ def table(
     width = Delta.parse(delta)
     figures = None if compare is None else read_published(compare)
     chosen = [option for option in (rows, columns, compare, metric) if option is not None]
+    for option, given in (("--spread", spread is not None), ("--delta", delta != "5%")):
+        if given and not chosen:
+            raise SpecError.of(option, "goes with --rows, --columns, --metric or --compare")
     by_default = ("task,optimizer", "") if compare is not None and not names else ("optimizer", "task")
     axes = parse_axes(*by_default) if rows is columns is None else parse_axes(rows or "", columns or "")
     found = loaded(store, study, seed_filter, threshold, optimizer)
@@ -101,6 +107,8 @@ def table(
         from robustness.tables import write_measured_csv
 
         print(write_measured_csv(measured), end="")
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
         return
     from robustness.summary.warnings import study_warnings
     from robustness.tables import pivot_table
@@ -110,7 +118,7 @@ def table(
         measured,
         rows=axes[0],
         columns=axes[1],
-        spread=spread.value,
+        spread=(spread or TableSpread.SD).value,
         delta=str(width),
         notes=notes,
         warnings=study_warnings(found, samples, width),

@@ -27,6 +27,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
+from robustness.errors import writing
 from robustness.store import Store
 from robustness.summary import Study, load_study
 from robustness.summary.frame import epoch_frame, trial_frame
@@ -71,7 +72,8 @@ def write_journal(store: Store, path: Path, names: Sequence[str], advance: Advan
         counts: dict[str, int] = {}
         for name in names:
             counts |= _add_study(storage, store, load_study(store, name), advance)
-    JournalFileBackend(str(path)).append_logs(journal.logs)
+    with writing(path):
+        JournalFileBackend(str(path)).append_logs(journal.logs)
     return counts
 
 

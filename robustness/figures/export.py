@@ -12,7 +12,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from robustness.errors import RobustnessError, SpecError
+from robustness.errors import RobustnessError, SpecError, writing
 from robustness.figures.style import CONFIG, SIZES
 
 __all__ = ["FORMATS", "IMAGES", "browser_path", "write_all"]
@@ -58,7 +58,7 @@ def write_all(jobs: Iterable[tuple[go.Figure, Path]], *, early: bool = False) ->
 
     Raises:
         SpecError: no Chromium, and a file needs it.
-        RobustnessError: a figure could not be drawn.
+        RobustnessError: a figure could not be drawn, or its file not written.
     """
     with _Browser() as browser:
         if early:
@@ -66,7 +66,8 @@ def write_all(jobs: Iterable[tuple[go.Figure, Path]], *, early: bool = False) ->
         waiting: list[tuple[Path, Future[bytes]]] = []
         for figure, path in jobs:
             if path.suffix == ".html":
-                figure.write_html(path, include_plotlyjs=True, full_html=True, config=CONFIG)
+                with writing(path):
+                    figure.write_html(path, include_plotlyjs=True, full_html=True, config=CONFIG)
                 yield path
                 continue
             waiting.append((path, browser.image(figure, path.suffix[1:])))
@@ -81,7 +82,8 @@ def _written(path: Path, image: Future[bytes]) -> Path:
         found = image.result()
     except Exception as error:
         raise RobustnessError(f"{path}: the browser could not draw it: {error}") from error
-    path.write_bytes(found)
+    with writing(path):
+        path.write_bytes(found)
     return path
 
 

@@ -3,13 +3,13 @@
 | column | meaning |
 |---|---|
 | optimizer, lr | required; the label of the optimizer, and the learning rate |
-| test_accuracy, test_loss | at least one of them is required; accuracies are shares in [0, 1] |
+| test_accuracy, test_loss | at least one of them is required, of the last epoch too; accuracies are shares in [0, 1] |
 | task, init | labels; `task` and `default` where missing |
 | seed | a whole number; where missing, runs of a cell are numbered from 0 |
 | epoch | from 1; a row of epoch 0 holds the losses from before training. Rows of a run stand together |
 | train_loss, validation_loss, validation_accuracy | nan and inf are figures, an empty field is none |
 | l0 | training loss before the first step |
-| nonfinite, first_nonfinite_step | the run left the finite numbers (true or false), and in which step, from 1 |
+| nonfinite, first_nonfinite_step | the run left the finite numbers (true or false), and in which step, from 1; also where a figure is nan or inf |
 | seconds | of the run, or of the epoch |
 | chance, constant_loss, reference, test_size, budget, score | of the task, the same in all of its rows |
 
@@ -106,7 +106,7 @@ def _checked_header(header: Sequence[str], name: str) -> Sequence[str]:
     if lacking:
         found = ", ".join(header)
         raise SpecError.of(
-            where, f"{'; '.join(lacking)} (found: {found:.300}); {'; '.join(_misspelt(header))}"
+            where, "; ".join([f"{'; '.join(lacking)} (found: {found:.300})", *_misspelt(header)])
         )
     return header
 
@@ -221,9 +221,14 @@ def _run(rows: Sequence[Row], cell: tuple[str, str, str, float, int | None], nam
     epochs = [_epoch(row) for row in during]
     dead = [_said_nonfinite(row, "train_loss") for row in during]
     nonfinite = any(_truth(row) for row in rows) or any(
-        _said_nonfinite(row, column) for row in rows for column in (*LOSSES, "l0")
+        _said_nonfinite(row, column) for row in rows for column in (*LOSSES, *ACCURACIES, "l0")
     )
     step = _one(rows, "first_nonfinite_step", lambda row, column: _whole(row, column, 1, 2**63 - 1))
+    if not (nonfinite or step or {"test_accuracy", "test_loss"} & during[-1][1].keys()):
+        raise SpecError.of(
+            during[-1][0],
+            "test_accuracy and test_loss are empty: a run that is not known to have left the finite numbers needs one",
+        )
     start = _one(rows, "l0", _number)
     if start is None and before:
         start = _number(before[0], "train_loss")

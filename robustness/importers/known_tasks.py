@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robustness.trial import ImportedTask
+from robustness.wording import counted
 
 __all__ = ["DEEPOBS", "KnownTask", "deepobs_task", "opda_alexnet", "step_back_task"]
 
@@ -124,7 +125,7 @@ def deepobs_task(label: str, budgets: Collection[tuple[int, int | None]], *, acc
 def _budget(epochs: int, batch: int | None) -> str:
     if not epochs:
         return ""
-    return f"{epochs} epochs" + ("" if batch is None else f", batch {batch}")
+    return counted(epochs, "epoch") + ("" if batch is None else f", batch {batch}")
 
 
 def opda_alexnet() -> ImportedTask:

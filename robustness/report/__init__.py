@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from robustness.environment import environment
+from robustness.errors import writing
 from robustness.figures import CONFIG, FIGURES, Request, applicable, draw
 from robustness.report.answer import answer, asides
 from robustness.report.pdf import print_pdf
@@ -78,7 +79,8 @@ def write_report(
         origin=_origin(study),
         facts=_reproducibility(study),
     )
-    path.write_text(text, encoding="utf-8")
+    with writing(path):
+        path.write_text(text, encoding="utf-8")
 
 
 def _planned(study: Study, store: Store | None) -> Iterator[tuple[str, Request]]:

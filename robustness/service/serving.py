@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from robustness.errors import SpecError
 
-__all__ = ["bound", "serve", "with_worker"]
+__all__ = ["bound", "check_certificate", "serve", "with_worker"]
 
 BACKLOG = 2048
 """Connections that wait to be accepted; as many as uvicorn asks for."""
@@ -47,12 +47,33 @@ def bound(host: str, port: int) -> socket.socket:
     return found
 
 
-def serve(app: ASGIApp, listener: socket.socket, *, certificate: Path | None, key: Path | None) -> None:
-    """Answer until SIGINT or SIGTERM.
+def check_certificate(certificate: Path | None, key: Path | None) -> None:
+    """Load them once, before anything else is made.
 
     Raises:
         SpecError: the certificate or its key cannot be used.
     """
+    for option, path in (("--certificate", certificate), ("--key", key)):
+        try:
+            if path is not None:
+                path.read_bytes()
+        except OSError as error:
+            raise SpecError.of(option, f"{path} cannot be read: {error.strerror}") from None
+    if certificate is None:
+        if key is not None:
+            raise SpecError.of("--key", "goes with --certificate")
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        where = "the same file, without --key" if key is None else key
+        raise SpecError.of(
+            "--certificate", f"{certificate} must hold a certificate in PEM, and {where}, its key: {error}"
+        ) from None
+
+
+def serve(app: ASGIApp, listener: socket.socket, *, certificate: Path | None, key: Path | None) -> None:
+    """Answer until SIGINT or SIGTERM, with a certificate that was checked."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -65,10 +86,6 @@ def serve(app: ASGIApp, listener: socket.socket, *, certificate: Path | None, ke
         ssl_keyfile=key,
         timeout_graceful_shutdown=5,
     )
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as error:
-        raise SpecError.of("--certificate", f"cannot be used: {error}") from None
     # uvicorn raises the signal again when it has shut down; the worker must be stopped first.
     signal.signal(signal.SIGTERM, _end)
     with suppress(KeyboardInterrupt):

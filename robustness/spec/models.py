@@ -315,7 +315,9 @@ def _problem(detail: ErrorDetails) -> Problem:
         return Problem(path, f"unknown field; {nearest(str(detail['loc'][-1]), owner)}")
     if detail["type"] == "missing":
         return Problem(path, "is required")
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    # pydantic says "List should have at least 1 item after validation, not 0".
+    said = re.sub(r" after validation, not \d+$", "", detail["msg"].removeprefix("Value error, "))
+    message = re.sub(r"^[A-Z][a-z]+ should ", "must ", said)
     shown = repr(detail["input"])
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     message = message if message.startswith("must") else f"must be {message}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def open_engine(url: str, *, create: bool) -> Engine:
         create: make the store where there is none; otherwise that is an error.
 
     Raises:
-        SpecError: no such kind of URL.
+        SpecError: no such kind of URL, or what is there is no store of this program.
         StoreMissing: nothing there, and `create` is false.
         StoreDamaged: the file is not a sound database.
         StoreError: it cannot be reached, or is of a newer version of this program.
@@ -40,11 +41,12 @@ def open_engine(url: str, *, create: bool) -> Engine:
     if target.get_backend_name() == "sqlite":
         _check_file(Path(str(target.database)), create=create)
     engine = sa.create_engine(target)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _set_pragmas)
-        sa.event.listen(engine, "begin", _begin)
     with translated(target):
         revision = _revision(engine)
+        if engine.dialect.name == "sqlite":
+            engine.dispose()  # only now is the file known to be ours: the pragmas write to it
+            sa.event.listen(engine, "connect", _set_pragmas)
+            sa.event.listen(engine, "begin", _begin)
         if revision is None and not create:
             raise StoreMissing(f"the database {shown(target)} holds no studies yet")
         if revision is None or revision < SCHEMA_REVISION:
@@ -75,6 +77,8 @@ def _check_file(path: Path, *, create: bool) -> None:
             raise StoreDamaged(
                 f"the store {path} is an empty file: restore your backup, or remove it to begin anew"
             )
+        elif not _is_sqlite(path):
+            raise _foreign(str(path))
     except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
         raise SpecError.of("--store", f"{path!s:.200} cannot be used: {error!s:.200}") from None
 
@@ -88,6 +92,16 @@ def _filled(path: Path) -> bool:
     return False
 
 
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def _foreign(where: str) -> SpecError:
+    return SpecError.of("--store", f"{where} is not a store of this program; name another file or database")
+
+
+_MAGIC = b"SQLite format 3\0"
 _DRIVERS = {
     "sqlite": "sqlite",
     "postgresql": "postgresql+psycopg",
@@ -132,10 +146,21 @@ def _begin(connection: Connection) -> None:
 
 
 def _revision(engine: Engine) -> str | None:
-    if not sa.inspect(engine).has_table("alembic_version"):
+    """The revision of a store; None of a database without tables. Others use Alembic too: not all that have it are ours.
+
+    Raises:
+        SpecError: it holds tables of another program.
+    """
+    tables = sa.inspect(engine).get_table_names()
+    if not tables:
         return None
-    with engine.connect() as connection:
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    revision = None
+    if {"alembic_version", "study_trial"} <= set(tables):
+        with engine.connect() as connection:
+            revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    if revision is None or not re.fullmatch(r"\d{4}", revision):
+        raise _foreign(shown(engine.url))
+    return str(revision)
 
 
 @contextmanager

@@ -122,11 +122,14 @@ class Store:
         spec: dict[str, Any],
         tasks: dict[str, dict[str, Any]],
         trials: Iterable[StudyTrial],
-    ) -> None:
+    ) -> int:
         """Store what a study is and link it to its trials, new ones waiting.
 
         The study then consists of exactly these trials. Trials that it no longer has stay in the
         store, as other studies may share them.
+
+        Returns:
+            How many complete trials it no longer has.
 
         Raises:
             LeaseLost: another driver runs this study now; nothing was written.
@@ -140,8 +143,14 @@ class Store:
             "environment": json.dumps(environment()),
             "updated_at": now(),
         }
+        complete = (
+            sa.select(trial.c.id)
+            .join(study_trial, study_trial.c.trial_id == trial.c.id)
+            .where(study_trial.c.study_id == study_id, trial.c.state == TrialState.COMPLETE)
+        )
         with self.writing() as connection:
             leases.check(connection, held)
+            before = set(connection.execute(complete).scalars())
             connection.execute(study.update().where(study.c.id == study_id).values(**values))
             connection.execute(study_trial.delete().where(study_trial.c.study_id == study_id))
             count = self._link(connection, study_id, 0, trials)
@@ -152,6 +161,7 @@ class Store:
                 .values(spec=values["spec"], trials=count)
             )
             touch_studies(connection, [study_id])
+            return len(before.difference(connection.execute(complete).scalars()))
 
     def extend(self, held: Lease, trials: Sequence[StudyTrial]) -> None:
         """Add trials to a study, after those that it has; new ones wait.

@@ -22,6 +22,7 @@ from robustness.summary.chosen import sampler_of
 from robustness.summary.outcome import Thresholds, classify
 from robustness.summary.tasks import TaskConstants, filled, task_facts
 from robustness.trial import ImportedTask, TaskConfig, TrialState, task_from_dict
+from robustness.wording import counted
 
 __all__ = ["COLUMNS", "Study", "epoch_frame", "load_study", "trial_frame"]
 
@@ -90,7 +91,7 @@ class Study:
         if isinstance(config, TaskConfig):
             own = self.settings[self.trials["task"] == task]
             for name, word in (
-                ("epochs", f"{config.epochs} epochs"),
+                ("epochs", counted(config.epochs, "epoch")),
                 ("batch_size", f"batch {config.batch_size}"),
             ):
                 if name in own and own[name].nunique() > 1:

@@ -16,7 +16,7 @@ from typing import Any
 from robustness.errors import RobustnessError, SpecError
 from robustness.spec import Resources
 
-__all__ = ["ray_session", "require_resources", "slots"]
+__all__ = ["check_address", "ray_session", "require_resources", "slots"]
 
 # Ray and Tune read these when they are imported.
 _QUIET = {
@@ -29,6 +29,22 @@ _QUIET = {
     "TUNE_WARN_THRESHOLD_S": "30",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+
+
+def check_address(address: str | None) -> None:
+    """Check the form of an address, and of RAY_ADDRESS where none is given, before anything is stored.
+
+    Raises:
+        SpecError: Ray knows no such form.
+    """
+    for name, target in (("--address", address), ("RAY_ADDRESS", os.environ.get("RAY_ADDRESS"))):
+        if target:
+            host, _, port = target.removeprefix("ray://").rpartition(":")
+            if target not in ("auto", "local") and not (host and port.isdecimal() and int(port) < 2**16):
+                raise SpecError.of(
+                    name, f"must be HOST:PORT, ray://HOST:PORT, auto or local, got {target!r:.80}"
+                )
+            return
 
 
 @contextmanager

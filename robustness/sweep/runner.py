@@ -27,6 +27,7 @@ from robustness.sweep.samplers.sampling import Sampling
 from robustness.sweep.stopping import Stopping
 from robustness.sweep.work import Work
 from robustness.trial import Named, Trial, TrialState
+from robustness.wording import counted
 
 __all__ = ["RunSummary", "run_study"]
 
@@ -96,7 +97,7 @@ def run_study(
         sampling = Sampling(space, store)
         asked = sampling.begin()
         stopping.check()
-        store.save_study(
+        left = store.save_study(
             lease,
             title=study.title,
             question=study.question,
@@ -104,6 +105,9 @@ def run_study(
             tasks={task.label: task.config.as_dict() for task in space.tasks},
             trials=asked,
         )
+        if left:
+            parts = counted(left, "complete trial is", "complete trials are")
+            print(f"{parts} no longer part of {study.name}; the store keeps what it has", file=sys.stderr)
         store.requeue(lease)
         todo = store.unfinished(lease.study_id)
         reused = len(sampling.issued) - len(todo)

@@ -55,11 +55,11 @@ class Arrangement:
     notes: tuple[str, ...]
 
     def order(self, axes: Sequence[str]) -> Callable[[tuple[str | None, ...]], tuple[int, ...]]:
-        """A key that sorts labels of these axes as the study has them, what is over all last."""
-        places = [
-            {label: place for place, label in enumerate(self.labels[axis])} | {None: 10**9} for axis in axes
-        ]
-        return lambda labels: tuple(known[label] for known, label in zip(places, labels, strict=True))
+        """A key that sorts labels of these axes as the study has them; what is over all has none of them, and is last."""
+        places = [{label: place for place, label in enumerate(self.labels[axis])} for axis in axes]
+        return lambda labels: tuple(
+            known.get(label or "", len(known)) for known, label in zip(places, labels, strict=True)
+        )
 
 
 def arranged(

@@ -78,6 +78,19 @@ def test_an_empty_loss_is_missing_and_nan_is_a_figure(tmp_path: Path) -> None:
     assert study.complete["first_nonfinite_step"].iloc[-1] == 12
 
 
+def test_a_score_that_is_not_a_number_is_of_a_run_that_left_the_finite_numbers(tmp_path: Path) -> None:
+    rows = ("a,0.1,nan,", "b,0.1,NaN,0.5", "c,0.1,,nan", "d,0.1,,inf", "e,0.1,0.9,2.3")
+    study = imported(tmp_path, "csv", table(tmp_path, "optimizer,lr,test_accuracy,test_loss", *rows))
+    assert study.complete["outcome"].tolist() == ["nonfinite"] * 4 + ["trained"]
+
+
+def test_a_run_that_died_needs_no_score(tmp_path: Path) -> None:
+    rows = ("a,0.1,1,2.3,0.1,", "a,0.1,2,nan,,", "b,0.1,1,,,yes")
+    head = "optimizer,lr,epoch,train_loss,test_accuracy,nonfinite"
+    study = imported(tmp_path, "csv", table(tmp_path, head, *rows))
+    assert study.complete["outcome"].tolist() == ["nonfinite", "nonfinite"]
+
+
 def test_constants_of_a_task_come_from_its_rows(tmp_path: Path) -> None:
     path = table(
         tmp_path,
@@ -116,7 +129,10 @@ HEAD = "optimizer,lr,test_accuracy"
     ("rows", "message"),
     [
         ([], "runs.csv: is empty"),
-        (["optimizer,test_accuracy", "sgd,0.9"], "line 1: column 'lr' is missing"),
+        (
+            ["optimizer,test_accuracy", "sgd,0.9"],
+            r"line 1: column 'lr' is missing \(found: optimizer, test_accuracy\)$",
+        ),
         (["optimiser,lr,test_loss"], "did you mean 'optimizer'"),
         (["optimizer,lr,train_loss"], "'test_accuracy' and 'test_loss' is required"),
         (["optimizer,lr,test_loss,lr"], "column 'lr' comes twice"),
@@ -136,6 +152,10 @@ HEAD = "optimizer,lr,test_accuracy"
         ([HEAD, "a\u200eb,0.1,0.9"], "optimizer must be one line without control"),
         ([HEAD, ",0.1,0.9"], "optimizer must be a text"),
         ([HEAD], "holds no run"),
+        ([HEAD, "sgd,0.1,0.9", "sgd,0.2,"], "runs.csv, line 3: test_accuracy and test_loss are empty"),
+        ([f"{HEAD},train_loss", "sgd,0.1,,0.5"], "line 2: test_accuracy and test_loss are empty"),
+        ([f"{HEAD},epoch", "sgd,0.1,0.9,1", "sgd,0.1,,2"], "line 3: test_accuracy and test_loss are empty"),
+        ([f"{HEAD},nonfinite", "sgd,0.1,,no"], "line 2: test_accuracy and test_loss are empty"),
         ([f"{HEAD},seed", "sgd,0.1,0.9,1.5"], "seed must be a whole number"),
         ([f"{HEAD},seed", "sgd,0.1,0.9,1", "sgd,0.1,0.9,1"], "line 3: repeats the run .* runs.csv, line 2"),
         ([f"{HEAD},epoch", "sgd,0.1,0.9,0"], "no row from after training"),

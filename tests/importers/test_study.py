@@ -166,7 +166,7 @@ def test_the_command_says_what_it_imported(tmp_path: Path, capsys: pytest.Captur
     url = f"sqlite:///{tmp_path / 'store.db'}"
     arguments = ("import", "deepobs", DATA / "deepobs", "--store", url, "--name", "logs", "--title", "Logs")
     assert call(*arguments) == 0
-    assert capsys.readouterr() == ("5 trials of 1 tasks in study logs\n", "")
+    assert capsys.readouterr() == ("5 trials of 1 task in study logs\n", "")
     assert call("show", "logs", "--store", url) == 0
     assert "Logs" in capsys.readouterr().out
 
@@ -209,7 +209,7 @@ def test_notes_go_to_stderr_and_a_misspelt_column_is_one(
     path.write_text("optimizer,lr,test_accuracy,sead\nsgd,0.1,0.9,1\n")
     assert call("import", "csv", path, "--name", "x", "--store", f"sqlite:///{tmp_path / 's.db'}") == 0
     out, error = capsys.readouterr()
-    assert out == "1 trials of 1 tasks in study x\n"
+    assert out == "1 trial of 1 task in study x\n"
     assert error == "note: column 'sead' is not known and kept as it is; did you mean 'seed'?\n"
 
 
@@ -222,7 +222,7 @@ def test_a_long_import_shows_a_bar_on_a_terminal(
         call("import", "opda", DATA / "opda", "--name", "x", "--store", f"sqlite:///{tmp_path / 's.db'}") == 0
     )
     out, error = capsys.readouterr()
-    assert out == "12 trials of 1 tasks in study x\n"
+    assert out == "12 trials of 1 task in study x\n"
     assert "reading" in error
 
 

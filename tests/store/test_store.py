@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -381,11 +382,64 @@ def test_a_damaged_file_is_refused_and_kept(tmp_path: Path) -> None:
     assert path.stat().st_size == 5_016
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["lr,score\n0.1,0.9\n", "these are my notes, not a database\n" * 100])
+def test_a_file_that_is_no_database_is_refused_and_called_no_damaged_store(tmp_path: Path, text: str) -> None:
     path = tmp_path / "store.db"
-    path.write_text("these are my notes, not a database\n" * 100)
-    with pytest.raises(StoreDamaged, match="not a database"):
+    path.write_text(text)
+    with pytest.raises(SpecError, match="is not a store of this program; name another file"):
         open_store(str(path), create=True)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["CREATE TABLE notes (id INTEGER)"],
+        ["CREATE TABLE study_trial (id INTEGER)"],
+        ["CREATE TABLE trials (id INTEGER)", "CREATE TABLE alembic_version (version_num VARCHAR(32))"],
+        [
+            "CREATE TABLE trials (id INTEGER)",
+            "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+            "INSERT INTO alembic_version VALUES ('v3.2.0.a')",
+        ],
+        [
+            "CREATE TABLE trials (id INTEGER)",
+            "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+            "INSERT INTO alembic_version VALUES ('0001')",
+        ],
+        [
+            "CREATE TABLE study_trial (id INTEGER)",
+            "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+            "INSERT INTO alembic_version VALUES ('1975ea83b712')",
+        ],
+    ],
+    ids=["tables", "one-like-ours", "no-revision", "optuna", "a-revision-like-ours", "unknown-revision"],
+)
+@pytest.mark.parametrize("create", [True, False])
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(
+    store_url: str, statements: list[str], create: bool
+) -> None:
+    engine = sa.create_engine(make_url(store_url).set(drivername=_DRIVERS[make_url(store_url).drivername]))
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    before = sa.inspect(engine).get_table_names()
+    with pytest.raises(SpecError, match="is not a store of this program"):
+        open_store(store_url, create=create)
+    assert sa.inspect(engine).get_table_names() == before
+    engine.dispose()
+
+
+def test_a_database_of_another_program_keeps_its_journal(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE notes (id INTEGER)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(SpecError):
+        open_store(str(path), create=True)
+    assert path.read_bytes() == before
 
 
 def test_an_empty_file_is_not_taken_for_a_new_store(tmp_path: Path) -> None:

@@ -100,6 +100,19 @@ def test_a_second_run_trains_nothing(undisturbed: tuple[Path, Path, dict[str, An
     assert (said["reused"], said["complete"], said["seconds"]) == (TRIALS, TRIALS, 0.0)
 
 
+def test_a_run_under_the_same_name_says_which_results_the_study_no_longer_has(
+    undisturbed: tuple[Path, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    path, store, _ = undisturbed
+    copy = tmp_path / "store.db"
+    copy.write_bytes(store.read_bytes())
+    said = run(path, copy, "--set", "search.lr=[0.1, 1.0]")
+    assert (said["trials"], said["reused"]) == (160, 160)
+    assert "240 complete trials are no longer part of small; the store keeps" in said["stderr"]
+    assert run(path, copy)["stderr"] == ""
+    assert complete(copy) == TRIALS
+
+
 def loaded_by(path: Path, store: Path) -> set[str]:
     """The modules that `robustness run` loads."""
     code = (

@@ -67,6 +67,23 @@ def test_delta_seeds_and_thresholds_are_those_of_the_metrics(
     assert "skill floor 0.05" in text
 
 
+@pytest.mark.parametrize("axes", [(), ("--rows", "optimizer"), ("--rows", "init,optimizer,task")])
+def test_importance_over_all_optimizers_comes_after_those_of_each(
+    axes: tuple[str, ...], url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = re.findall(r"^\|.*", printed(capsys, url, "--metric", "importance", *axes), re.M)[2:]
+    over_all = [bool(re.search(r"\| all +\|", row)) for row in rows]
+    assert sorted(over_all) == over_all
+    assert over_all.count(True) * 3 == over_all.count(False)
+
+
+def test_a_csv_leaves_its_notes_to_stderr(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("table", "small", "--store", url, "--compare", "insgd", "--format", "csv") == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("note: No figure of insgd matches. ")
+    assert "No figure" not in captured.out
+
+
 def test_published_figures_that_match_nothing_leave_the_table_and_a_note(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustness.errors import SpecError, check_known
+from robustness.errors import SpecError, check_known, nearest
 from robustness.spec import COMPARABLE
 from robustness.summary.chosen import not_meant, sampler_of
 from robustness.summary.comparison.contrasts import RATES, Contrast, contrasted
@@ -29,11 +29,12 @@ from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
 from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import estimates
-from robustness.summary.rows import DEFAULT_DELTA, Delta
+from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta
 
 __all__ = [
     "Comparison",
     "Nominal",
+    "check_comparable",
     "checked_names",
     "compare",
     "compare_all",
@@ -165,13 +166,25 @@ def checked_names(
     """
     known = {name: [str(x) for x in study.trials[name].unique()] for name in ("optimizer", "init")}
     asked = [("optimizer", a, known["optimizer"]), ("optimizer", b, known["optimizer"])]
-    asked += [("--metric", metric, list(COMPARABLE)) for metric in metrics]
     asked += [("--task", task, list(study.tasks))] if task is not None else []
     asked += [("--init", init, known["init"])] if init is not None else []
     for path, name, names in asked:
         check_known(path, name, names)
+    for metric in metrics:
+        check_comparable(metric)
     if a == b:
         raise SpecError.of("optimizer", f"must be two different ones, got {a!r:.80} twice")
+
+
+def check_comparable(metric: str) -> None:
+    """Check that two optimizers can be compared by a metric.
+
+    Raises:
+        SpecError: there is no such metric, or it is of one optimizer alone.
+    """
+    if metric in METRICS and metric not in COMPARABLE:
+        raise SpecError.of("--metric", f"{metric} cannot be compared; {nearest(metric, COMPARABLE)}")
+    check_known("--metric", metric, COMPARABLE)
 
 
 def _inits(study: Study, task: str, optimizers: tuple[str, str]) -> list[str]:

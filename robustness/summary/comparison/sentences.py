@@ -60,8 +60,9 @@ def sentence(found: Comparison) -> str:
         found: of `comparison.compare`.
     """
     where = f"On {found.task}"
-    where += f" with {found.init}" if found.init is not None else ""
+    where += f" with the initialization {found.init}" if found.init is not None else ""
     where += f" at learning rate {found.lr:g}" if found.lr is not None else ""
+    where += "," if found.init is not None else ""
     if math.isnan(found.difference):
         return f"{where} {found.a} and {found.b} cannot be compared by {found.metric}: {found.note}."
     less, more, same = _VERBS[found.metric]
