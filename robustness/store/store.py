@@ -21,26 +21,13 @@ from robustness.store import imports
 from robustness.store import lease as leases
 from robustness.store.engine import open_engine, shown, translated
 from robustness.store.lease import Lease
+from robustness.store.links import StudyTrial, link
 from robustness.store.revision import touch_studies, touch_trials
 from robustness.store.rows import chunks, epoch_row, final_figures, insert_into, now
 from robustness.store.schema import epoch, study, study_trial, submission, trial
 from robustness.trial import ImportedTrial, Trial, TrialRecord, TrialState
 
-__all__ = ["CONFIRM", "FailedAttempt", "Store", "StudyTrial", "open_store"]
-
-CONFIRM = "confirm"
-"""The reason of a trial that repeats a tuned setting with a fresh seed."""
-
-
-@dataclass(frozen=True, slots=True)
-class StudyTrial:
-    """A trial as one study sees it: its labels, and why a sampler added it; empty where it was designed."""
-
-    trial: Trial
-    task: str
-    optimizer: str
-    init: str
-    reason: str = ""
+__all__ = ["FailedAttempt", "Store", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +140,7 @@ class Store:
             before = set(connection.execute(complete).scalars())
             connection.execute(study.update().where(study.c.id == study_id).values(**values))
             connection.execute(study_trial.delete().where(study_trial.c.study_id == study_id))
-            count = self._link(connection, study_id, 0, trials)
+            count = link(connection, study_id, 0, trials)
             # The command line may run another spec than was submitted: `resume` is to go on with this one.
             connection.execute(
                 submission.update()
@@ -173,30 +160,8 @@ class Store:
         with self.writing() as connection:
             leases.check(connection, held)
             position = connection.execute(last).scalar()
-            self._link(connection, held.study_id, 0 if position is None else position + 1, trials)
+            link(connection, held.study_id, 0 if position is None else position + 1, trials)
             touch_studies(connection, [held.study_id])
-
-    def _link(
-        self, connection: Connection, study_id: int, position: int, trials: Iterable[StudyTrial]
-    ) -> int:
-        """Link trials from a position on; the position after the last."""
-        for chunk in chunks(trials):
-            ids = self._add_trials(connection, [item.trial for item in chunk])
-            links = [
-                {
-                    "study_id": study_id,
-                    "trial_id": ids[item.trial.key],
-                    "position": position + i,
-                    "task": item.task,
-                    "optimizer": item.optimizer,
-                    "init": item.init,
-                    "reason": item.reason,
-                }
-                for i, item in enumerate(chunk)
-            ]
-            connection.execute(study_trial.insert(), links)
-            position += len(chunk)
-        return position
 
     def import_study(
         self,
@@ -226,31 +191,6 @@ class Store:
             return imports.write_study(
                 connection, name, title=title, source=source, tasks=tasks, trials=trials
             )
-
-    def _add_trials(self, connection: Connection, trials: Sequence[Trial]) -> dict[str, int]:
-        rows = [
-            {
-                "key": t.key,
-                "config": t.json,
-                "lr": t.cell.lr,
-                "seed_index": t.seed_index,
-                "state": TrialState.WAITING,
-            }
-            for t in trials
-        ]
-        # In one order: two drivers that wait for each other's new rows would wait for ever.
-        rows.sort(key=lambda row: str(row["key"]))
-        insert = insert_into(connection, trial).on_conflict_do_nothing(index_elements=["key"])
-        ids: dict[str, int] = {}
-        while missing := [row for row in rows if row["key"] not in ids]:
-            connection.execute(insert, missing)
-            for chunk in chunks(str(row["key"]) for row in missing):
-                # Held until the links are there: whoever deletes another study of these trials waits, or was first,
-                # and what was deleted is inserted again.
-                query = sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(chunk))
-                found = connection.execute(query.with_for_update(read=True, key_share=True))
-                ids.update((row.key, row.id) for row in found)
-        return ids
 
     def studies(self) -> list[Row[Any]]:
         """Every study with its number of trials in each state, by name."""

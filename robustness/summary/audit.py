@@ -26,7 +26,7 @@ from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.rows import DEFAULT_DELTA
-from robustness.summary.wording import counted, listed
+from robustness.wording import counted, listed
 
 __all__ = ["AuditInfo", "Section", "Verdict", "audit_info"]
 

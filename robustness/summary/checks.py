@@ -15,7 +15,7 @@ from robustness.summary.metrics import is_open, touched, window_ends
 from robustness.summary.metrics.learning_rates import Edge
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Delta
-from robustness.summary.wording import counted
+from robustness.wording import counted
 
 __all__ = [
     "FEW_SEEDS",

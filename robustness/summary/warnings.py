@@ -21,7 +21,7 @@ from robustness.summary.outcome import RESTING, classify
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
-from robustness.summary.wording import counted, listed
+from robustness.wording import counted, listed
 
 __all__ = ["FLOORS", "floor_rates", "study_warnings"]
 

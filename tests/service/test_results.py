@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from robustness.figures import FIGURES
-from robustness.store import StudyTrial
-from robustness.store.store import CONFIRM
+from robustness.store import CONFIRM, StudyTrial
 from robustness.summary import METRICS
 from tests.builders import record, save, space, trials
 from tests.service.live import HOSTILE, Live
