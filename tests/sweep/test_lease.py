@@ -18,14 +18,14 @@ from tests.builders import spec
 
 
 def test_the_lease_is_renewed_while_ray_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.6)
-    monkeypatch.setattr(runner, "LEASE_SECONDS", 0.6)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 3.0)
+    monkeypatch.setattr(runner, "LEASE_SECONDS", 3.0)
     driven: list[bool] = []
 
     @contextmanager
     def slow(address: str | None) -> Iterator[Path]:
-        for _ in range(4):
-            time.sleep(0.5)
+        for _ in range(5):
+            time.sleep(1)
             driven.append(Queue(store).of("small").driven)
         raise RobustnessError("Ray did not start")
         yield tmp_path
@@ -35,5 +35,5 @@ def test_the_lease_is_renewed_while_ray_starts(tmp_path: Path, monkeypatch: pyte
     with open_store(str(tmp_path / "store.db"), create=True) as store:
         with pytest.raises(RobustnessError, match="Ray did not start"):
             runner.run_study(store, study, expand(study), root=tmp_path, quiet=True)
-        assert driven == [True] * 4
+        assert driven == [True] * 5
         assert not Queue(store).of("small").driven
