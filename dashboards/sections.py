@@ -32,7 +32,7 @@ class Sections:
         """Of this application, from this reader."""
         self.app = app
         self.reader = reader
-        self._threads: anyio.CapacityLimiter | None = None  # made in the event loop that it serves
+        self._threads = anyio.CapacityLimiter(THREADS)
 
     def fill(self, target: str, *given: Any) -> Callable[[Callable[..., Any]], None]:
         """Fill the element `target` with what the decorated function returns, whenever one of `given` changes."""
@@ -47,7 +47,6 @@ class Sections:
             @functools.wraps(work)
             async def call(*args: Any) -> Any:
                 # Dash would run it in the loop that every other request waits for.
-                self._threads = self._threads or anyio.CapacityLimiter(THREADS)
                 return await anyio.to_thread.run_sync(_worded, work, args, outputs, limiter=self._threads)
 
         return register

@@ -68,6 +68,12 @@ app.command()(token)
 app.add_typer(bench, name="bench")
 
 
+PIPE = 141
+"""The exit code of whoever writes into a closed pipe, as shells have it."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Where these name no file, it is stdout: all others are written by `errors.writing`."""
+
+
 def main() -> None:
     """Run the command line; a user's mistake, a full disk or a closed pipe is no traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -89,12 +95,6 @@ def main() -> None:
         code = 1
         _say(f"{error.filename or 'stdout cannot be written'}: {error.strerror}")
     raise SystemExit(_flushed() or code)
-
-
-PIPE = 141
-"""The exit code of whoever writes into a closed pipe, as shells have it."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""Where these name no file, it is stdout: all others are written by `errors.writing`."""
 
 
 def _flushed() -> int:

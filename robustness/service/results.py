@@ -34,15 +34,14 @@ FigureFormat = Literal["html", "json", "svg", "png", "pdf"]
 def results_router(reader: Reader) -> APIRouter:
     """Of what this reader sees."""
     router = APIRouter(prefix="/studies/{study}", tags=["results"])
-    limiter: list[anyio.CapacityLimiter] = []  # made in the event loop that it serves
+    limiter = anyio.CapacityLimiter(HEAVY)
 
     async def computed(
         request: Request, name: str, what: Hashable, make: Callable[[Study, Standing], Answer]
     ) -> Response:
         answer = await anyio.to_thread.run_sync(reader.kept, name, what)
         if answer is None:
-            limiter[:] = limiter or [anyio.CapacityLimiter(HEAVY)]
-            answer = await anyio.to_thread.run_sync(reader.answer, name, what, make, limiter=limiter[0])
+            answer = await anyio.to_thread.run_sync(reader.answer, name, what, make, limiter=limiter)
         return send(request, answer)
 
     @router.get("/cells", response_model=Page[CellRow], responses=documented(404, 422, etag=True))

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from robustness.errors import SpecError
+from robustness.store.links import write_links
 from robustness.store.revision import touch_studies
 from robustness.store.rows import chunks, epoch_row, final_figures, now
 from robustness.store.schema import epoch, study, study_trial, trial
@@ -77,18 +78,7 @@ def _add(connection: Connection, study_id: int, position: int, items: Sequence[I
     keys = [item.record.key for item in items]
     found = connection.execute(sa.select(trial.c.key, trial.c.id).where(trial.c.key.in_(keys)))
     ids = {row.key: row.id for row in found}
-    links = [
-        {
-            "study_id": study_id,
-            "trial_id": ids[item.record.key],
-            "position": position + i,
-            "task": item.task,
-            "optimizer": item.optimizer,
-            "init": item.init,
-        }
-        for i, item in enumerate(items)
-    ]
-    connection.execute(study_trial.insert(), links)
+    write_links(connection, study_id, position, [ids[key] for key in keys], items)
     epochs = [epoch_row(ids[item.record.key], row) for item in items for row in item.record.epochs]
     for chunk in chunks(epochs):
         connection.execute(epoch.insert(), chunk)

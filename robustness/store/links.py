@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 
 from robustness.store.rows import chunks, insert_into
 from robustness.store.schema import study_trial, trial
-from robustness.trial import Trial, TrialState
+from robustness.trial import ImportedTrial, Trial, TrialState
 
-__all__ = ["CONFIRM", "StudyTrial", "link"]
+__all__ = ["CONFIRM", "StudyTrial", "link", "write_links"]
 
 CONFIRM = "confirm"
 """The reason of a trial that repeats a tuned setting with a fresh seed."""
@@ -33,21 +33,32 @@ def link(connection: Connection, study_id: int, position: int, trials: Iterable[
     """Link trials from a position on; the position after the last."""
     for chunk in chunks(trials):
         ids = _add_trials(connection, [item.trial for item in chunk])
-        links = [
-            {
-                "study_id": study_id,
-                "trial_id": ids[item.trial.key],
-                "position": position + i,
-                "task": item.task,
-                "optimizer": item.optimizer,
-                "init": item.init,
-                "reason": item.reason,
-            }
-            for i, item in enumerate(chunk)
-        ]
-        connection.execute(study_trial.insert(), links)
+        write_links(connection, study_id, position, [ids[item.trial.key] for item in chunk], chunk)
         position += len(chunk)
     return position
+
+
+def write_links(
+    connection: Connection,
+    study_id: int,
+    position: int,
+    ids: Sequence[int],
+    items: Sequence[StudyTrial | ImportedTrial],
+) -> None:
+    """Link rows of trials, by their ids, from a position on."""
+    rows = [
+        {
+            "study_id": study_id,
+            "trial_id": trial_id,
+            "position": position + i,
+            "task": item.task,
+            "optimizer": item.optimizer,
+            "init": item.init,
+            "reason": item.reason if isinstance(item, StudyTrial) else "",
+        }
+        for i, (trial_id, item) in enumerate(zip(ids, items, strict=True))
+    ]
+    connection.execute(study_trial.insert(), rows)
 
 
 def _add_trials(connection: Connection, trials: Sequence[Trial]) -> dict[str, int]:

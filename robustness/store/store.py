@@ -148,7 +148,7 @@ class Store:
                 .values(spec=values["spec"], trials=count)
             )
             touch_studies(connection, [study_id])
-            return len(before.difference(connection.execute(complete).scalars()))
+            return len(before.difference(connection.execute(complete).scalars())) if before else 0
 
     def extend(self, held: Lease, trials: Sequence[StudyTrial]) -> None:
         """Add trials to a study, after those that it has; new ones wait.

@@ -151,14 +151,14 @@ class FeatureMajor:
             measure: of each layer's input; None measures nothing.
         """
         logits_KCB = self._forward(inputs, training=True)
-        clamped = None if measure is None else self._measure(measure)
+        powers, clamped = (None, None) if measure is None else self._measured(measure)
         log_probabilities = torch.log_softmax(logits_KCB, 1)
         place = labels_KB[:, None]
         losses_KB = log_probabilities.gather(1, place)[:, 0].neg_()  # noqa: N806
         gradient = log_probabilities.exp_()
         gradient.scatter_add_(1, place, self._minus_one.expand(place.shape))
         self._backward(gradient.div_(labels_KB.shape[1]))
-        return Pass(losses_KB, None if measure is None else self._powers, clamped)
+        return Pass(losses_KB, powers, clamped)
 
     def evaluate(self, inputs: Tensor, labels_N: Tensor, *, training: bool) -> tuple[Tensor, Tensor]:
         """Mean loss and number of right answers of each trial, (K,) each, on the same examples (N, *shape)."""
@@ -193,8 +193,8 @@ class FeatureMajor:
                 gradients[j] = found if known is None else known + found
         self._values = []
 
-    def _measure(self, measure: Measure) -> Tensor | None:
-        """Fill `_powers`; what `released` clamped, mean over layers."""
+    def _measured(self, measure: Measure) -> tuple[Block, Tensor | None]:
+        """The measure of each layer, and what `released` clamped, mean over layers."""
         if self._powers is None:
             modules = {node.name: self._modules[node.name] for node, _ in self._weighted}
             self._powers = measure.block(modules, self._parameters.flat)
@@ -204,7 +204,7 @@ class FeatureMajor:
             x = self._values[node.inputs[0]]
             clamped = measure.of_pack(self._modules[node.name], x, layer.seen, columns)
             shares += [] if clamped is None else [clamped]
-        return torch.stack(shares).mean(0) if shares else None
+        return self._powers, torch.stack(shares).mean(0) if shares else None
 
 
 def _first_largest(logits_KCN: Tensor) -> Tensor:  # noqa: N803
