@@ -18,6 +18,7 @@ from robustness.figures.lines import panels
 from robustness.figures.style import Size
 from robustness.summary import Study
 from robustness.summary.tasks import raw_score
+from robustness.wording import counted
 
 __all__ = ["Cell", "LearningInfo", "Run", "draw_learning", "learning_info", "telling_cell"]
 
@@ -132,7 +133,7 @@ def learning_info(study: Study, epochs: pd.DataFrame, cell: Cell) -> LearningInf
     told = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
     return LearningInfo(
         title=f"{cell.optimizer}, learning rate {cell.lr:.4g}, {cell.init}: {cell.task}",
-        subtitle=f"n = {len(runs)} seeds: {told or 'nothing is complete yet'}. Not trained: not finite, or "
+        subtitle=f"n = {counted(len(runs), 'seed')}: {told or 'nothing is complete yet'}. Not trained: not finite, or "
         f"skill ≤ {study.thresholds.skill_floor:g} in the final epoch.",
         runs=tuple(runs),
         chance=facts.chance,
