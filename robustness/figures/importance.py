@@ -156,7 +156,9 @@ def _counts(own: Sequence[Importance]) -> str:
         _span(sorted({getattr(design, name) for design in each})) for name in ("trials", "seeds")
     )
     drawn = all(design.seeds == design.trials for design in each)
-    return f"n = {trials} trials an optimizer" + ("." if drawn else f", {seeds} seed{'' if seeds == '1' else 's'}.")
+    return f"n = {trials} trials an optimizer" + (
+        "." if drawn else f", {seeds} seed{'' if seeds == '1' else 's'}."
+    )
 
 
 def _span(values: Sequence[int]) -> str:
