@@ -21,6 +21,8 @@ __all__ = ["open_engine", "shown", "translated"]
 
 READER_WAITS, WRITER_WAITS = 30_000, 150_000
 """Milliseconds for an SQLite lock."""
+WRITER_IDLES = 600_000
+"""Milliseconds between two statements of a transaction on PostgreSQL, longer than any import takes for its next chunk."""
 _DAMAGED = ("malformed", "not a database", "corrupt", "disk image")
 
 
@@ -47,6 +49,8 @@ def open_engine(url: str, *, create: bool) -> Engine:
             engine.dispose()  # only now is the file known to be ours: the pragmas write to it
             sa.event.listen(engine, "connect", _set_pragmas)
             sa.event.listen(engine, "begin", _begin)
+        else:
+            sa.event.listen(engine, "begin", _limit_idling)
         if revision is None and not create:
             raise StoreMissing(f"the database {shown(target)} holds no studies yet")
         if revision is None or revision < SCHEMA_REVISION:
@@ -143,6 +147,12 @@ def _begin(connection: Connection) -> None:
     # It waits for a large import rather than end its sweep.
     connection.exec_driver_sql(f"PRAGMA busy_timeout={WRITER_WAITS if writing else READER_WAITS}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _limit_idling(connection: Connection) -> None:
+    # A machine that is suspended in a transaction would keep its rows from every worker for as long as it sleeps.
+    if connection.get_execution_options().get("writing", False):
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {WRITER_IDLES}")
 
 
 def _revision(engine: Engine) -> str | None:

@@ -22,7 +22,7 @@ from robustness.store.schema import lease
 from robustness.trial import TrialState
 from tests.builders import spec
 from tests.rays import PATIENCE, joining
-from tests.service.workers import gone, until, worker
+from tests.service.workers import asleep, gone, until, worker
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -110,8 +110,7 @@ def test_a_worker_that_slept_through_its_claim_is_refused_and_no_trial_is_stored
         until(lambda: complete(store) > 0, "a first trial", *logs[:1])
         stopped = [first, *(first.children(recursive=True) if whole else [])]
         before = drivers(store)
-        for process in stopped:
-            process.suspend()
+        until(lambda: asleep(stopped, tmp_path / "store.db"), "stopped between two transactions", *logs[:1])
         with worker(url, ray, second_log):
             # A stopped driver keeps Ray's processors: the next one has the study and waits for them.
             until(lambda: drivers(store) > before, "another driver", *logs)

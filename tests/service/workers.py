@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 
 from tests.rays import PATIENCE, joining
 
-__all__ = ["CLAIM", "gone", "until", "worker"]
+__all__ = ["CLAIM", "asleep", "gone", "until", "worker"]
 
 CLAIM = 8.0
 
@@ -53,3 +54,20 @@ def gone(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def asleep(processes: Sequence[psutil.Process], store: Path) -> bool:
+    """Stop them; whether none holds a lock of the SQLite file, else they go on: ask again.
+
+    Who sleeps in the middle of a transaction keeps the file from everybody else, which is no matter of claims.
+    """
+    for process in processes:
+        process.suspend()
+    with closing(sqlite3.connect(store, timeout=1.0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            for process in reversed(processes):
+                process.resume()
+            return False
+    return True

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from robustness.errors import StoreError, StoreMissing
-from robustness.store import FailedAttempt, Queue, Store, open_store
-from robustness.store.schema import trial
+from robustness.store import FailedAttempt, Queue, Store, engine, open_store
+from robustness.store.schema import study, trial
 from robustness.trial import TrialState
 from tests.builders import dead_epoch, epoch, record, save, trials
 from tests.store.conftest import states
@@ -190,6 +190,27 @@ def test_a_large_transaction_keeps_no_reader_waiting(store: Store) -> None:
         began = time.monotonic()
         assert store.counts(study_id)[TrialState.WAITING] == len(trials())
         assert time.monotonic() - began < 5
+
+
+@pytest.mark.postgres
+def test_a_writer_that_sleeps_in_a_transaction_loses_it_and_its_rows_are_free(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "WRITER_IDLES", 500)
+    with open_store(postgres_url, create=True) as store:
+        save(store)
+        rename = sa.update(study).values(title=sa.bindparam("title"))
+
+        def sleep_and_write() -> None:
+            with store.writing() as sleeper:
+                sleeper.execute(rename, {"title": "half"})
+                with store.writing() as other:  # waits for the row
+                    other.execute(rename, {"title": "whole"})
+                sleeper.execute(rename, {"title": "late"})
+
+        with pytest.raises(StoreError, match="idle-in-transaction"):
+            sleep_and_write()
+        assert store.study("small").title == "whole"
 
 
 def test_states_are_the_four_of_the_design() -> None:
