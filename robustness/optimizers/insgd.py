@@ -272,7 +272,9 @@ class INSGD(Optimizer):
                 self.state[weight]["power"] = power.clone() if first else power * (1 - group["beta"])
         if old:
             running = [self.state[w]["power"] for w, _ in old]
-            torch._foreach_lerp_(running, [power for _, power in old], 1 - group["beta"])
+            # Not lerp_, which makes NaN of an infinite average.
+            torch._foreach_mul_(running, group["beta"])
+            torch._foreach_add_(running, [power for _, power in old], alpha=1 - group["beta"])
         current = [self.state[w]["power"] for w in weights]
         damping = self._options["damping"]
         if damping == "none":

@@ -107,18 +107,28 @@ def released_power(module: nn.Module, x: Tensor, norm: str) -> tuple[Tensor, int
     x = _batched(x, module).flatten(2) if convolution else x
     n = x.shape[-1]
     # Few operations: between two convolutions, whose code fills the caches, each takes 0.02 to 0.05 ms.
-    sums = [(part.sum(-1), part.square().sum(-1)) for part in map(_wide, _cache_sized(x))]
+    sums = [_centred_sums(part) for part in map(_wide, _cache_sized(x))]
     total, square = sums[0] if len(sums) == 1 else map(torch.cat, zip(*sums, strict=True))
     spread = square.sub_(total.square().div_(n)) if n > 1 else torch.zeros_like(square)
     if norm == "l2":
         power = (spread * 1e4).clamp(0, n - 1)
     else:
         deviation = (spread / max(n - 1, 1)).clamp_min_(1e-4).sqrt_()
-        power = (_wide(x) - total.unsqueeze(-1) / n).abs_().sum(-1) / deviation
+        wide = _wide(x)
+        power = (wide - wide[..., :1]).sub_(total.unsqueeze(-1) / n).abs_().sum(-1) / deviation
     clamped = spread < 1e-4 * max(n - 1, 1)
     if convolution:
         return per_weight(power.sum(0), module), len(power), clamped
     return power.sum() + 0.1 * power.numel(), power.numel(), clamped
+
+
+def _centred_sums(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum and sum of squares over the last axis, counted from its first number.
+
+    Counted from zero, the squares of a channel that hardly varies would drown what it varies by.
+    """
+    centred = x - x[..., :1]
+    return centred.sum(-1), centred.square_().sum(-1)
 
 
 def spatial_size(module: nn.Module, x: Tensor) -> int:

@@ -82,6 +82,11 @@ class _FixedMultipliers(Optimizer):
                 weight.sub_(group["lr"] * state["multiplier"].to(weight.dtype) * state["momentum_buffer"])
         return loss
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Reset gradients, and what was seen with them: a step that a GradScaler skipped leaves none."""
+        super().zero_grad(set_to_none)
+        self._observer.forget()
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state; multipliers keep their own type."""
         super().load_state_dict(state_dict)

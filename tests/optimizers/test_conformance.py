@@ -154,6 +154,20 @@ def test_frozen_and_scaled_sgd_look_once() -> None:
         assert rest == pytest.approx(expected if name == "sgd-scaled" else 1.0, rel=1e-6)
 
 
+@pytest.mark.parametrize("name", ["sgd-frozen", "sgd-scaled", "insgd"])
+def test_a_step_that_a_scaler_skipped_leaves_no_power(name: str) -> None:
+    net, x = quadratic()
+    optimizer = build_optimizer(named(name), net, 0.01)
+    net(100 * x).sum().backward()  # its gradients overflow, so that nobody steps
+    steps(net, x, optimizer, 1)
+    found = optimizer.state[net.weight]  # type: ignore[index]
+    power = x.square().sum(1).mean().item()
+    if name == "insgd":
+        assert found["power"].item() == pytest.approx(power, rel=1e-6)
+    else:
+        assert found["multiplier"].item() == pytest.approx(1 / math.log(power), rel=1e-6)
+
+
 # -- schedules, warm-up, clipping ------------------------------------------------------------------
 
 

@@ -208,6 +208,18 @@ def test_accumulated_gradients_average_their_powers() -> None:
     )
 
 
+def test_after_an_infinite_power_a_layer_stands_still() -> None:
+    net = nn.Linear(3, 2, bias=False)
+    optimizer = INSGD(net, lr=0.1)
+    for size in (1e20, 1.0):  # the square of the first overflows
+        optimizer.zero_grad()
+        net(size * torch.ones(2, 3)).sum().backward()
+        before = net.weight.detach().clone()
+        optimizer.step()
+        torch.testing.assert_close(net.weight.detach(), before, rtol=0, atol=0)
+    assert optimizer.state[net.weight]["power"].item() == math.inf
+
+
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_a_checkpointed_layer_counts_once(reentrant: bool) -> None:
     """Its forward pass runs twice, without gradients or to be thrown away; compared with a plain pass."""

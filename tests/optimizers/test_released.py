@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustness import INSGD
+from robustness.optimizers.rules.power import Measure
 from robustness.training import train
 from tests.builders import trials
 
@@ -149,6 +150,24 @@ def test_the_share_of_clamped_deviations_is_told() -> None:
     x[:, 0] = 0.0
     net(x).sum().backward()
     assert optimizer.clamped_share() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("level", [0.7, 3.3, 100.3])
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "in a pack"])
+def test_a_channel_that_does_not_vary_has_no_power_in_float32(
+    together: bool, norm: str, level: float
+) -> None:
+    x = torch.full((5, 3, 28, 28), level)
+    layer, measure = nn.Conv2d(3, 4, 3), Measure(what="released", norm=norm)
+    if together:
+        power = torch.empty(1, 3)
+        clamped = measure.of_pack(layer, x.movedim(0, -1)[None], x, power)
+        assert clamped is not None
+    else:
+        power, clamped = measure.of_trial(layer, x)
+    assert power.flatten().tolist() == pytest.approx([0.0] * 3, abs=1e-6)
+    assert clamped.item() == 1
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

@@ -67,7 +67,8 @@ def _running_power(step: Step) -> Tensor:
     """The running averages of the layers' powers, (K, numbers)."""
     power, arguments = _measured(step).flat, step.arguments
     if "power" in step.state:
-        step.state["power"].lerp_(power, arguments.complement("beta"))
+        # Not lerp_, which makes NaN of an infinite average.
+        step.state["power"].mul_(arguments.column("beta")).addcmul_(power, arguments.complement("beta"))
     elif arguments.get("power_init") == "zero":
         step.state["power"] = power * arguments.complement("beta")
     else:

@@ -131,6 +131,7 @@ def _released(module: nn.Module, x: Tensor, norm: str, out: Tensor) -> Tensor:
     """See `power.released_power`."""
     x_KCnB = x.flatten(2, 3) if isinstance(module, Convolution) else x.unsqueeze(1)  # noqa: N806
     n = x_KCnB.shape[2]
+    x_KCnB = x_KCnB - x_KCnB[:, :, :1]  # noqa: N806  counted from the first, see there
     total = x_KCnB.sum(2)
     variance = torch.zeros_like(total)
     if n > 1:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from robustness.optimizers.rules import Block
 from robustness.tasks.models import layers as ours
+from robustness.training.batches import laid_out
 from robustness.training.feature_major.patches import Patches
 
 __all__ = ["Layer", "layer_of"]
@@ -209,12 +210,12 @@ class BatchNorm(_Weighted):
             return y.view(x.shape)
         mean = flat.mean(2)[0]
         y = flat - mean[:, None]
-        # In float64: a float32 square overflows at 1.8e19, where a normalized trial trains on.
-        squares = torch.linalg.vector_norm(y, dim=2, dtype=torch.float64)[0].square_()
+        squares = torch.linalg.vector_norm(y, dim=2)[0].square_()
         n = flat.shape[2]
-        inverse = (squares / n + self._eps).rsqrt_().to(x.dtype)
-        for average, found in zip(averages, (mean, (squares / (n - 1)).to(x.dtype)), strict=True):
-            average.lerp_(found, self._momentum)
+        inverse = (squares / n).add_(self._eps).rsqrt_()
+        for average, found in zip(averages, (mean, squares.div_(n - 1)), strict=True):
+            # Not lerp_, which makes NaN of an infinite average.
+            average.mul_(1 - self._momentum).add_(found, alpha=self._momentum)
         self._saved = (flat, mean, inverse)
         return y.mul_((weight * inverse)[:, None]).add_(bias[:, None]).view(x.shape)
 
@@ -251,8 +252,12 @@ class GroupNorm(_Weighted):
         grouped = x.reshape(len(x), self._groups, -1, x.shape[-1])
         # Not var_mean, which takes ten times as long.
         normal = grouped - grouped.mean(2, keepdim=True)
-        inverse = normal.square().mean(2, keepdim=True).add_(self._eps).rsqrt_()
+        variance = normal.square().mean(2, keepdim=True)
+        overflown = variance.isinf()
+        inverse = variance.add_(self._eps).rsqrt_()
         normal.mul_(inverse)
+        if x.device.type == "cpu" and overflown.any():
+            self._as_torch(overflown.flatten(1).any(1), x, normal, inverse)
         self._saved = normal, inverse
         weight, bias = self._per_channel(self._w.weight, x), self._per_channel(self._w.bias, x)
         return torch.addcmul(bias, normal.view(x.shape), weight)
@@ -266,6 +271,18 @@ class GroupNorm(_Weighted):
         along = (of_normal * normal).mean(2, keepdim=True)
         dx = of_normal - of_normal.mean(2, keepdim=True) - normal * along
         return dx.mul_(inverse).view(dy.shape)
+
+    def _as_torch(self, trials_K: Tensor, x: Tensor, normal: Tensor, inverse: Tensor) -> None:  # noqa: N803
+        """Write what PyTorch's own kernel gives where a variance overflows: zeros, or NaN, by what it adds first.
+
+        Whether such a trial lives or dies must not depend on how it is trained.
+        """
+        for k in trials_K.nonzero()[:, 0].tolist():
+            own = laid_out(x[k].movedim(-1, 0).contiguous())
+            sizes = len(own), own.shape[1], own[0, 0].numel()
+            y, _, inverse_BG = torch.native_group_norm(own, None, None, *sizes, self._groups, self._eps)  # noqa: N806
+            normal[k] = y.movedim(0, -1).reshape(normal[k].shape)
+            inverse[k] = inverse_BG.T.unsqueeze(1)
 
     @staticmethod
     def _per_channel(values_KC: Tensor, like: Tensor) -> Tensor:
