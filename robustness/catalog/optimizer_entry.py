@@ -90,6 +90,9 @@ class OptimizerEntry(Entry):
         """Why these arguments do not go together; None where they do."""
         if (arguments["schedule"] == "step") != bool(arguments["milestones"]):
             return "schedule = step goes with milestones, and milestones with it"
+        milestones = list(arguments["milestones"])
+        if milestones != sorted(set(milestones)):
+            return f"milestones must rise, got {milestones}"
         return self.rule(arguments)
 
     def require(self) -> None:

@@ -14,7 +14,7 @@ def factor(arguments: Mapping[str, Any], step: int, steps_an_epoch: int, epochs:
     """What the learning rate is multiplied by in one step (0, 1, ...).
 
     Args:
-        arguments: `schedule` (constant; step: times `decay_factor` after each of `milestones`, in epochs;
+        arguments: `schedule` (constant; step: times `decay_factor` after each of `milestones`, rising, in epochs;
             cosine: to zero at the end of the budget) and `warmup_epochs` (linear from one step's share).
         step: optimizer steps taken before.
         steps_an_epoch: batches an epoch.
@@ -27,7 +27,8 @@ def factor(arguments: Mapping[str, Any], step: int, steps_an_epoch: int, epochs:
     warmup = arguments["warmup_epochs"] * steps_an_epoch
     ramp = min((step + 1) / warmup, 1.0) if warmup else 1.0
     if arguments["schedule"] == "step":
-        passed = bisect_right([m * steps_an_epoch for m in arguments["milestones"]], step)
+        # Rounded: 0.07 epochs of 100 steps are 7 steps, not 7.000000000000001.
+        passed = bisect_right([round(m * steps_an_epoch, 6) for m in arguments["milestones"]], step)
         return ramp * float(arguments["decay_factor"]) ** passed
     if arguments["schedule"] == "cosine":
         total = epochs * steps_an_epoch

@@ -40,7 +40,22 @@ def misfits(
             )
             if refusal:
                 problems.append(Problem(optimizer.path, refusal))
+    longest = max(config.epochs for task in tasks for config in task.ends)
+    for optimizer in optimizers:
+        problems += _of_schedule(optimizer.path, longest, dict(optimizer.config.arguments))
     return list(dict.fromkeys(problems))
+
+
+def _of_schedule(path: str, epochs: int, arguments: dict[str, Any]) -> Iterator[Problem]:
+    """What no task's budget reaches: the axis of learning rates would silently be another one."""
+    if arguments["warmup_epochs"] > epochs:
+        yield Problem(
+            path,
+            f"warmup_epochs must be <= {epochs}, the epochs of the longest task, got {arguments['warmup_epochs']:g}",
+        )
+    late = [m for m in arguments["milestones"] if m >= epochs]
+    if late:
+        yield Problem(path, f"milestones must be < {epochs}, the epochs of the longest task, got {late[0]:g}")
 
 
 def _of_drawn(task: Labelled[TaskConfig]) -> Iterator[Problem]:

@@ -182,6 +182,7 @@ def test_schedules_are_their_formulas() -> None:
     assert factors() == [1.0] * 40
     stepped = factors(schedule="step", milestones=(1.0, 3.0), decay_factor=0.2)
     assert stepped == pytest.approx([1.0] * 10 + [0.2] * 20 + [0.04] * 10)
+    assert factor(recipe(schedule="step", milestones=(0.07,)), 7, 100, 1) == pytest.approx(0.1)
     cosine = factors(schedule="cosine")
     assert cosine == pytest.approx([0.5 * (1 + math.cos(math.pi * step / 40)) for step in range(40)])
     warm = factors(warmup_epochs=0.5)

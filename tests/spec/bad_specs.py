@@ -58,6 +58,24 @@ BAD: list[Bad] = [
     ("dampening without momentum", _optimizer(dampening=0.5), "optimizers[0]", "without momentum"),
     ("milestones without a step schedule", _optimizer(milestones=[1.0]), "optimizers[0]", "schedule = step"),
     (
+        "milestones that fall",
+        _optimizer(schedule="step", milestones=[2.0, 1.0]),
+        "optimizers[0]",
+        "milestones must rise",
+    ),
+    (
+        "a milestone beyond the budget",
+        _optimizer(schedule="step", milestones=[80.0]),
+        "optimizers[0]",
+        "milestones must be < ",
+    ),
+    (
+        "a warm-up beyond the budget",
+        _optimizer(warmup_epochs=100.0),
+        "optimizers[0]",
+        "warmup_epochs must be <=",
+    ),
+    (
         "a released option of the paper",
         {"optimizers": [{"name": "insgd", "preset": "released", "beta": 0.5}]},
         "optimizers[0]",
