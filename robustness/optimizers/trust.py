@@ -56,7 +56,9 @@ class _Stepwise(Optimizer):
 
 
 class LARS(_Stepwise):
-    """SGD with momentum whose step in each layer is trust_coefficient |W| / (|g| + weight_decay |W|) long.
+    """SGD with momentum whose gradient in each layer is multiplied by trust_coefficient |W| / (|g| + weight_decay |W|).
+
+    Without momentum a step is then about lr * trust_coefficient * |W| long, whatever the gradient's size.
 
     Parameters of one dimension (biases, norm layers) take plain steps, as is usual.
     """

@@ -156,7 +156,8 @@ class PackRunner(tune.Trainable):
         from robustness.tasks import load
 
         # The device holds the data set once, however many trials a pack has.
-        load(trials[0].cell.task.data, self._root, self._device, torch.float32)
+        task = trials[0].cell.task
+        load(task.data, self._root, self._device, torch.float32, task.input_scale)
         gauge.start()
         found = next(running)
         self._fitting, self._gauge = gauge.fitting(len(trials)), None

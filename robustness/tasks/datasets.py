@@ -31,7 +31,6 @@ __all__ = [
     "Split",
     "load",
     "read",
-    "scaled",
     "stratified_order",
     "stratified_part",
     "supply",
@@ -75,15 +74,27 @@ def supply(data: Named, parts: list[Arrays]) -> None:
 
 
 @lru_cache(maxsize=4)
-def load(data: Named, root: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Dataset:
-    """The data set of that name and arguments; kept, so that a worker reads it once, and written to by nobody.
+def load(
+    data: Named,
+    root: Path,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    input_scale: float = 1.0,
+) -> Dataset:
+    """The data set of that name and arguments, its inputs times `input_scale`.
+
+    Kept, so that a worker reads it once, and written to by nobody.
 
     Raises:
         DataMissing: its files are not under `root`.
         ValueError: what was read does not have the sizes that the catalog states, or does not fit into memory.
     """
-    parts = _SUPPLIED.get(data) or read(data, root)
-    return Dataset(*(Split(_tensor(x).to(device, dtype), _tensor(y).to(device)) for x, y in parts))
+    if input_scale != 1:
+        plain = load(data, root, device, dtype, 1.0)  # as callers write it: one entry of the cache
+        parts = (plain.train, plain.validation, plain.test)
+        return Dataset(*(Split(part.inputs * input_scale, part.labels) for part in parts))
+    arrays = _SUPPLIED.get(data) or read(data, root)
+    return Dataset(*(Split(_tensor(x).to(device, dtype), _tensor(y).to(device)) for x, y in arrays))
 
 
 def _tensor(array: npt.NDArray[Any]) -> Tensor:
@@ -139,15 +150,6 @@ def _stratified_part(arrays: Arrays, size: int) -> Arrays:
         return arrays
     index = stratified_part(labels_N, size)
     return inputs_N[index], labels_N[index]
-
-
-def scaled(dataset: Dataset, scale: float) -> Dataset:
-    """The data set with all inputs times `scale`; itself where that is 1."""
-    if scale == 1:
-        return dataset
-    return Dataset(
-        *(Split(s.inputs * scale, s.labels) for s in (dataset.train, dataset.validation, dataset.test))
-    )
 
 
 def stratified_order(labels_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

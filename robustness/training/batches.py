@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from robustness import seeds
-from robustness.tasks import Split, augment, load, scaled
+from robustness.tasks import Split, augment, load
 from robustness.training.records import EVALUATION_BATCH, L0_EXAMPLES
 from robustness.trial import Trial
 
@@ -50,7 +50,7 @@ class InMemory:
         """Load the data set; see `load` for what it raises."""
         task = trial.cell.task
         self._trial = trial
-        self._dataset = scaled(load(task.data, root, device, dtype), task.input_scale)
+        self._dataset = load(task.data, root, device, dtype, task.input_scale)
 
     @property
     def train_size(self) -> int:

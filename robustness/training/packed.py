@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from robustness import seeds
 from robustness.inits import initialize
 from robustness.optimizers.rules import Block, PackedOptimizer
-from robustness.tasks import Split, augment, build_model, load, scaled
+from robustness.tasks import Split, augment, build_model, load
 from robustness.training.checkpoint import Keeper, Saved
 from robustness.training.feature_major import FeatureMajor
 from robustness.training.passes import PackedModel
+from robustness.training.precision import exact_convolutions
 from robustness.training.records import EVALUATION_BATCH, L0_EXAMPLES, Log
 from robustness.training.vmapped import Vmapped
 from robustness.trial import Named, Trial, TrialRecord
@@ -112,7 +113,8 @@ class _Pack:
         task = self._task
         if task.precision != "float32" or task.compile:
             raise TypeError("trials in other precisions, and compiled ones, are trained one at a time")
-        self._data = scaled(load(task.data, root, device, dtype), task.input_scale)
+        exact_convolutions()
+        self._data = load(task.data, root, device, dtype, task.input_scale)
         self._steps = len(self._data.train) // task.batch_size
         model = build_model(task).to(device, dtype)
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
@@ -205,7 +207,8 @@ class _Pack:
         """The loss of each step, (K, T), and what `released` clamped in the last one, (K,)."""
         task, train = self._task, self._data.train
         device = train.inputs.device
-        firsts, seed_of_K = _distinct_seeds([log.trial for log in self.logs])
+        places, seed_of_K = _distinct_seeds([log.trial for log in self.logs])
+        firsts = [self.logs[k].trial for k in places]
         seed_of_K = seed_of_K.to(device)
         orders = [torch.randperm(len(train), generator=seeds.order_generator(t, epoch)) for t in firsts]
         taken = self._steps * task.batch_size  # the last, smaller batch is dropped
@@ -218,7 +221,7 @@ class _Pack:
         for index_KB, labels_KB in zip(order_TK.unbind(), labels_TK.unbind(), strict=True):  # noqa: N806
             inputs = _picked(train.inputs, index_KB)
             if task.augment != "none":
-                inputs = _augmented(inputs, task.augment, images, seed_of_K)
+                inputs = _augmented(inputs, task.augment, images, places, seed_of_K)
             found = self._model.step(inputs, labels_KB, self._optimizer.measure)
             self._optimizer.step(found.powers)
             losses.append(found.losses)
@@ -265,16 +268,16 @@ def _start(trial: Trial) -> Tensor:
 _kept_start = lru_cache(maxsize=KEPT_STARTS)(_start)
 
 
-def _distinct_seeds(trials: Sequence[Trial]) -> tuple[list[Trial], Tensor]:
-    """A trial of each distinct data order, and for each trial the place of its own among them, (K,).
+def _distinct_seeds(trials: Sequence[Trial]) -> tuple[list[int], Tensor]:
+    """The place of a first trial of each distinct data order, and for each trial which of them is its own, (K,).
 
     Order, augmentation and dropout depend on it alone within a task, so each is drawn once.
     """
-    firsts: dict[tuple[int, int], Trial] = {}
-    for trial in trials:
-        firsts.setdefault((trial.root_seed, trial.order_index), trial)
-    place = {order: i for i, order in enumerate(firsts)}
-    return list(firsts.values()), torch.tensor([place[t.root_seed, t.order_index] for t in trials])
+    places: dict[tuple[int, int], int] = {}
+    for k, trial in enumerate(trials):
+        places.setdefault((trial.root_seed, trial.order_index), k)
+    number = {order: i for i, order in enumerate(places)}
+    return list(places.values()), torch.tensor([number[t.root_seed, t.order_index] for t in trials])
 
 
 def _picked(values_N: Tensor, index: Tensor) -> Tensor:  # noqa: N803
@@ -282,12 +285,15 @@ def _picked(values_N: Tensor, index: Tensor) -> Tensor:  # noqa: N803
     return values_N.index_select(0, index.view(-1)).view(*index.shape, *values_N.shape[1:])
 
 
-def _augmented(inputs_KB: Tensor, kind: str, generators: list[torch.Generator], seed_of_K: Tensor) -> Tensor:  # noqa: N803
+def _augmented(
+    inputs_KB: Tensor,  # noqa: N803
+    kind: str,
+    generators: list[torch.Generator],
+    places: list[int],
+    seed_of_K: Tensor,  # noqa: N803
+) -> Tensor:
     """Trials of one seed have the same batch, and so the same changes of it."""
-    changed = []
-    for s, generator in enumerate(generators):
-        first = int((seed_of_K == s).nonzero()[0])
-        changed.append(augment(inputs_KB[first], kind, generator))
+    changed = [augment(inputs_KB[k], kind, g) for k, g in zip(places, generators, strict=True)]
     return torch.stack(changed)[seed_of_K]
 
 

@@ -9,9 +9,17 @@ from torch.amp import GradScaler
 
 from robustness.errors import SpecError
 
-__all__ = ["gradient_scaler", "passes_in"]
+__all__ = ["exact_convolutions", "gradient_scaler", "passes_in"]
 
 _SHORT = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def exact_convolutions() -> None:
+    """Let this process's convolutions take float32 as it is, as its matrix products do.
+
+    cuDNN's default is TF32, with 10 bits of mantissa: tasks with convolutions would differ in precision from the others.
+    """
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
 
 
 def passes_in(precision: str, device: str) -> AbstractContextManager[object]:

@@ -30,12 +30,15 @@ from robustness.tasks import build_model
 from robustness.tasks.models.layers import Dropout
 from robustness.training.batches import Batch, Batches, InMemory
 from robustness.training.checkpoint import Keeper, Saved, copy_model, model_state
-from robustness.training.precision import gradient_scaler, passes_in
+from robustness.training.precision import exact_convolutions, gradient_scaler, passes_in
 from robustness.training.records import Log
 from robustness.training.streamed import Streamed
 from robustness.trial import EpochRecord, Trial, TrialRecord
 
 __all__ = ["train", "train_by_epochs"]
+
+LOOK = 50
+"""Steps between two looks at whether a trial is still alive."""
 
 Model = Callable[[Tensor], Tensor]
 Cast = Callable[[], AbstractContextManager[object]]
@@ -127,6 +130,7 @@ class _Run:
         task = trial.cell.task
         scaler = gradient_scaler(task.precision, device)
         streamed = DATASETS.get(task.data.name).streamed
+        exact_convolutions()
         self._trial, self._device = trial, device
         self._batches: Batches = (Streamed if streamed else InMemory)(trial, root, device, dtype)
         model = build_model(task)
@@ -156,9 +160,8 @@ class _Run:
         self._model.train()
         losses = _epoch(self._batches.epoch(epoch), self._trained, self._recipe, self._cast)
         self._recipe.mode(training=False)
-        finite = math.isfinite(losses[-1])
         after = {}
-        if finite:
+        if all(map(math.isfinite, losses)):
             after = _after(self._model, self._start, self._batches, self._optimizer, self._cast)
         self.log.add(losses, after, time.perf_counter() - began)
 
@@ -254,16 +257,18 @@ def _seed_dropout(model: nn.Module, trial: Trial, epoch: int, device: str) -> No
 
 
 def _epoch(batches: Iterable[Batch], model: Model, recipe: _Recipe, cast: Cast) -> list[float]:
-    """One pass over the training set; the loss of each step, up to the first that is not finite."""
-    losses: list[float] = []
+    """One pass over the training set; the loss of each step, to the first that is not finite or a little beyond it."""
+    losses: list[Tensor] = []
     for inputs, labels in batches:
         with cast():
             loss = F.cross_entropy(model(inputs), labels)
         recipe.step(loss)
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
+        losses.append(loss.detach())
+        # Seldom: an accelerator has to finish its work before a number can be read.
+        if len(losses) % LOOK == 0 and not math.isfinite(losses[-1].item()):
             break
-    return losses
+    found: list[float] = torch.stack(losses).tolist()
+    return found
 
 
 def _after(

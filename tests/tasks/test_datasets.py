@@ -24,6 +24,17 @@ def loaded(name: str, root: Path, **arguments: Any) -> Dataset:
     return load(DATASETS.get(name).fill(arguments), root)
 
 
+def test_scaled_inputs_are_made_once_and_leave_the_others_as_they_were() -> None:
+    of = (DATASETS.get("digits").fill({}), Path("/nowhere"), "cpu", torch.float32)
+    large, plain = load(*of, 16.0), load(*of, 1.0)
+    assert load(*of, 16.0) is large
+    for part in ("train", "validation", "test"):
+        torch.testing.assert_close(
+            getattr(large, part).inputs, 16 * getattr(plain, part).inputs, rtol=0, atol=0
+        )
+        assert getattr(large, part).labels is getattr(plain, part).labels
+
+
 @pytest.mark.parametrize("name", ["digits", "mnist1d", "synthetic"])
 def test_a_data_set_has_the_sizes_shapes_and_shares_of_its_entry(name: str, tmp_path: Path) -> None:
     entry = DATASETS.get(name)

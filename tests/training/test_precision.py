@@ -36,6 +36,14 @@ def test_a_field_at_its_default_leaves_the_trial_what_it_was() -> None:
     assert TaskConfig.from_dict(changed.cell.task.as_dict()) == changed.cell.task
 
 
+def test_float32_is_float32_in_convolutions_too() -> None:
+    """cuDNN would take TF32, which this machine has not: what is looked at is what training asks for."""
+    for run in (train, lambda trial, root: list(train_pack([trial], technique="feature-major", root=root))):
+        torch.backends.cudnn.conv.fp32_precision = "tf32"
+        run(first(task={"epochs": 1}), root=NOWHERE)
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+
+
 def test_bf16_computes_otherwise_and_learns_the_same() -> None:
     task = {"model": "toy-cnn", "norm": "batch", "epochs": 3}
     plain, short = (
