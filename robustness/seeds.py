@@ -1,9 +1,10 @@
 """Random numbers keyed by what they are for, so that differences between optimizers are paired.
 
 Every draw has its own generator, from NumPy's SeedSequence on a SHA-256 integer of a purpose and
-the parts that it may depend on: the weights' seed index for weights, the order's for all else. The optimizer, its hyperparameters, the learning rate, the number of
-epochs and the normalization are never among them: all optimizers start from the same weights and see
-the same batches. Nor are Python's `hash()`, a worker's index, or a place in a pack.
+the parts that it may depend on: the weights' seed index for weights, the order's for all else. The
+optimizer, its hyperparameters, the learning rate, the number of epochs and the normalization are never
+among them: all optimizers start from the same weights and see the same batches. Nor are Python's
+`hash()`, a worker's index, or a place in a pack.
 """
 
 from __future__ import annotations

@@ -70,6 +70,18 @@ _DAMPENING = Argument(
 )
 
 
+PAPER_ONLY: dict[str, Any] = {
+    "beta": 0.9,
+    "eps": 0.01,
+    "power_init": "first",
+    "granularity": "channel",
+    "damping": "log",
+    "nesterov": False,
+    "decoupled_weight_decay": False,
+}
+"""Arguments of INSGD that its preset `released` has no place for, with their defaults."""
+
+
 def _sgd_rule(arguments: Mapping[str, Any]) -> str | None:
     if arguments["nesterov"] and (arguments["momentum"] == 0 or arguments["dampening"] != 0):
         return "nesterov needs momentum > 0 and dampening = 0"
@@ -83,16 +95,7 @@ def _insgd_rule(arguments: Mapping[str, Any]) -> str | None:
     if together:
         return together
     if arguments["preset"] == "released":
-        fixed = {
-            "beta": 0.9,
-            "eps": 0.01,
-            "power_init": "first",
-            "granularity": "channel",
-            "damping": "log",
-            "nesterov": False,
-            "decoupled_weight_decay": False,
-        }
-        for name, value in fixed.items():
+        for name, value in PAPER_ONLY.items():
             if arguments[name] != value:
                 return f"{name} has no place in preset released; leave it out"
     return None

@@ -54,6 +54,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from robustness.catalog.optimizer_entries import PAPER_ONLY
 from robustness.optimizers.observer import InputObserver
 from robustness.optimizers.power import Convolution, batch_sums, input_power, released_power
 from robustness.optimizers.stepping import loss_of, restore_type
@@ -67,16 +68,6 @@ _CHOICES = {
     "granularity": ("channel", "layer", "patch"),
     "damping": ("log", "log1p", "none"),
 }
-_PAPER_ONLY = {
-    "beta": 0.9,
-    "eps": 0.01,
-    "power_init": "first",
-    "granularity": "channel",
-    "damping": "log",
-    "nesterov": False,
-    "decoupled_weight_decay": False,
-}
-"""What the released code has no place for, with the defaults."""
 
 
 class INSGD(Optimizer):
@@ -367,7 +358,7 @@ def _check(group: Mapping[str, Any]) -> None:
 
 
 def _refuse_released(options: Mapping[str, Any], model: nn.Module) -> None:
-    for name, default in _PAPER_ONLY.items():
+    for name, default in PAPER_ONLY.items():
         if options[name] != default:
             raise ValueError(
                 f"{name} has no place in preset 'released'; it must be {default!r}, got {options[name]!r}"

@@ -20,7 +20,7 @@ from robustness.tasks import Split, augment, load
 from robustness.training.records import EVALUATION_BATCH, L0_EXAMPLES
 from robustness.trial import Trial
 
-__all__ = ["Batch", "Batches", "InMemory", "order_of_epoch"]
+__all__ = ["Batch", "Batches", "InMemory", "in_chunks", "laid_out", "order_of_epoch"]
 
 Batch = tuple[Tensor, Tensor]
 """Inputs (B, *shape) and labels (B,), on the device, as a model takes them."""
@@ -71,11 +71,11 @@ class InMemory:
     def start(self) -> Iterator[Batch]:
         """See `Batches`."""
         train = self._dataset.train
-        return _in_chunks(Split(train.inputs[:L0_EXAMPLES], train.labels[:L0_EXAMPLES]))
+        return _laid_out(Split(train.inputs[:L0_EXAMPLES], train.labels[:L0_EXAMPLES]))
 
     def held_out(self, part: Literal["validation", "test"]) -> Iterator[Batch]:
         """See `Batches`."""
-        return _in_chunks(self._dataset.validation if part == "validation" else self._dataset.test)
+        return _laid_out(self._dataset.validation if part == "validation" else self._dataset.test)
 
 
 def order_of_epoch(trial: Trial, epoch: int, train_size: int) -> Tensor:
@@ -90,9 +90,11 @@ def laid_out(inputs: Tensor) -> Tensor:
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
-def _in_chunks(split: Split) -> Iterator[Batch]:
+def in_chunks(split: Split) -> Iterator[Batch]:
+    """All examples of a split, in batches of about equal size."""
     chunks = math.ceil(len(split) / EVALUATION_BATCH)
-    for inputs, labels in zip(
-        split.inputs.tensor_split(chunks), split.labels.tensor_split(chunks), strict=True
-    ):
-        yield laid_out(inputs), labels
+    return zip(split.inputs.tensor_split(chunks), split.labels.tensor_split(chunks), strict=True)
+
+
+def _laid_out(split: Split) -> Iterator[Batch]:
+    return ((laid_out(inputs), labels) for inputs, labels in in_chunks(split))

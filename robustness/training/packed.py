@@ -24,11 +24,12 @@ from robustness import seeds
 from robustness.inits import initialize
 from robustness.optimizers.rules import Block, PackedOptimizer
 from robustness.tasks import Split, augment, build_model, load
+from robustness.training.batches import in_chunks, order_of_epoch
 from robustness.training.checkpoint import Keeper, Saved
 from robustness.training.feature_major import FeatureMajor
 from robustness.training.passes import PackedModel
 from robustness.training.precision import exact_convolutions
-from robustness.training.records import EVALUATION_BATCH, L0_EXAMPLES, Log
+from robustness.training.records import L0_EXAMPLES, Log
 from robustness.training.vmapped import Vmapped
 from robustness.trial import Named, Trial, TrialRecord
 
@@ -210,10 +211,8 @@ class _Pack:
         places, seed_of_K = _distinct_seeds([log.trial for log in self.logs])
         firsts = [self.logs[k].trial for k in places]
         seed_of_K = seed_of_K.to(device)
-        orders = [torch.randperm(len(train), generator=seeds.order_generator(t, epoch)) for t in firsts]
-        taken = self._steps * task.batch_size  # the last, smaller batch is dropped
-        order_KT = torch.stack(orders).to(device)[seed_of_K, :taken].unflatten(1, (-1, task.batch_size))  # noqa: N806
-        order_TK = order_KT.transpose(0, 1).contiguous()  # noqa: N806
+        orders = torch.stack([order_of_epoch(trial, epoch, len(train)) for trial in firsts])
+        order_TK = orders.to(device)[seed_of_K].transpose(0, 1).contiguous()  # noqa: N806
         self._model.dropout([seeds.dropout_generator(t, epoch, device) for t in firsts], seed_of_K)
         images = [seeds.augment_generator(t, epoch, device) for t in firsts]
         labels_TK = _picked(train.labels, order_TK)  # noqa: N806
@@ -305,11 +304,8 @@ def _norm(flat_KP: Tensor) -> Tensor:  # noqa: N803
 @torch.no_grad()
 def _evaluate(model: PackedModel, split: Split, *, training: bool = False) -> tuple[Tensor, Tensor]:
     """Mean loss and accuracy of each trial over a split, (K,) each, float64."""
-    chunks = math.ceil(len(split) / EVALUATION_BATCH)
     loss = correct = torch.zeros(())
-    for inputs, labels in zip(
-        split.inputs.tensor_split(chunks), split.labels.tensor_split(chunks), strict=True
-    ):
+    for inputs, labels in in_chunks(split):
         losses_K, correct_K = model.evaluate(inputs, labels, training=training)
         # Means, added in float64: a float32 sum overflows long before the mean does.
         loss = loss + losses_K.double() * len(labels)

@@ -106,8 +106,7 @@ class Vmapped:
         if inputs.shape[1:] not in self._shapes:
             self._shapes[inputs.shape[1:]] = self._shape_at(layer, inputs[0])
         shape = self._shapes[inputs.shape[1:]]
-        like = inputs.new_empty(shape).expand(len(inputs), *shape)
-        return (dropout_masks(layer.share, self._generators, like)[self._seed_of],)
+        return (dropout_masks(layer.share, self._generators, shape, inputs)[self._seed_of],)
 
     def _shape_at(self, layer: Dropout, batch: Tensor) -> torch.Size:
         """The shape of the layer's input, by one forward pass."""

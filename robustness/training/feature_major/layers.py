@@ -356,19 +356,25 @@ class Dropout(_Stateless):
         self._mask = None
         if not training or self._share == 0 or not self.generators:
             return x
-        self._mask = dropout_masks(self._share, self.generators, x.movedim(-1, 1))[self.seed_of].movedim(
-            1, -1
-        )
+        shape = torch.Size([x.shape[-1], *x.shape[1:-1]])
+        self._mask = dropout_masks(self._share, self.generators, shape, x)[self.seed_of].movedim(1, -1)
         return x * self._mask
 
     def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
         return dy if self._mask is None else dy * self._mask
 
 
-def dropout_masks(share: float, generators: list[torch.Generator], like_KB: Tensor) -> Tensor:
-    """A mask of each generator, (S, B, ...), scaled as `tasks.models.layers.Dropout` scales its own."""
+def dropout_masks(share: float, generators: list[torch.Generator], shape: torch.Size, like: Tensor) -> Tensor:
+    """A mask (B, ...) of each generator, (S, B, ...), scaled as `tasks.models.layers.Dropout` scales its own.
+
+    Args:
+        share: of the units that are dropped.
+        generators: one a distinct seed.
+        shape: of one mask.
+        like: its type and device are taken.
+    """
     keep = 1 - share
-    masks = like_KB.new_empty(len(generators), *like_KB.shape[1:])
+    masks = like.new_empty(len(generators), *shape)
     for mask, generator in zip(masks, generators, strict=True):
         mask.bernoulli_(keep, generator=generator)
     return masks.div_(keep)
