@@ -63,7 +63,9 @@ def write_report(
     tables = [write_html(standard_table(study))]
     samples = resampled(study, draws=0)
     if samples and not not_independent(sampler_of(study.spec)):
-        pooled = measurements(measure(study, metrics=_POOLED))
+        # Rates of drawn learning rates come once over all of them and once a bin: curves, which are no columns.
+        whole = [row for row in measure(study, metrics=_POOLED) if not row.at]
+        pooled = measurements(whole)
         layout = pivot_table(study, pooled, rows=("task", "optimizer"), columns=(), delta="5 % of skill")
         tables.append(write_html(layout))
     on_step("page", steps)
