@@ -108,6 +108,8 @@ def _spec(study: Study) -> list[Any]:
             html.P("Imported: it was not run here."),
             html.Pre(json.dumps(study.source, indent=2, ensure_ascii=False)),
         ]
+    if not study.spec:
+        return [html.P("There is no spec yet: it is stored with the first trials.")]
     text = StudySpec.model_validate(study.spec).model_dump_json(indent=2, exclude_defaults=True)
     return [
         html.P(

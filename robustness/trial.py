@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
@@ -330,6 +331,8 @@ class ImportedTrial:
         config: canonical JSON of all that the log says of it, unknown fields included; `optimizer` and
             `hyperparameters`, where there, are read by the summaries.
         record: what was recorded; its key is unique to the study.
+        reason: why its sampler added it; empty where it was designed.
+        figures: final ones that the log tells and the record's epochs do not show.
     """
 
     task: str
@@ -339,3 +342,5 @@ class ImportedTrial:
     seed_index: int
     config: str
     record: TrialRecord
+    reason: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)

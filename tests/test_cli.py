@@ -307,6 +307,16 @@ def test_an_imported_study_has_a_report_that_says_where_it_came_from(
         assert words in text
 
 
+def test_a_report_of_drawn_learning_rates_has_each_rate_once(tmp_path: Path) -> None:
+    store, page, logs = tmp_path / "s.db", tmp_path / "r.html", tmp_path / "runs.csv"
+    drawn = [f"adam,{10 ** (-4 + i / 20):.9g},{0.9 if i < 60 else 0.1},{i}" for i in range(80)]
+    logs.write_text("\n".join(["optimizer,lr,test_accuracy,seed", *drawn]))
+    assert call("import", "csv", logs, "--store", store, "--name", "drawn") == 0
+    assert call("report", "drawn", "--store", store, "-o", page) == 0
+    heads = re.findall(r"<thead>.*?</thead>", page.read_text(), re.S)
+    assert [head.count("Not trained") for head in heads] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

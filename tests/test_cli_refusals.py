@@ -116,6 +116,39 @@ def test_an_option_that_would_do_nothing_is_refused(
     assert not list(Path().iterdir())
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "report begun -o report.html",
+        "show begun",
+        "table begun",
+        "figures begun --formats html --figure curves --out out",
+        "compare begun sgd adam --metric score",
+        "metrics begun",
+        "audit begun",
+    ],
+)
+def test_a_study_that_was_killed_while_it_started_is_said_to_have_no_trials(
+    command: str, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_store(url) as store:
+        store.register("begun")
+    assert call(*command.split(), "--store", url) == 2
+    captured = capsys.readouterr()
+    assert captured.err.strip() == (
+        "error: study: 'begun' has no trials yet; if nothing runs it, run it again"
+    )
+    assert captured.out == ""
+    assert not list(Path().iterdir())
+
+
+def test_metrics_say_that_nothing_is_complete(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("metrics", "small", "--store", url) == 0
+    assert capsys.readouterr().out == "Nothing is complete yet.\n"
+    assert call("metrics", "small", "--store", url, "--json") == 0
+    assert capsys.readouterr().out == "[]\n"
+
+
 @pytest.mark.parametrize("command", [["compare", "small"], ["plan", "study.json"]])
 def test_a_metric_that_cannot_be_compared_is_not_said_to_be_unknown(
     command: list[str], url: str, capsys: pytest.CaptureFixture[str]

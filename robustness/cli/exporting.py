@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_, writable
 from robustness.errors import SpecError, nearest, writing
 from robustness.wording import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from robustness.store import Store
+    from robustness.summary import Study
 
 __all__ = ["export"]
 
@@ -83,12 +89,12 @@ def _format(output: Path, named: ExportFormat | None) -> ExportFormat:
 def _table(
     store: str, study: str, output: Path, format_: ExportFormat, columns: str | None, *, epochs: bool
 ) -> None:
-    from robustness.summary.frame import epoch_frame, load_study, trial_frame
-    from robustness.tables.csv import defuse
+    from robustness.summary.frame import load_study
+    from robustness.wording import defuse
 
     writable(output)
     with open_(store) as opened:
-        frame = epoch_frame(opened, study) if epochs else trial_frame(opened, load_study(opened, study))
+        frame = _frame(opened, load_study(opened, study), epochs=epochs)
     if columns is not None:
         names = [name.strip() for name in columns.split(",")]
         for name in names:
@@ -106,6 +112,38 @@ def _table(
                 frame[column] = frame[column].map(defuse)
             frame.to_csv(output, index=False, lineterminator="\n")
     print(f"{counted(len(frame), 'row')} in {output}")
+
+
+_RUN = ("reason", "l0", "nonfinite", "stopped", "first_nonfinite_step")
+"""What a row an epoch has of its trial."""
+
+
+def _frame(store: Store, study: Study, *, epochs: bool) -> pd.DataFrame:
+    """All that is recorded, and what the rule needs of each task: `robustness import csv` makes the study of it again."""
+    from robustness.summary.frame import epoch_frame, trial_frame
+    from robustness.summary.tasks import task_facts
+
+    frame = trial_frame(store, study)
+    flags = ["nonfinite", "stopped"]
+    frame[flags] = frame[flags].astype("boolean")
+    drawn = study.settings[study.settings.columns.difference(frame.columns, sort=False)]
+    frame = frame.join(drawn)
+    if epochs:
+        each = epoch_frame(store, study.name)
+        kept = frame.set_index("key")[[*_RUN, *drawn.columns]]
+        frame = each.join(kept, on="key")
+    for column, name in _FACTS.items():
+        known = {label: getattr(task_facts(task), name) for label, task in study.tasks.items()}
+        frame[column] = frame["task"].map(known)
+    frame["budget"] = frame["task"].map({label: study.budget(label) for label in study.tasks})
+    return frame
+
+
+_FACTS = {
+    **{name: name for name in ("chance", "constant_loss", "reference", "test_size")},
+    "score_of": "score",
+}
+"""Columns of a task's facts, by their names in `TaskFacts`."""
 
 
 def _journal(store: str, path: Path, studies: list[str] | None) -> None:

@@ -59,6 +59,8 @@ def metrics(
     rows = measure(found, metrics=names or None, delta=width)
     if as_json:
         print(json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False))
+    elif not len(found.complete):
+        print("Nothing is complete yet.")
     else:
         _print_table(rows)
 
@@ -73,14 +75,15 @@ def loaded(
     """A study, filtered and classified as the options say.
 
     Raises:
-        SpecError: an option breaks its rule.
+        SpecError: an option breaks its rule, or the study has no trials yet.
     """
-    from robustness.summary import load_study
+    from robustness.summary import check_begun, load_study
 
     seeds = None if seed_filter is None else _seeds(seed_filter)
     rules = _thresholds(threshold or [])
     with open_(store) as opened:
         found = load_study(opened, study, rules, seeds=seeds)
+    check_begun(found)
     for label in optimizers or []:
         check_known("--optimizer", label, found.optimizers)
     return found.only(optimizers) if optimizers else found

@@ -49,11 +49,12 @@ OTHERS, LEAST_TITLE = 60, 12
 def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
     """Show a study: its state, an answer for each optimizer, its table."""
     from robustness.report import answer
-    from robustness.summary import load_study
+    from robustness.summary import check_begun, load_study
     from robustness.tables import standard_table, write_markdown
 
     with open_(store) as opened:
         found = load_study(opened, study)
+    check_begun(found)
     print(f"{found.title or found.name}\n{found.question}\n")
     counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n)
     print(f"{counted(sum(found.counts.values()), 'trial')}: {counts or 'none'}\n")

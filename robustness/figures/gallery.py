@@ -24,7 +24,7 @@ from robustness.figures.profile import draw_profile, profile_info
 from robustness.figures.shift import draw_shift
 from robustness.figures.spread import draw_spread, spread_info
 from robustness.store import Store
-from robustness.summary import Study
+from robustness.summary import Study, check_begun
 from robustness.summary.chosen import sampler_of
 from robustness.summary.cubes import Cube, cubes
 from robustness.summary.epochs import cell_epochs
@@ -234,8 +234,10 @@ def task_labels(study: Study, chosen: Sequence[str] = ()) -> list[str]:
     """The study's tasks, or those chosen.
 
     Raises:
-        SpecError: the study has no such task.
+        SpecError: the study has no such task, or none at all.
     """
+    if not study.tasks:
+        check_begun(study)
     for task in chosen:
         if task not in study.tasks:
             raise SpecError.of("task", f"there is no task {task!r:.80}; {nearest(task, study.tasks)}")

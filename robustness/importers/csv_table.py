@@ -15,7 +15,8 @@
 
 A `reference` is a score: an accuracy, or minus a loss where `score` is `loss`; there `constant_loss` says what chance is.
 
-Other columns are kept; those that hold numbers are hyperparameters to the summaries.
+Other columns are kept; those that hold numbers are hyperparameters to the summaries. A table with `seed_index` is our
+own export, of trials or of epochs, whose trials that are not complete are left out; see `exported`.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robustness.errors import SpecError
+from robustness.importers import exported
 from robustness.importers.reading import checked_label, learning_rate, lines, share, whole
 from robustness.importers.runs import Advance, Format, Run, epoch_row, until_death
 from robustness.trial import EpochRecord, ImportedTask
@@ -42,10 +44,18 @@ RUN_FIELDS = ("task", "optimizer", "init", "lr", "seed", "l0", "nonfinite", "fir
 COLUMNS = (*RUN_FIELDS, "epoch", *LOSSES, *ACCURACIES, "seconds", *TASK_FIELDS)
 REQUIRED = ("optimizer", "lr")
 MAX_FIELD = 100_000  # csv itself refuses fields beyond 131,072 characters
-TRUTH = {"": False, "false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
+TRUTH = {"": False, **dict.fromkeys(("false", "no", "0"), False), **dict.fromkeys(("true", "yes", "1"), True)}
 
-Row = tuple[str, dict[str, str]]
-"""Where a row is (`table.csv, line 7`) and its fields, without those that are empty."""
+
+class Row(NamedTuple):
+    """Where a row is (`table.csv, line 7`) and its fields, without those that are empty.
+
+    `own` are those that only our exports have, None where this is none.
+    """
+
+    where: str
+    fields: dict[str, str]
+    own: dict[str, str] | None = None
 
 
 def _files(path: Path) -> list[Path]:
@@ -64,7 +74,11 @@ def _rows(file: Path, name: str, advance: Advance) -> Iterator[Row]:
         where = f"{name}, line {at}"
         if len(fields) != len(header):
             raise SpecError.of(where, f"has {len(fields)} fields, the header has {len(header)}")
-        yield where, {column: field for column, field in zip(header, fields, strict=True) if field}
+        told = {column: field for column, field in zip(header, fields, strict=True) if field}
+        if not exported.is_export(header):
+            yield Row(where, told)
+        elif not exported.is_unfinished(told):
+            yield Row(where, *exported.parted(told))
 
 
 def _text(file: Path, name: str, advance: Advance) -> Iterator[str]:
@@ -130,8 +144,7 @@ def _number(row: Row, column: str) -> float:
     Raises:
         SpecError: it is no number, or beyond a float64.
     """
-    where, fields = row
-    text = fields.get(column, "")
+    where, text = row.where, row.fields.get(column, "")
     if not text:
         return math.nan
     try:
@@ -145,34 +158,34 @@ def _number(row: Row, column: str) -> float:
 
 def _whole(row: Row, column: str, low: int, high: int = 2**31 - 1) -> int | None:
     value = _number(row, column)
-    if column not in row[1]:
+    if column not in row.fields:
         return None
-    return whole(value, row[0], column, low=low, high=high)
+    return whole(value, row.where, column, low=low, high=high)
 
 
 def _finite(row: Row, column: str) -> float | None:
     value = _number(row, column)
-    if column in row[1] and not math.isfinite(value):
-        raise SpecError.of(row[0], f"{column} must be finite, got {row[1][column]:.80}")
+    if column in row.fields and not math.isfinite(value):
+        raise SpecError.of(row.where, f"{column} must be finite, got {row.fields[column]:.80}")
     return None if math.isnan(value) else value
 
 
-def _truth(row: Row) -> bool:
-    text = row[1].get("nonfinite", "").lower()
+def _truth(row: Row, column: str) -> bool:
+    text = row.fields.get(column, "").lower()
     if text not in TRUTH:
-        raise SpecError.of(row[0], f"nonfinite must be true or false, got {text!r:.80}")
+        raise SpecError.of(row.where, f"{column} must be true or false, got {text!r:.80}")
     return TRUTH[text]
 
 
 def _said_nonfinite(row: Row, column: str) -> bool:
-    return column in row[1] and not math.isfinite(_number(row, column))
+    return column in row.fields and not math.isfinite(_number(row, column))
 
 
 # -- runs ------------------------------------------------------------------------------------------
 
 
 def _cell(row: Row) -> tuple[str, str, str, float, int | None]:
-    where, fields = row
+    where, fields = row.where, row.fields
     task, optimizer, init = (
         checked_label(fields.get(column, default), where, column)
         for column, default in (("task", "task"), ("optimizer", ""), ("init", "default"))
@@ -189,11 +202,11 @@ def _runs(file: Path, name: str, advance: Advance) -> Iterator[Run]:
             if cell[-1] is not None:
                 if cell in began:
                     raise SpecError.of(
-                        run[0][0],
+                        run[0].where,
                         f"repeats the run (same task, optimizer, init, lr and seed) of {began[cell]}; "
                         "rows of one run must stand together",
                     )
-                began[cell] = run[0][0]
+                began[cell] = run[0].where
             yield _run(run, cell, name, str(next(numbered)))
 
 
@@ -217,16 +230,16 @@ def _run(rows: Sequence[Row], cell: tuple[str, str, str, float, int | None], nam
     before = [row for row in rows if _whole(row, "epoch", 0) == 0]
     during = [row for row in rows if _whole(row, "epoch", 0) != 0]
     if not during:
-        raise SpecError.of(rows[0][0], "the run has no row from after training: epochs count from 1")
+        raise SpecError.of(rows[0].where, "the run has no row from after training: epochs count from 1")
     epochs = [_epoch(row) for row in during]
     dead = [_said_nonfinite(row, "train_loss") for row in during]
-    nonfinite = any(_truth(row) for row in rows) or any(
+    nonfinite = any(_truth(row, "nonfinite") for row in rows) or any(
         _said_nonfinite(row, column) for row in rows for column in (*LOSSES, *ACCURACIES, "l0")
     )
     step = _one(rows, "first_nonfinite_step", lambda row, column: _whole(row, column, 1, 2**63 - 1))
-    if not (nonfinite or step or {"test_accuracy", "test_loss"} & during[-1][1].keys()):
+    if not (nonfinite or step or {"test_accuracy", "test_loss"} & during[-1].fields.keys()):
         raise SpecError.of(
-            during[-1][0],
+            during[-1].where,
             "test_accuracy and test_loss are empty: a run that is not known to have left the finite numbers needs one",
         )
     start = _one(rows, "l0", _number)
@@ -242,15 +255,16 @@ def _run(rows: Sequence[Row], cell: tuple[str, str, str, float, int | None], nam
         lr=lr,
         seed=seed,
         facts={
-            "where": rows[0][0],
-            "accuracy": any("test_accuracy" in row[1] for row in rows),
-            "unknown": _misspelt(list(dict.fromkeys(key for row in rows for key in row[1]))),
+            "where": rows[0].where,
+            "accuracy": any("test_accuracy" in row.fields for row in rows),
+            "unknown": _misspelt(list(dict.fromkeys(key for row in rows for key in row.fields))),
             **{column: _one(rows, column, _task_field) for column in TASK_FIELDS},
         },
         l0=math.nan if start is None else start,
         nonfinite=nonfinite or step is not None,
         first_nonfinite_step=step,
         epochs=until_death(epochs, dead),
+        **_own(rows[0]),
         rest=_unknown(rows, numeric=False),
     )
 
@@ -258,25 +272,48 @@ def _run(rows: Sequence[Row], cell: tuple[str, str, str, float, int | None], nam
 def _epoch(row: Row) -> EpochRecord:
     figures = {column: _number(row, column) for column in (*LOSSES, *ACCURACIES, "seconds")}
     for column in ACCURACIES:
-        share(figures[column], row[0], column)
-    return epoch_row(_whole(row, "epoch", 0) or 1, train_loss_max=figures["train_loss"], **figures)
+        share(figures[column], row.where, column)
+    if row.own is None:
+        return epoch_row(_whole(row, "epoch", 0) or 1, train_loss_max=figures["train_loss"], **figures)
+    own = Row(row.where, row.own)
+    each = "epoch" in row.fields
+    return epoch_row(
+        _whole(row, "epoch", 0) or _whole(own, "epochs", 1) or 1,
+        train_loss_max=_number(own, "train_loss_max" if each else "max_train_loss"),
+        **figures,
+        **{column: _number(own, column) for column in exported.EPOCH_FIGURES},
+    )
+
+
+def _own(row: Row) -> dict[str, Any]:
+    """The fields of a run that only our exports tell."""
+    own = Row(row.where, row.own or {})
+    return {
+        "stopped": _truth(own, "stopped"),
+        "reason": own.fields.get("reason", ""),
+        "figures": {
+            column: _number(own, column) for column in exported.FINAL_FIGURES if column in own.fields
+        },
+    }
 
 
 def _one(rows: Sequence[Row], column: str, read: Callable[[Row, str], Any]) -> Any:
     """What the rows that have the column agree on; None where none has it."""
-    found = [(row, read(row, column)) for row in rows if column in row[1]]
+    found = [(row, read(row, column)) for row in rows if column in row.fields]
     for row, value in found:
-        if row[1][column] != found[0][0][1][column]:
-            raise SpecError.of(row[0], f"{column} must be the same in all rows of the run, got {value!r:.80}")
+        if row.fields[column] != found[0][0].fields[column]:
+            raise SpecError.of(
+                row.where, f"{column} must be the same in all rows of the run, got {value!r:.80}"
+            )
     return found[0][1] if found else None
 
 
 def _unknown(rows: Sequence[Row], *, numeric: bool) -> dict[str, Any]:
     """Columns that are not ours: those with one number in all rows, or the others, as text or a list of it."""
-    columns = dict.fromkeys(key for row in rows for key in row[1] if key not in COLUMNS)
+    columns = dict.fromkeys(key for row in rows for key in row.fields if key not in COLUMNS)
     found: dict[str, Any] = {}
     for column in columns:
-        texts = [row[1].get(column, "") for row in rows]
+        texts = [row.fields.get(column, "") for row in rows]
         number = _plain_number(texts[0]) if len(set(texts)) == 1 else None
         if numeric and number is not None:
             found[column] = number
@@ -298,15 +335,15 @@ def _plain_number(text: str) -> float | None:
 
 def _task_field(row: Row, column: str) -> Any:
     if column == "budget":
-        return checked_label(row[1][column], row[0], column)
+        return checked_label(row.fields[column], row.where, column)
     if column == "score":
-        if row[1][column] not in ("accuracy", "loss"):
-            raise SpecError.of(row[0], f"score must be accuracy or loss, got {row[1][column]!r:.80}")
-        return row[1][column]
+        if row.fields[column] not in ("accuracy", "loss"):
+            raise SpecError.of(row.where, f"score must be accuracy or loss, got {row.fields[column]!r:.80}")
+        return row.fields[column]
     if column == "test_size":
         return _whole(row, column, 1)
     value = _finite(row, column)
-    return value if value is None or column != "chance" else share(value, row[0], column)
+    return value if value is None or column != "chance" else share(value, row.where, column)
 
 
 def _tasks(heads: Sequence[Run]) -> dict[str, ImportedTask]:
@@ -348,7 +385,8 @@ def _broken(told: dict[str, Any]) -> dict[str, str]:
 
 
 def _notes(heads: Sequence[Run], path: Path) -> list[str]:
-    return list(dict.fromkeys(note for head in heads for note in head.facts["unknown"]))
+    unknown = list(dict.fromkeys(note for head in heads for note in head.facts["unknown"]))
+    return [*unknown, *exported.left_out(path)]
 
 
 FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, split=False)

@@ -42,6 +42,9 @@ class Run:
         nonfinite: the log shows, or says, a loss that is not finite.
         first_nonfinite_step: 1-based, where the log tells it exactly.
         epochs: one row an epoch, the one in which the run died the last.
+        stopped: its study ended it for its loss.
+        reason: why its sampler added it; empty where it was designed.
+        figures: final ones that the log tells and `epochs` do not show.
         rest: fields of the log that nothing here reads.
     """
 
@@ -59,6 +62,9 @@ class Run:
     nonfinite: bool = False
     first_nonfinite_step: int | None = None
     epochs: tuple[EpochRecord, ...] = ()
+    stopped: bool = False
+    reason: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
     rest: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -264,6 +264,9 @@ def _trial(run: Run, place: Place, study: str, format_name: str) -> ImportedTria
             l0=run.l0,
             first_nonfinite_step=run.first_nonfinite_step,
             nonfinite=run.nonfinite,
+            stopped=run.stopped,
             epochs=run.epochs,
         ),
+        reason=run.reason,
+        figures=run.figures,
     )

@@ -16,7 +16,7 @@ from robustness.report.answer import answer, asides
 from robustness.report.pdf import print_pdf
 from robustness.spec import StudySpec
 from robustness.store import Store
-from robustness.summary import Study, measure
+from robustness.summary import Study, check_begun, measure
 from robustness.summary.checks import seeds_text
 from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.measure import resampled
@@ -48,7 +48,11 @@ def write_report(
         path: of the HTML file.
         store: for the learning curves.
         on_step: told what is done next, and how many steps there are.
+
+    Raises:
+        SpecError: it has no trials yet.
     """
+    check_begun(study)
     planned = list(_planned(study, store))
     steps = len(planned) + 2
     pictures: list[str] = []
@@ -59,7 +63,9 @@ def write_report(
     tables = [write_html(standard_table(study))]
     samples = resampled(study, draws=0)
     if samples and not not_independent(sampler_of(study.spec)):
-        pooled = measurements(measure(study, metrics=_POOLED))
+        # Rates of drawn learning rates come once over all of them and once a bin: curves, which are no columns.
+        whole = [row for row in measure(study, metrics=_POOLED) if not row.at]
+        pooled = measurements(whole)
         layout = pivot_table(study, pooled, rows=("task", "optimizer"), columns=(), delta="5 % of skill")
         tables.append(write_html(layout))
     on_step("page", steps)

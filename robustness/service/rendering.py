@@ -15,7 +15,7 @@ from robustness.figures.style import SIZES
 from robustness.report import write_report
 from robustness.service.answers import Answer
 from robustness.store import Store
-from robustness.summary import Study, cell_table
+from robustness.summary import Study, cell_table, check_begun
 from robustness.tables import standard_table, write_csv, write_html, write_latex, write_markdown
 
 __all__ = ["FIGURE_MEDIA", "TABLES", "TABLE_MEDIA", "FigureQuery", "figure", "report", "table"]
@@ -69,7 +69,12 @@ def _named(study: Study, what: str, ending: str) -> dict[str, str]:
 
 
 def table(study: Study, format_: str) -> Answer:
-    """The study's table in a format of `TABLES`."""
+    """The study's table in a format of `TABLES`.
+
+    Raises:
+        SpecError: it has no trials yet.
+    """
+    check_begun(study)
     media, ending, write = TABLES[format_]
     return Answer.of(write(study), media, _named(study, "table", ending))
 
@@ -103,7 +108,11 @@ def _image(drawn: Any, ending: str) -> bytes:
 
 
 def report(study: Study, store: Store) -> Answer:
-    """The study's report."""
+    """The study's report.
+
+    Raises:
+        SpecError: it has no trials yet.
+    """
     with tempfile.TemporaryDirectory(prefix="robustness-report-") as folder:
         path = Path(folder) / "report.html"
         write_report(study, path, store)

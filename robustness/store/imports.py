@@ -71,6 +71,7 @@ def _add(connection: Connection, study_id: int, position: int, items: Sequence[I
             "seed_index": item.seed_index,
             "attempts": 1,
             **final_figures(item.record),
+            **item.figures,
         }
         for item in items
     ]

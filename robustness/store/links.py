@@ -54,7 +54,7 @@ def write_links(
             "task": item.task,
             "optimizer": item.optimizer,
             "init": item.init,
-            "reason": item.reason if isinstance(item, StudyTrial) else "",
+            "reason": item.reason,
         }
         for i, (trial_id, item) in enumerate(zip(ids, items, strict=True))
     ]

@@ -162,7 +162,7 @@ class Queue:
 
         Raises:
             StoreMissing: no study of that name.
-            StudyBusy: it is imported, complete, or about to stop.
+            StudyBusy: it is imported, complete, about to stop, or its spec was never stored.
             QueueFull: too many wait.
         """
 
@@ -181,8 +181,13 @@ class Queue:
             if total and not left and found.submitted in (None, StudyState.COMPLETE):
                 raise StudyBusy(f"the study {name!r} is complete: there is nothing to run")
             if found.submitted is None:
-                _check_room(connection, owner, limit)
                 spec = connection.execute(sa.select(study.c.spec).where(study.c.id == found.id)).scalar_one()
+                if not json.loads(spec):
+                    raise StudyBusy(
+                        f"the study {name!r} was stopped before its spec was stored; "
+                        "submit that again, with extend=true"
+                    )
+                _check_room(connection, owner, limit)
                 values = {"spec": spec, "trials": total, "owner": owner}
                 _enqueue(connection, found.id, {"state": StudyState.QUEUED.value, **values})
             else:  # it waits for whoever submitted it

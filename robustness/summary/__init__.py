@@ -2,7 +2,7 @@
 
 from robustness.summary.cells import cell_table, row_table
 from robustness.summary.cubes import Cube, cubes
-from robustness.summary.frame import Study, load_study
+from robustness.summary.frame import Study, check_begun, load_study
 from robustness.summary.intervals import Rate, wilson
 from robustness.summary.measure import measure
 from robustness.summary.outcome import Thresholds, classify
@@ -20,6 +20,7 @@ __all__ = [
     "TaskFacts",
     "Thresholds",
     "cell_table",
+    "check_begun",
     "classify",
     "cubes",
     "load_study",

@@ -24,7 +24,7 @@ from robustness.summary.tasks import TaskConstants, filled, task_facts
 from robustness.trial import ImportedTask, TaskConfig, TrialState, task_from_dict
 from robustness.wording import counted
 
-__all__ = ["COLUMNS", "Study", "epoch_frame", "load_study", "trial_frame"]
+__all__ = ["COLUMNS", "Study", "check_begun", "epoch_frame", "load_study", "trial_frame"]
 
 _LABELS = ("task", "optimizer", "init")
 _FIGURES = (
@@ -174,6 +174,16 @@ def load_study(
         settings=settings.loc[trials.index],
         thresholds=rules,
     )
+
+
+def check_begun(study: Study) -> None:
+    """Check that a study has trials: a run that is killed while it starts leaves a study without any.
+
+    Raises:
+        SpecError: it has none.
+    """
+    if not len(study.trials):
+        raise SpecError.of("study", f"{study.name!r} has no trials yet; if nothing runs it, run it again")
 
 
 def _confirmed(

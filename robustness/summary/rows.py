@@ -105,7 +105,10 @@ METRICS: dict[str, MetricInfo] = {
         "Window", "decades", "higher", "learning rates within delta of the tuned score"
     ),
     "joint_window": _info(
-        "Joint window", "decades", "higher", "the same for the worst initialization's score"
+        "Joint window",
+        "decades",
+        "higher",
+        "learning rates within delta of the tuned score, by the worst initialization's",
     ),
     "transfer_regret": _info(
         "Transfer regret", "skill", "lower", "skill lost at a learning rate tuned on another initialization"

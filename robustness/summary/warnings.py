@@ -23,7 +23,7 @@ from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
 from robustness.wording import counted, listed
 
-__all__ = ["FLOORS", "floor_rates", "study_warnings"]
+__all__ = ["FLOORS", "assumed", "floor_rates", "study_warnings"]
 
 FLOORS = (0.05, 0.2)
 """The skill floors between which a report shows how much the rates move."""
@@ -67,13 +67,17 @@ def _missing(study: Study) -> Iterator[str]:
         yield f"{doubled:,} trials repeat a square and a seed; metrics take the first of each."
 
 
-def _assumed(study: Study) -> Iterator[str]:
+def assumed(study: Study) -> list[str]:
+    """What stands in for facts of the tasks that nobody knows."""
     texts: dict[str, list[str]] = {}
     for task, constants in study.facts.items():
         for text in constants.assumed:
             texts.setdefault(text, []).append(task)
-    for text, tasks in texts.items():
-        yield f"{listed(tasks)}: {text}."
+    return [f"{listed(tasks)}: {text}." for text, tasks in texts.items()]
+
+
+def _assumed(study: Study) -> Iterator[str]:
+    yield from assumed(study)
     on_test = [task for task, constants in study.facts.items() if constants.selection == "test"]
     if on_test:
         yield f"{listed(on_test)}: no validation scores, so learning rates are selected on test data."

@@ -10,15 +10,9 @@ import pandas as pd
 from robustness.summary.cells import CELL_COLUMNS
 from robustness.tables.axes import AXES
 from robustness.tables.measured import Measurement
+from robustness.wording import defuse
 
-__all__ = ["defuse", "write_csv", "write_measured_csv"]
-
-
-def defuse(text: object) -> object:
-    """A string that a spreadsheet would run as a formula, made plain by a leading apostrophe."""
-    if isinstance(text, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{text}"
-    return text
+__all__ = ["write_csv", "write_measured_csv"]
 
 
 def write_csv(cells: pd.DataFrame) -> str:

@@ -37,7 +37,7 @@ class Ranking:
     """Places in the list of measurements.
 
     Attributes:
-        best: ties included, as printed: two equal texts are never told apart.
+        best: ties included, as printed: two equal texts are never told apart; none where all tie.
         second: the next one, where there are three or more optimizers and a single best.
         differs: significantly worse than the best.
         tested: pairs with a p value.
@@ -92,6 +92,8 @@ def _best_and_second(measured: Sequence[Measurement], places: Iterable[int]) -> 
     if len(places) < 2 or not known:
         return [], []  # one optimizer alone is no best
     best = _ties(measured, known)
+    if len(best) == len(places):
+        return [], []  # as good as the worst
     rest = known[len(best) :]
     return best, _ties(measured, rest) if rest and len(places) > 2 and len(best) == 1 else []
 

@@ -243,6 +243,17 @@ def test_a_launch_is_queued_cancelled_and_deleted_from_the_page(page: Page, serv
         assert client.get("/studies/passing").status_code == 404
 
 
+def test_a_study_without_trials_says_so_in_every_section(page: Page, served: Live) -> None:
+    served.store.register("begun")
+    page.goto(f"{served.url}/studies/begun")
+    ready(page)
+    expect(page.locator("#heatmap-section")).to_contain_text("'begun' has no trials yet")
+    expect(page.locator("#figures-section")).to_contain_text("'begun' has no trials yet")
+    expect(page.locator("#spec-section")).to_contain_text("There is no spec yet")
+    with served.client() as client:
+        assert client.delete("/studies/begun").status_code == 204
+
+
 def test_whoever_may_only_read_sees_everything_and_changes_nothing(browser: Browser, served: Live) -> None:
     with visiting(browser, served.url, READ, complaints=1) as page:  # the browser tells of the 403
         page.goto(f"{served.url}/studies/filled")

@@ -113,6 +113,24 @@ def test_a_mark_before_the_header_and_quoted_line_breaks_are_read(tmp_path: Path
     assert configs(tmp_path)[0]["rest"] == {"note": "two\nlines"}
 
 
+def test_what_says_neither_true_nor_false_is_refused_by_its_name(tmp_path: Path) -> None:
+    path = table(tmp_path, "optimizer,lr,seed_index,test_accuracy,stopped", "sgd,0.1,0,0.9,maybe")
+    with pytest.raises(SpecError, match=r"line 2: stopped must be true or false, got 'maybe'"):
+        surveyed("csv", path, name="other")
+
+
+def test_columns_of_our_exports_are_anybodys_own_elsewhere(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        "optimizer,lr,seed,test_accuracy,distance,epochs,state",
+        "'=sgd,0.1,0,0.9,1.5,3,failed",
+        "'=sgd,0.1,1,0.9,2.5,4,failed",
+    )
+    study = imported(tmp_path, "csv", path)
+    assert study.settings.to_dict("list") == {"distance": [1.5, 2.5], "epochs": [3.0, 4.0]}
+    assert study.trials["optimizer"].unique().tolist() == ["'=sgd"]
+
+
 def test_a_misspelt_column_is_kept_and_said(tmp_path: Path) -> None:
     path = table(tmp_path, "optimizer,lr,test_accuracy,valdation_accuracy", "sgd,0.1,0.9,0.8")
     study = imported(tmp_path, "csv", path)

@@ -124,6 +124,16 @@ def client_etag(filled: Live, name: str) -> str:
         return client.get(f"{STUDY}/figures/{name}").headers["etag"]
 
 
+@pytest.mark.parametrize("path", ["/table", "/figures/heatmap-diverged", "/report"])
+def test_what_a_study_without_trials_has_not_is_422(path: str, service: Live) -> None:
+    service.store.register("begun")
+    with service.client() as client:
+        assert client.get("/studies/begun").json()["warnings"] == ["Nothing is complete yet."]
+        answer = client.get(f"/studies/begun{path}")
+    assert answer.status_code == 422
+    assert "'begun' has no trials yet" in answer.json()["detail"]
+
+
 def test_a_figure_of_nothing_is_422_with_what_there_is(filled: Live) -> None:
     with filled.client() as client:
         for params, words in (

@@ -223,6 +223,15 @@ def test_a_study_that_the_command_line_runs_is_running_and_not_ours_to_stop(serv
         assert client.post("/studies/small/resume").json()["state"] == "queued"
 
 
+def test_a_study_whose_spec_was_never_stored_is_not_resumed(service: Live) -> None:
+    service.store.register("small")
+    with service.client() as client:
+        answer = client.post("/studies/small/resume")
+        assert (answer.status_code, client.get("/studies/small").json()["state"]) == (409, "cancelled")
+        assert "submit that again, with extend=true" in answer.json()["detail"]
+        assert client.post("/studies", params={"extend": True}, json=spec()).json()["state"] == "queued"
+
+
 def test_an_unchanged_study_is_304_and_any_change_is_not(service: Live) -> None:
     store, claims = service.store, Claims(service.store, 3_600)
     with service.client() as client:

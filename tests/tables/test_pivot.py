@@ -140,6 +140,7 @@ def test_unknown_axes_are_refused(rows: str, columns: str, words: str) -> None:
         ([0.97, 0.97001, 0.96], {0, 1}, set()),  # equal as printed; two best have no second
         ([0.97, 0.96, 0.96], {0}, {1, 2}),
         ([0.97, 0.96], {0}, set()),  # the second of two is the last
+        ([0.97, 0.97001, 0.97], set(), set()),  # as good as the worst
         ([0.97], set(), set()),
         ([math.nan, 0.96, math.nan], {1}, set()),
         ([math.nan, math.nan], set(), set()),
