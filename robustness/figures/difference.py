@@ -161,6 +161,7 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
                 texts_IL=texts,
                 patch_IL=np.zeros(difference_IL.shape, dtype=bool),
                 dark_IL=np.abs(difference_IL) > 0.8,
+                hatched_IL=np.zeros(difference_IL.shape, dtype=bool),
                 hover_IL=_hover(info),
             )
         ]
