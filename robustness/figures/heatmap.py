@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from robustness.figures import style
+from robustness.figures.words import n_text
 from robustness.summary import Study, wilson
 from robustness.summary.checks import seeds_text
 from robustness.summary.chosen import orders_of, sampler_of
@@ -205,11 +206,8 @@ def _subtitle(study: Study, shade: Shade, sizes: list[int], score_name: str) -> 
         "not-trained": f"Not trained: not finite, or skill ≤ {floor:g} in the final epoch.",
         "score": f"Median {score_name} of the final epoch; a trial with skill ≤ {floor:g} counts at chance.",
     }[shade]
-    if not sizes:
-        return f"{rule} Nothing is complete yet."
-    n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     of = f" ({seeds_text(study)})" if orders_of(study.spec) > 1 else ""
-    return f"{rule} n = {n} seed{'' if sizes == [1] else 's'}{of} a square."
+    return f"{rule} {n_text(sizes, 'seed', f'{of} a square')}"
 
 
 def _interval_notes(sizes: list[int]) -> list[str]:

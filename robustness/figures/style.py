@@ -62,8 +62,8 @@ DIFFERENCE_SCALE = [
 # Okabe and Ito's palette, with dashes and symbols that tell the lines apart without colour.
 OPTIMIZER_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-# One fewer than colours: the ninth optimizer has the first one's colour and another symbol.
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
+# One fewer than colours: the ninth optimizer has the first one's colour and another symbol. No x: it did not train.
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "star")
 
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
 """For write_html: plotly.js 4 shows an upload button unless told not to."""

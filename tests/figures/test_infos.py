@@ -12,17 +12,19 @@ import pytest
 from robustness.figures.best_of_k import best_of_k_info
 from robustness.figures.critical import critical_info
 from robustness.figures.difference import difference_info
+from robustness.figures.gallery import Request, draw
 from robustness.figures.importance import draw_importance, importance_info, is_slow, lacking
 from robustness.figures.learning import learning_info, telling_cell
 from robustness.figures.profile import profile_info
-from robustness.figures.spread import spread_info
+from robustness.figures.spread import draw_spread, spread_info
 from robustness.figures.style import COLUMN, PAGE, fitted, text_width, wrapped
-from robustness.store import open_store
+from robustness.store import CONFIRM, open_store
 from robustness.summary.cubes import cubes
 from robustness.summary.epochs import cell_epochs
+from robustness.summary.measure import measure, resampled
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
-from tests.summary.frames import frame
+from tests.summary.frames import AT_CHANCE, frame
 from tests.summary.studies import study_of
 
 ADAM = "<b>adam</b>"
@@ -63,7 +65,7 @@ def test_a_spread_is_of_the_tuned_learning_rate_and_counts_the_untrained_at_chan
 
     found = study(tmp_path, complete)
     [task] = found.tasks
-    box = spread_info(found, cubes(found), task).boxes[0]
+    box = spread_info(found, resampled(found, draws=0), task).boxes[0]
     chance = found.facts[task].chance
     assert box.tuned_lr == 0.1
     assert box.score_S.tolist() == [0.8, 0.9, chance]
@@ -74,7 +76,7 @@ def test_a_spread_is_of_the_tuned_learning_rate_and_counts_the_untrained_at_chan
 def test_a_profile_is_the_share_of_runs_above_each_skill(tmp_path: Path) -> None:
     found = study(tmp_path, lambda t: [epoch(1, test_accuracy=0.3 if t.seed_index == 0 else 0.91)])
     [task] = found.tasks
-    info = profile_info(found, cubes(found), task, rng=rng())
+    info = profile_info(found, resampled(found, draws=0), task, rng=rng())
     profile = info.profiles[0]
     assert profile.runs == 6
     assert profile.share_P[0] == 1
@@ -82,6 +84,74 @@ def test_a_profile_is_the_share_of_runs_above_each_skill(tmp_path: Path) -> None
     assert profile.share_P[-1] == 0
     assert (profile.low_P <= profile.share_P).all()
     assert (profile.high_P >= profile.share_P).all()
+
+
+def confirmed_rows(task: str, fresh: int) -> list[dict[str, Any]]:
+    """Six seeds on three learning rates, every second one worse, and fresh ones at 0.1, all of them worse."""
+    places = [(lr, s, 0.9 - 0.3 * (s % 2), "") for lr in (0.01, 0.1, 1.0) for s in range(6)]
+    places += [(0.1, 100 + s, 0.6, CONFIRM) for s in range(fresh)]
+    return [
+        {
+            "task": task,
+            "lr": lr,
+            "seed_index": seed,
+            "reason": reason,
+            "test_accuracy": score,
+            "validation_accuracy": 0.95 if lr == 0.1 else 0.9,
+        }
+        for lr, seed, score, reason in places
+    ]
+
+
+def test_profile_and_spread_are_of_the_fresh_seeds_as_the_metrics_are() -> None:
+    found = study_of(frame(*confirmed_rows("t", 5)))
+    request = Request(study=found, task="t")
+    info = profile_info(found, request.samples, "t", rng=rng())
+    assert info.profiles[0].runs == 5
+    for row in measure(found, metrics=["performance_profile"]):
+        tau = float(row.at.split("> ")[1])
+        assert info.profiles[0].share_P[int(np.searchsorted(info.taus_P, tau))] == row.value
+    assert "n = 5 runs an optimizer (fresh seeds × initializations)" in info.subtitle
+    spread = spread_info(found, request.samples, "t")
+    assert spread.boxes[0].score_S.tolist() == [0.6] * 5
+    assert spread.boxes[0].tuned_lr == 0.1
+    assert "n = 5 fresh seeds a box." in spread.subtitle
+    assert any("fresh seeds" in text for text in texts(draw("spread", request)))
+
+
+def test_until_all_tasks_have_their_fresh_seeds_figures_are_of_the_others_as_the_metrics_are() -> None:
+    found = study_of(frame(*confirmed_rows("t", 5), *confirmed_rows("u", 4)))
+    spread = spread_info(found, Request(study=found, task="t").samples, "t")
+    assert len(spread.boxes[0].score_S) == 6
+    assert "n = 6 seeds a box." in spread.subtitle
+
+
+def test_a_spread_of_trials_drawn_at_random_says_trials() -> None:
+    lrs = np.geomspace(0.01, 1, 60)
+    found = study_of(frame(*[{"lr": float(lr), "seed_index": i} for i, lr in enumerate(lrs)]))
+    info = spread_info(found, resampled(found, draws=0), "t")
+    assert info.title == "Spread over trials at the tuned learning rate: t"
+    assert "in bins of a quarter decade" in info.subtitle
+    assert info.subtitle.endswith(f"n = {len(info.boxes[0].score_S)} trials a box.")
+    assert info.notes == ("Box: quartiles and median; whiskers: range; points: trials.",)
+    assert not any("seed" in text for text in texts(draw_spread(info)))
+
+
+def test_an_x_is_a_seed_that_did_not_train_and_nothing_else() -> None:
+    labels = [f"o{i}" for i in range(8)]
+    rows = [
+        {"optimizer": name, "seed_index": s, **(AT_CHANCE if (name, s) == ("o0", 0) else {})}
+        for name in labels
+        for s in range(3)
+    ]
+    found = study_of(frame(*rows))
+    info = spread_info(found, resampled(found, draws=0), "t")
+    assert "× did not train" in info.notes[0]
+    points = [trace for trace in draw_spread(info).data if trace.type == "scatter"]
+    legend = [trace.marker.symbol for trace in points if trace.showlegend is not False]
+    assert len(legend) == 8
+    assert not any("x" in symbol for symbol in legend)
+    assert [symbol for trace in points for symbol in np.ravel(trace.marker.symbol)].count("x-thin") == 1
 
 
 def test_the_best_of_k_rises_to_the_best_of_all(tmp_path: Path) -> None:
