@@ -172,8 +172,10 @@ def _one_init(sample: Resampled) -> str:
 
 
 def _regret(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    values_R = transfer_regret(sample.skill_RIL, sample.tuned_RI)
-    yield pooled(metric, sample, values_R, "skill", _one_init(sample))
+    values_R, note = transfer_regret(sample.skill_RIL, sample.tuned_RI), _one_init(sample)
+    if not sample.trains_RI[0].any():  # nothing is tuned, and nothing lost
+        values_R, note = np.full(len(values_R), math.nan), MOST_DO_NOT_TRAIN
+    yield pooled(metric, sample, values_R, "skill", note)
 
 
 def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:

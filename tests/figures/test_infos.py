@@ -25,7 +25,7 @@ from robustness.summary.measure import measure, resampled
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
 from tests.summary.frames import AT_CHANCE, frame
-from tests.summary.studies import study_of
+from tests.summary.studies import grid_study, study_of
 
 ADAM = "<b>adam</b>"
 
@@ -135,6 +135,22 @@ def test_a_spread_of_trials_drawn_at_random_says_trials() -> None:
     assert info.subtitle.endswith(f"n = {len(info.boxes[0].score_S)} trials a box.")
     assert info.notes == ("Box: quartiles and median; whiskers: range; points: trials.",)
     assert not any("seed" in text for text in texts(draw_spread(info)))
+
+
+def test_a_shift_between_trials_drawn_at_random_says_trials_and_of_two_grids_seeds() -> None:
+    lrs = np.geomspace(0.01, 1, 60)
+    drawn = study_of(
+        frame(*[{"optimizer": o, "lr": float(lr), "seed_index": i} for o in "ab" for i, lr in enumerate(lrs)])
+    )
+    found = texts(draw("shift", Request(study=drawn, task="t")))
+    assert any("n = 60 trials" in text.replace("<br>", " ") for text in found)
+    assert not any("seed" in text for text in found)
+    grid = texts(draw("shift", Request(study=grid_study(), task="t")))
+    assert any("Median over seeds, n = 6." in text.replace("<br>", " ") for text in grid)
+    assert [text for text in grid if text.startswith("shifted")] == [
+        "shifted +0.00 decades: i",
+        "shifted +0.00 decades: j",
+    ]
 
 
 def test_an_x_is_a_seed_that_did_not_train_and_nothing_else() -> None:
