@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 from robustness.figures import style
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
-from robustness.figures.words import n_text, unit
+from robustness.figures.words import draws_of, n_text, unit
 from robustness.summary import Study
 from robustness.summary.confirmed import are_confirmed
 from robustness.summary.metrics import performance_profile
@@ -81,7 +81,7 @@ def profile_info(
     taus_P = np.linspace(0.0, max(1.0, best), 201)
     profiles = []
     for cube, skill_SI in own:
-        resamples = own_resamples(cube.seeds_S, cube.orders, rng, DRAWS)
+        resamples = own_resamples(cube.seeds_S, cube.orders, rng, draws_of(cube, DRAWS))
         share_RP = performance_profile(skill_SI, taus_P, resamples)
         draws = share_RP[1 + cube.shape[0] :]
         ends = (

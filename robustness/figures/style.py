@@ -143,7 +143,7 @@ def fitted(text: str, width: float, font: float) -> str:
 def wrapped(text: str, width: float, font: float) -> list[str]:
     """The text, escaped, in lines of at most `width` pixels; a word wider than that is broken, `n = 5` is not."""
     lines = [""]
-    text = re.sub(r" ([=≤]) ", "\u00a0\\1\u00a0", text)
+    text = re.sub(r"(\d) %", "\\1\u00a0%", re.sub(r" ([=≤]) ", "\u00a0\\1\u00a0", text))
     for word in re.split(r"[ \t\r\n]+", text):  # not at spaces that hold a number and its unit together
         if lines[-1] and text_width(f"{lines[-1]} {word}", font) > width:
             lines.append("")

@@ -1,4 +1,4 @@
-"""What subtitles say of n."""
+"""What subtitles say of n, and whether there are draws for a band."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from robustness.summary.cubes import Cube
 from robustness.wording import counted
 
-__all__ = ["n_text", "unit"]
+__all__ = ["draws_of", "n_text", "unit"]
+
+
+def draws_of(cube: Cube, draws: int) -> int:
+    """None where several trials have one setting: these are not independent, and metrics have no interval either."""
+    return 0 if cube.clustered else draws
 
 
 def n_text(sizes: Iterable[int], one: str, rest: str = "") -> str:
