@@ -141,7 +141,7 @@ def learning_info(study: Study, epochs: pd.DataFrame, cell: Cell) -> LearningInf
         score_name=facts.score_name,
         notes=(
             "Cross: the epoch of the first step that was not finite, at the last finite value. Epoch 0: before the first "
-            "step. Dotted line: the best constant predictor.",
+            "step. Thin dashed line: the best constant predictor.",
             *(
                 ["No epochs were recorded for these trials."]
                 if runs and not epochs["epoch"].notna().any()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -115,24 +115,8 @@ def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd:
     """
     color = style.OPTIMIZER_COLORS[line.index % len(style.OPTIMIZER_COLORS)]
     shape = "hv" if line.step else "linear"
-    whole = ~np.isnan(line.low) & ~np.isnan(line.high)
-    if whole.any():
-        ends = [(line.low, None), (line.high, "tonexty")]
-        for values, fill in ends:
-            on.figure.add_trace(
-                go.Scatter(
-                    x=line.x[whole],
-                    y=values[whole],
-                    fill=fill,
-                    fillcolor=_faint(color, 0.20 if crowd <= 4 else 0.10),
-                    line={"width": 0, "shape": shape},
-                    mode="lines",
-                    hoverinfo="skip",
-                    showlegend=False,
-                    legendgroup=str(line.index),
-                ),
-                **on.place(p),
-            )
+    for trace in _band(line, _faint(color, 0.20 if crowd <= 4 else 0.10), shape, size):
+        on.figure.add_trace(trace, **on.place(p))
     symbol = style.SYMBOLS[line.index % len(style.SYMBOLS)]
     is_open = line.open_ if len(line.open_) else np.zeros(len(line.x), dtype=bool)
     on.figure.add_trace(
@@ -160,6 +144,21 @@ def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd:
         ),
         **on.place(p),
     )
+
+
+def _band(line: Line, color: str, shape: str, size: Size) -> Iterator[go.Scatter]:
+    """The band, in parts: a point without an interval has none, and nothing is said of it by its neighbours'."""
+    plain = {"mode": "lines", "hoverinfo": "skip", "showlegend": False, "legendgroup": str(line.index)}
+    whole = np.flatnonzero(~np.isnan(line.low) & ~np.isnan(line.high))
+    for part in np.split(whole, np.flatnonzero(np.diff(whole) > 1) + 1):
+        x, low, high = (values[part] for values in (line.x, line.low, line.high))
+        if len(part) == 1:  # without neighbours it has no area
+            bar = {"width": size.mark, "color": color}
+            yield go.Scatter(x=[x[0], x[0]], y=[low[0], high[0]], line=bar, **plain)
+        elif len(part):
+            edge = {"width": 0, "shape": shape}
+            yield go.Scatter(x=x, y=low, line=edge, **plain)
+            yield go.Scatter(x=x, y=high, line=edge, fill="tonexty", fillcolor=color, **plain)
 
 
 def _faint(color: str, opacity: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from robustness.summary import Study
 from robustness.summary.cubes import cubes
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
+from tests.summary.frames import frame
+from tests.summary.studies import study_of
 
 
 def info_of(found: Study, shade: Any = "diverged") -> Any:
@@ -214,3 +217,38 @@ def test_a_frame_has_white_beside_its_red(tmp_path: Path) -> None:
         under, frame = shapes[i - 1], shapes[i]
         assert (under.line.color, under.x0, under.y0) == ("white", frame.x0, frame.y0)
         assert under.line.width > frame.line.width
+
+
+def uneven(few_at: float, many: int = 12) -> Study:
+    """Twelve seeds at each learning rate, except for one seed at one of them."""
+    rows = [
+        {"lr": lr, "seed_index": s, "test_accuracy": 0.5 + s / 100}
+        for lr in (0.001, 0.01, 0.1, 1.0)
+        for s in range(1 if lr == few_at else many)
+    ]
+    return study_of(frame(*rows))
+
+
+def bands(figure: Any) -> list[list[float]]:
+    """The learning rates of each part of a band: drawn without a line's name."""
+    found = [10 ** np.array(trace.x, dtype=float) for trace in figure.data if not trace.name]
+    return [np.unique(xs.round(6)).tolist() for xs in found]
+
+
+def test_no_band_passes_a_point_that_has_no_interval_and_n_is_of_each_point() -> None:
+    info = curves_of(uneven(0.01))
+    [curve] = info.panels[0][1]
+    assert np.isnan(curve.low_L).tolist() == [False, True, False, False]
+    assert curve.n_L.tolist() == [12, 1, 12, 12]
+    assert "n = 1 to 12 seeds." in info.subtitle
+    assert "Without a band: too few seeds" in info.notes[0]
+    figure = draw_curves(info)
+    assert bands(figure) == [[0.001], [0.1, 1.0], [0.1, 1.0]]
+    assert not any("nan" in text for text in texts(figure))
+
+
+def test_a_band_without_gaps_is_one() -> None:
+    info = curves_of(uneven(math.nan))
+    assert bands(draw_curves(info)) == [[0.001, 0.01, 0.1, 1.0]] * 2
+    assert "n = 12 seeds." in info.subtitle
+    assert "Without a band" not in info.notes[0]
