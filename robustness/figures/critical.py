@@ -198,7 +198,7 @@ def _draw_points(
         go.Scatter(
             x=x or [math.nan],
             y=y or [math.nan],
-            name=style.fitted(optimizer, size.width / 2 - 60, size.font),
+            name=optimizer,
             mode="markers",
             marker={
                 "size": size.mark * 0.7,

@@ -25,7 +25,7 @@ class Line:
     """One line of a panel, in drawing coordinates.
 
     Attributes:
-        name: a label, escaped when drawn.
+        name: a label, escaped when its figure is finished.
         index: which colour, dash and symbol.
         x: (P).
         y: (P).
@@ -51,13 +51,14 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Panels:
-    """A figure of panels in two columns (one panel: one), and its measures in pixels."""
+    """A figure of panels in two columns (one panel: one), and its measures in pixels: `each` is a panel's width."""
 
     figure: go.Figure
     columns: int
     count: int
     inner: float
     left: int
+    each: float
 
     def place(self, p: int) -> dict[str, int]:
         """The `row` and `col` of panel p."""
@@ -70,8 +71,7 @@ class Panels:
 
     def decades(self, lrs: Sequence[float], size: Size) -> tuple[list[float], list[str]]:
         """Ticks of learning rates that do not touch each other."""
-        room = (size.width - self.left - 20) / self.columns
-        return style.decade_ticks(lrs, max(int(room // (style.text_width("0.0001", size.font) + 8)), 2))
+        return style.decade_ticks(lrs, max(int(self.each // (_tick_width(size) + 8)), 2))
 
     def lowest(self) -> list[dict[str, int]]:
         """The places that need an axis title: nothing is below them."""
@@ -83,23 +83,28 @@ def panels(headings: Sequence[str], size: Size, *, height: float | None = None, 
     count = max(len(headings), 1)
     columns = min(count, columns)
     rows = -(-count // columns)
-    each = height or size.panel
     gap = size.font * 4.2
-    inner = rows * each + (rows - 1) * gap
+    inner = rows * (height or size.panel) + (rows - 1) * gap
     left = int(size.font * 4.6)
-    room = (size.width - left - 20) / columns - 16
+    # Neighbours' outermost ticks stand at the corners: half of each between the panels.
+    axes, between = size.width - left - 20, _tick_width(size) + 4
     figure = make_subplots(
         rows=rows,
         cols=columns,
         shared_yaxes=True,
-        subplot_titles=[style.fitted(heading, room, size.font * 1.08) for heading in headings],
-        horizontal_spacing=0.04,
+        subplot_titles=style.told_apart(headings, axes / columns - 16, size.font * 1.08),
+        horizontal_spacing=between / axes,
         vertical_spacing=gap / inner if rows > 1 else 0,
     )
     figure.update_annotations(font_size=size.font * 1.08)
     figure.update_xaxes(**style.AXIS)
     figure.update_yaxes(**style.AXIS)
-    return Panels(figure=figure, columns=columns, count=count, inner=inner, left=left)
+    each = (axes - between * (columns - 1)) / columns
+    return Panels(figure=figure, columns=columns, count=count, inner=inner, left=left, each=each)
+
+
+def _tick_width(size: Size) -> float:
+    return style.text_width("0.0001", size.font)
 
 
 def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd: int) -> None:
@@ -123,7 +128,7 @@ def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd:
         go.Scatter(
             x=line.x,
             y=line.y,
-            name=style.fitted(line.name, size.width / 2 - 60, size.font),
+            name=line.name,
             legendgroup=str(line.index),
             showlegend=legend,
             mode="lines+markers" if line.marks else "lines",

@@ -22,7 +22,7 @@ def draw_shift(info: ShiftInfo, size: Size = style.PAGE) -> go.Figure:
     """Draw it: a line of panels for each initialization."""
     shift = 0.0 if math.isnan(info.shift.value) else info.shift.value
     inits = info.inits if len(info.lrs_a) else ()
-    right = f"shifted {signed(shift, 2)}{' decades' if size.name == 'page' else ''}"
+    right = f"shifted {signed(shift, 2)} decades" if size.name == "page" else signed(shift, 2)
     headings = [text for init in inits for text in (init, f"{right}: {init}")]
     on = panels(headings or [""], size, height=size.panel * (0.75 if len(inits) > 1 else 1.2))
     nothing = np.full(0, math.nan)

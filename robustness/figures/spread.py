@@ -187,7 +187,7 @@ def _draw_boxes(
         go.Scatter(
             x=[math.nan],
             y=[math.nan],
-            name=style.fitted(optimizer, size.width / 2 - 60, size.font),
+            name=optimizer,
             legendgroup=str(lane),
             mode="markers",
             marker={**marker, "symbol": symbol},

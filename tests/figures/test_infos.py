@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,10 @@ from robustness.figures.critical import critical_info
 from robustness.figures.difference import difference_info
 from robustness.figures.gallery import Request, draw
 from robustness.figures.importance import draw_importance, importance_info, is_slow, lacking
-from robustness.figures.learning import learning_info, telling_cell
+from robustness.figures.learning import draw_learning, learning_info, telling_cell
 from robustness.figures.profile import profile_info
 from robustness.figures.spread import draw_spread, spread_info
-from robustness.figures.style import COLUMN, PAGE, fitted, text_width, wrapped
+from robustness.figures.style import COLUMN, PAGE, fitted, still, text_width, told_apart, wrapped
 from robustness.store import CONFIRM, open_store
 from robustness.summary.cubes import cubes
 from robustness.summary.epochs import cell_epochs
@@ -223,6 +225,9 @@ def test_learning_curves_mark_the_epoch_in_which_a_trial_died(tmp_path: Path) ->
     np.testing.assert_equal(dead.loss_E, [2.3, 0.5, math.nan])
     np.testing.assert_equal(alive.score_E, [math.nan, 0.91, 0.91])
     assert math.isnan(alive.died)
+    assert info.notes[0].startswith("Cross: ")
+    other = replace(cell, lr=0.1)
+    assert "Cross" not in learning_info(found, epochs.iloc[:0], other).notes[0]
 
 
 def test_the_telling_cell_of_a_row_that_only_breaks_whole_is_where_it_breaks(tmp_path: Path) -> None:
@@ -300,10 +305,71 @@ def test_without_a_variance_there_is_no_importance_and_the_reason_is_told(tmp_pa
     assert lacking(found, []) == "no trial is complete"
 
 
+def test_a_loss_that_hardly_moves_has_two_ticks_or_a_linear_axis(tmp_path: Path) -> None:
+    for last, kind in ((1.0, "log"), (5.65, None)):
+        folder = tmp_path / str(last)
+        folder.mkdir()
+        found = study(folder, lambda t, last=last: [epoch(1, train_loss=last)])
+        [task] = found.tasks
+        cell = telling_cell(found, task)
+        assert cell is not None
+        with open_store(str(folder / "s.db")) as store:
+            info = learning_info(found, cell_epochs(store, "small", **asdict(cell)), cell)
+        flat = [replace(run, loss_E=np.array([6.1 if last > 2 else 2.3, last])) for run in info.runs]
+        axis = draw_learning(replace(info, runs=tuple(flat))).layout.yaxis
+        assert axis.type == kind
+        shown = [tick for tick in axis.tickvals or () if axis.range[0] <= np.log10(tick) <= axis.range[1]]
+        assert kind is None or len(shown) >= 2
+
+
+def test_what_is_read_by_pointing_is_not_said_on_paper(tmp_path: Path) -> None:
+    found = study(tmp_path, diverges_above(0.5))
+    figure = draw("difference", Request(study=found, task=list(found.tasks)[0]))
+    assert any("on hover" in text for text in texts(figure))
+    paper = still(figure)
+    assert not any("on hover" in note["text"] for note in paper["layout"]["annotations"])
+    assert len(paper["layout"]["annotations"]) == len(figure.layout.annotations) - 1
+    assert paper["layout"]["height"] < figure.layout.height
+
+
+def test_labels_that_differ_at_their_ends_are_told_apart_in_a_column(tmp_path: Path) -> None:
+    start = "stochastic gradient descent with a very long name and momentum"
+    optimizers = [{"name": "sgd", "label": f"{start} {m}", "momentum": m} for m in (0.5, 0.9)]
+    found = study(tmp_path, diverges_above(0.5), optimizers=[*optimizers, {"name": "adam"}])
+    request = Request(study=found, task=list(found.tasks)[0], size=COLUMN)
+    for name in ("curves", "critical-lr", "spread", "profile", "best-of-k"):
+        names = [
+            trace.name for trace in draw(name, request).data if trace.showlegend is not False and trace.name
+        ]
+        assert len(set(names)) == 3, name
+        assert any(text.endswith("0.9") for text in names), name
+        assert all(text_width(text, COLUMN.font) < COLUMN.width - 60 for text in names), name
+
+
+@pytest.mark.parametrize("size", [PAGE, COLUMN], ids=["page", "column"])
+def test_ticks_of_neighbouring_panels_do_not_meet(size: Any) -> None:
+    rows = [{"init": i, "lr": 10.0**e, "seed_index": 0} for i in "ij" for e in range(-4, 3)]
+    figure = draw("curves", Request(study=study_of(frame(*rows)), task="t", size=size))
+    inner = size.width - figure.layout.margin.l - figure.layout.margin.r
+    ends = []
+    for axis in (figure.layout.xaxis, figure.layout.xaxis2):
+        low, high = axis.range
+        for value, text in zip(axis.tickvals, axis.ticktext, strict=True):
+            share = axis.domain[0] + (axis.domain[1] - axis.domain[0]) * (value - low) / (high - low)
+            half = text_width(text, size.font) / 2
+            ends += [share * inner - half, share * inner + half]
+    assert len(ends) >= 8
+    assert all(left <= right for left, right in itertools.pairwise(ends))
+
+
 def test_text_is_wrapped_and_cut_by_its_width_and_escaped_after() -> None:
     assert wrapped("aa bb cc", text_width("aa bb", 10) + 1, 10) == ["aa bb", "cc"]
     assert wrapped("aaaa", text_width("aa", 10) + 0.1, 10) == ["aa", "aa"]
     assert wrapped("95\u00a0% of", text_width("95\u00a0%", 10) + 0.1, 10) == ["95\u00a0%", "of"]
+    assert wrapped("5 % of", text_width("95 %", 10) + 0.1, 10) == ["5\u00a0%", "of"]
     assert wrapped("", 10, 10) == []
+    assert told_apart(["a b", "a b c"], 100, 10) == ["a b", "a b c"]
+    width = text_width("abc…h1", 10) + 0.1
+    assert told_apart(["abcdefgh1", "abcdefgh2", "x"], width, 10) == ["abc…h1", "abc…h2", "x"]
     assert fitted("<b>\nx", 100, 10) == "&lt;b&gt; x"
     assert fitted("abcdefgh", text_width("abc…", 10) + 0.1, 10) == "abc…"
