@@ -13,6 +13,7 @@ import pytest
 
 from robustness.figures.best_of_k import best_of_k_info
 from robustness.figures.critical import critical_info
+from robustness.figures.curves import curves_info
 from robustness.figures.difference import difference_info
 from robustness.figures.gallery import Request, draw
 from robustness.figures.importance import draw_importance, importance_info, is_slow, lacking
@@ -191,6 +192,25 @@ def test_the_best_of_k_of_thousands_of_random_trials_has_no_band() -> None:
     assert len(line.ks_K) == 64
     assert not np.isnan(line.score_K).any()
     assert np.isnan([line.low_K, line.high_K]).all()
+
+
+def test_several_trials_of_one_setting_have_no_interval_in_figures_as_in_metrics() -> None:
+    lrs = np.repeat(np.geomspace(0.01, 1, 60), 2)
+    found = study_of(frame(*[{"lr": float(lr), "seed_index": i % 2} for i, lr in enumerate(lrs)]))
+    [cube] = cubes(found)
+    lines = [
+        best_of_k_info(found, [replace(cube, binned=True, clustered=clustered)], "t", rng=rng()).panels[0][1][
+            0
+        ]
+        for clustered in (False, True)
+    ]
+    assert [bool(np.isnan(line.low_K).all()) for line in lines] == [False, True]
+    samples = [replace(sample, cube=replace(cube, clustered=True)) for sample in resampled(found, draws=0)]
+    assert np.isnan(profile_info(found, samples, "t", rng=rng()).profiles[0].low_P).all()
+    many = replace(
+        cube, seeds_S=np.arange(12), score_SIL=np.repeat(cube.score_SIL, 6, axis=0), clustered=True
+    )
+    assert curves_info(found, [many], "t", rng=rng()).band == "range"
 
 
 def test_critical_learning_rates_have_gaps_and_ends_beyond_the_grid(tmp_path: Path) -> None:
