@@ -1,6 +1,6 @@
 """What k trials of tuning give: the expected test score of the best of k learning rates drawn at random."""
 
-# R resamples, S seeds, L learning rates, K numbers of trials
+# R resamples, K numbers of trials
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from robustness.figures import style
 from robustness.figures.curves import score_axis
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
+from robustness.figures.words import draws_of, n_text
 from robustness.summary import Study
+from robustness.summary.budgets import Budgets, budgets
 from robustness.summary.cubes import Cube
-from robustness.summary.metrics import expected_best_of_k
 from robustness.summary.resampling import Resamples, own_resamples
 
 __all__ = ["BestOfK", "BestOfKInfo", "best_of_k_info", "draw_best_of_k"]
@@ -73,40 +74,50 @@ def best_of_k_info(
     trials = study.trials[study.trials["task"] == task]
     names = list(dict.fromkeys(trials["optimizer"]))
     found: dict[str, list[BestOfK]] = {init: [] for init in dict.fromkeys(trials["init"])}
-    own = [cube for cube in cubes if cube.task == task]
-    for cube in own:
-        resamples = own_resamples(cube.seeds_S, cube.orders, rng, DRAWS)
+    rows: list[Budgets] = []
+    for cube in (cube for cube in cubes if cube.task == task):
+        resamples = own_resamples(cube.seeds_S, cube.orders, rng, draws_of(cube, DRAWS))
         for i, init in enumerate(cube.inits):
             if not np.isnan(cube.score_SIL[:, i]).all():
-                found[init].append(_line(cube, i, names.index(cube.optimizer), resamples))
+                row = budgets(cube, i, resamples, lambda most: range(1, min(most, MOST) + 1))
+                rows.append(row)
+                found[init].append(_line(row, cube.optimizer, names.index(cube.optimizer), resamples))
     facts = study.facts[task]
-    seeds = max((cube.shape[0] for cube in own), default=0)
-    what = "trials" if any(cube.binned for cube in own) else "seed" if seeds == 1 else "seeds"
+    pooled = any(row.pooled for row in rows)
+    drawn = "trials" if pooled else "learning rates of a seed"
+    what = "trial" if pooled else "seed"
     return BestOfKInfo(
         title=f"Expected {facts.score_name} of the best of k trials: {task}",
-        subtitle=f"k learning rates drawn at random from the row's without replacement; the best on "
-        f"{facts.selection} data, valued by {facts.score_name} of the final epoch. "
-        + (f"n = {seeds} {what}." if own else "Nothing is complete yet."),
+        subtitle=f"k {drawn} drawn at random without replacement; the best on {facts.selection} data, valued by "
+        f"{facts.score_name} of the final epoch{'' if pooled else '; mean over seeds'}. "
+        + n_text((row.n for row in rows), what, " a row"),
         panels=tuple((init, tuple(lines)) for init, lines in found.items()),
         score_name=facts.score_name,
         notes=(
-            "Bands: 95 %, whole seeds resampled; none with one seed or thousands of random trials. A trial that did not train counts at chance.",
+            (
+                "Bands: 95 %, trials resampled; none of thousands, or where several have one setting. "
+                if pooled
+                else "Bands: 95 %, whole seeds resampled; none with one seed. Where seeds have different learning rates, "
+                "those with the most are drawn from, and there is no band. "
+            )
+            + "A trial that did not train counts at chance.",
         ),
     )
 
 
-def _line(cube: Cube, i: int, index: int, resamples: Resamples) -> BestOfK:
-    present = int((~np.isnan(cube.score_SIL[:, i])).any(axis=0).sum())
-    limit = cube.shape[0] if cube.binned else present
-    ks = np.arange(1, min(limit, MOST) + 1)
-    score_RK = expected_best_of_k(cube.selection_SIL[:, i], cube.score_SIL[:, i], ks.tolist(), resamples)
-    ends = np.full((2, len(ks)), np.nan)
-    draws = score_RK[1 + resamples.seeds :]
+def _line(row: Budgets, optimizer: str, index: int, resamples: Resamples) -> BestOfK:
+    ends = np.full((2, len(row.ks_K)), np.nan)
+    draws = row.values_RK[1 + resamples.seeds :]
     defined = ~np.isnan(draws).any(axis=0)
     if len(draws) and resamples.seeds > 1 and defined.any():
         ends[:, defined] = np.quantile(draws[:, defined], [0.025, 0.975], axis=0)
     return BestOfK(
-        optimizer=cube.optimizer, index=index, ks_K=ks, score_K=score_RK[0], low_K=ends[0], high_K=ends[1]
+        optimizer=optimizer,
+        index=index,
+        ks_K=np.array(row.ks_K),
+        score_K=row.values_RK[0],
+        low_K=ends[0],
+        high_K=ends[1],
     )
 
 

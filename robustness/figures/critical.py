@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from robustness.figures import style
 from robustness.figures.lanes import Lanes, jitter, lanes
 from robustness.figures.style import Size
+from robustness.figures.words import n_text
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
 from robustness.summary.resampling import Estimate, estimates, own_resamples, quantile
@@ -77,17 +78,12 @@ def critical_info(
     own = [cube for cube in cubes if cube.task == task and not cube.binned]
     rows = [row for cube in own for row in _rows(cube, names.index(cube.optimizer), rng)]
     lrs = trials["lr"].to_numpy(dtype=float)
-    seeds = sorted({cube.shape[0] for cube in own})
-    n = (
-        "Nothing is complete yet."
-        if not seeds
-        else f"n = {seeds[0]}" + (f" to {seeds[-1]}" if seeds[1:] else "")
-    )
     never = sum(row.never for row in rows)
     return CriticalInfo(
         title=f"Critical learning rates: {task}",
         subtitle="The first learning rate of each seed that does not train above one that does. Not trained: not finite, "
-        f"or skill ≤ {study.thresholds.skill_floor:g}. {n}{' seeds a row.' if seeds else ''}",
+        f"or skill ≤ {study.thresholds.skill_floor:g}. "
+        + n_text((cube.shape[0] for cube in own), "seed", " a row"),
         inits=tuple(dict.fromkeys(trials["init"])),
         optimizers=names,
         rows=tuple(rows),
@@ -202,7 +198,7 @@ def _draw_points(
         go.Scatter(
             x=x or [math.nan],
             y=y or [math.nan],
-            name=style.fitted(optimizer, size.width / 2 - 60, size.font),
+            name=optimizer,
             mode="markers",
             marker={
                 "size": size.mark * 0.7,

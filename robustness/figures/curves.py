@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from robustness.figures import style
 from robustness.figures.lines import Line, Panels, add_line, panels
 from robustness.figures.style import Size
+from robustness.figures.words import draws_of, n_text, unit
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
 from robustness.summary.resampling import Resamples, estimates, own_resamples, quantile
@@ -40,6 +41,7 @@ class Curve:
         median_L: median score.
         low_L: lower edge of the band.
         high_L: upper edge.
+        n_L: complete trials.
         mostly_diverged_L: whether more than half of the seeds diverged.
     """
 
@@ -49,6 +51,7 @@ class Curve:
     median_L: Floats
     low_L: Floats
     high_L: Floats
+    n_L: npt.NDArray[np.int64]
     mostly_diverged_L: npt.NDArray[np.bool_]
 
 
@@ -97,20 +100,19 @@ def curves_info(
     inits = list(dict.fromkeys(trials["init"]))
     names = list(dict.fromkeys(trials["optimizer"]))
     own = [cube for cube in cubes if cube.task == task]
-    seeds = max((cube.shape[0] for cube in own), default=0)
-    band = band or ("interval" if seeds >= SEEDS_FOR_INTERVAL else "range")
+    independent = max((cube.shape[0] for cube in own if not cube.clustered), default=0)
+    band = band or ("interval" if independent >= SEEDS_FOR_INTERVAL else "range")
     curves = [(cube, _curves(cube, names.index(cube.optimizer), band, rng)) for cube in own]
-    facts = study.facts[task]
-    binned = any(cube.binned for cube in own)
-    n = (
-        f"n = {seeds} {'trials' if binned else 'seed' if seeds == 1 else 'seeds'}"
-        if own
-        else "Nothing complete"
-    )
-    ends = "range over seeds" if band == "range" else "95 % interval of the median, whole seeds resampled"
+    facts, of = study.facts[task], unit(own)
+    drawn = "trials" if of == "trial" else "whole seeds"
+    ends = f"range over {of}s" if band == "range" else f"95 % interval of the median, {drawn} resampled"
+    drawn_curves = [curve for _, part in curves for curve in part.values()]
+    sizes = [int(n) for curve in drawn_curves for n in curve.n_L]
+    bare = any(np.isnan(curve.low_L).any() for curve in drawn_curves)
     return CurvesInfo(
         title=f"{facts.score_name.capitalize()} over learning rates: {task}",
-        subtitle=f"Median and {ends}. {n}{', in bins of a quarter decade' if binned else ''}. "
+        subtitle=f"Median and {ends}. "
+        f"{n_text(sizes, of, ' a bin of a quarter decade' if of == 'trial' else '')} "
         f"A trial that did not train (skill ≤ {study.thresholds.skill_floor:g}) counts at chance.",
         panels=tuple(
             (init, tuple(part[init] for _, part in curves if init in part and len(part[init].lrs_L)))
@@ -120,7 +122,8 @@ def curves_info(
         score_name=facts.score_name,
         band=band,
         notes=(
-            f"Dotted line: chance. Open marks: more than half of the seeds diverged. "
+            f"Thin dashed line: chance. Open marks: more than half of the {of}s diverged. "
+            f"{f'Without a band: too few {of}s for an interval. ' if bare else ''}"
             f"{style.rule_text(study.thresholds)}",
         ),
     )
@@ -130,7 +133,8 @@ def _curves(cube: Cube, index: int, band: Band, rng: np.random.Generator) -> dic
     seeds, inits, lrs = cube.shape
     flat_SC = cube.score_SIL.reshape(seeds, inits * lrs)
     if band == "interval":
-        drawn_RC = quantile(flat_SC, own_resamples(cube.seeds_S, cube.orders, rng, DRAWS))
+        resamples = own_resamples(cube.seeds_S, cube.orders, rng, draws_of(cube, DRAWS))
+        drawn_RC = quantile(flat_SC, resamples)
         found = estimates(list(drawn_RC.T), seeds)
         low, high = ([getattr(e, end) for e in found] for end in ("low", "high"))
     else:
@@ -138,8 +142,8 @@ def _curves(cube: Cube, index: int, band: Band, rng: np.random.Generator) -> dic
         low, high = quantile(flat_SC, none, 0.0)[0].tolist(), quantile(flat_SC, none, 1.0)[0].tolist()
     median_IL = quantile(flat_SC, Resamples.of(seeds, rng, draws=0))[0].reshape(inits, lrs)
     low_IL, high_IL = (np.array(part, dtype=float).reshape(inits, lrs) for part in (low, high))
-    n_IL = np.maximum((~np.isnan(cube.diverged_SIL)).sum(axis=0), 1)
-    gone_IL = np.nansum(cube.diverged_SIL, axis=0) / n_IL > 0.5
+    n_IL = (~np.isnan(cube.score_SIL)).sum(axis=0)
+    gone_IL = np.nansum(cube.diverged_SIL, axis=0) > 0.5 * n_IL
     present_IL = ~np.isnan(median_IL)
     return {
         init: Curve(
@@ -149,6 +153,7 @@ def _curves(cube: Cube, index: int, band: Band, rng: np.random.Generator) -> dic
             median_L=median_IL[i, present_IL[i]],
             low_L=low_IL[i, present_IL[i]],
             high_L=high_IL[i, present_IL[i]],
+            n_L=n_IL[i, present_IL[i]],
             mostly_diverged_L=gone_IL[i, present_IL[i]],
         )
         for i, init in enumerate(cube.inits)
@@ -207,6 +212,9 @@ def draw_curves(info: CurvesInfo, size: Size = style.PAGE) -> go.Figure:
 def _hover(curve: Curve) -> list[str]:
     name = style.fitted(curve.optimizer, 500, 13)
     return [
-        f"{name}<br>learning rate {lr:.4g}<br>median {median:.3f} [{low:.3f}, {high:.3f}]"
-        for lr, median, low, high in zip(curve.lrs_L, curve.median_L, curve.low_L, curve.high_L, strict=True)
+        f"{name}<br>learning rate {lr:.4g}<br>median {median:.3f}{'' if np.isnan(low) else f' [{low:.3f}, {high:.3f}]'}"
+        f", n = {n}"
+        for lr, median, low, high, n in zip(
+            curve.lrs_L, curve.median_L, curve.low_L, curve.high_L, curve.n_L, strict=True
+        )
     ]

@@ -161,6 +161,7 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
                 texts_IL=texts,
                 patch_IL=np.zeros(difference_IL.shape, dtype=bool),
                 dark_IL=np.abs(difference_IL) > 0.8,
+                hatched_IL=np.zeros(difference_IL.shape, dtype=bool),
                 hover_IL=_hover(info),
             )
         ]
@@ -172,7 +173,10 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
         size=size,
         title=info.title,
         subtitle=info.subtitle,
-        notes=_notes(info, signs=signs),
+        notes=[_note(info, signs=signs)],
+        hover="95 % intervals of both shares (Wilson) and of the difference (Newcombe, paired): on hover."
+        if panels
+        else "",
         inner=on.inner,
         left=on.left,
         right=on.right,
@@ -183,15 +187,14 @@ def draw_difference(info: DifferenceInfo, size: Size = style.PAGE) -> go.Figure:
     return figure
 
 
-def _notes(info: DifferenceInfo, *, signs: bool) -> list[str]:
+def _note(info: DifferenceInfo, *, signs: bool) -> str:
     if not info.lrs or not info.inits:
-        return ["They share no learning rate and initialization with complete trials."]
+        return "They share no learning rate and initialization with complete trials."
     where = "The sign of the difference" if signs else "In each square: percentage points"
-    return [
+    return (
         f"{where}; + (orange): {info.a} has the larger share, − (violet): {info.b} has. Blank: no difference. "
-        "Grey: missing.",
-        "95 % intervals of both shares (Wilson) and of the difference (Newcombe, paired): on hover.",
-    ]
+        "Grey: missing."
+    )
 
 
 def _signed(value: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from robustness.errors import RobustnessError, SpecError, writing
-from robustness.figures.style import CONFIG, SIZES
+from robustness.figures.style import CONFIG, SIZES, still
 
 __all__ = ["FORMATS", "IMAGES", "browser_path", "write_all"]
 
@@ -111,11 +111,12 @@ class _Browser:
         """The picture's bytes, some time."""
         self.start()
         assert self._loop is not None
-        width, height = figure.layout.width, figure.layout.height
+        plain = still(figure)
+        width, height = plain["layout"]["width"], plain["layout"]["height"]
         scale = next((size.scale for size in SIZES.values() if size.width == width), 2.0)
         options = {"format": format_, "width": width, "height": height}
         options["scale"] = scale if format_ == "png" else 1
-        return asyncio.run_coroutine_threadsafe(self._calculated(figure.to_dict(), options), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._calculated(plain, options), self._loop)
 
     async def _calculated(self, plain: dict[str, Any], options: dict[str, Any]) -> bytes:
         await asyncio.wrap_future(self._opened)

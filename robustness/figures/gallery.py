@@ -28,6 +28,8 @@ from robustness.summary import Study, check_begun
 from robustness.summary.chosen import sampler_of
 from robustness.summary.cubes import Cube, cubes
 from robustness.summary.epochs import cell_epochs
+from robustness.summary.measure import resampled
+from robustness.summary.resampled import Resampled
 from robustness.summary.shift import shift_info
 
 __all__ = ["FIGURES", "Drawing", "Request", "applicable", "draw", "lacks", "parse_cell", "task_labels"]
@@ -67,6 +69,13 @@ class Request:
         own = (part[part["task"] == self.task] for part in (self.study.trials, self.study.complete))
         trials, complete = own
         return cubes(replace(self.study, trials=trials, complete=complete))
+
+    @cached_property
+    def samples(self) -> list[Resampled]:
+        """Of the task, with their fresh seeds where all of the study, whatever its tasks, has them."""
+        found = self.cubes if self.study.confirming.empty else self.given
+        own = resampled(self.study, found, draws=0)
+        return [sample for sample in own if sample.cube.task == self.task]
 
     @property
     def pair(self) -> tuple[str, str] | None:
@@ -168,12 +177,12 @@ FIGURES: dict[str, Drawing] = {
         lacks=_drawn,
     ),
     "spread": Drawing(
-        title="Spread over seeds at the tuned learning rate",
-        draw=lambda r: draw_spread(spread_info(r.study, r.cubes, r.task), r.size),
+        title="Spread at the tuned learning rate",
+        draw=lambda r: draw_spread(spread_info(r.study, r.samples, r.task), r.size),
     ),
     "profile": Drawing(
         title="Performance profile",
-        draw=lambda r: draw_profile(profile_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
+        draw=lambda r: draw_profile(profile_info(r.study, r.samples, r.task, rng=r.rng), r.size),
     ),
     "best-of-k": Drawing(
         title="Expected score of the best of k trials",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from robustness.figures import style
+from robustness.figures.words import n_text
 from robustness.summary import Study, wilson
 from robustness.summary.checks import seeds_text
 from robustness.summary.chosen import orders_of, sampler_of
@@ -45,8 +46,9 @@ class Panel:
         nonfinite_IL: of them not finite.
         not_trained_IL: of them not trained.
         stalled_IL: of them stalled.
+        unresolved_IL: of them neither trained, diverged nor stalled.
         score_IL: median score; NaN where missing.
-        tuned_I: index of each initialization's tuned learning rate; -1 where none trains.
+        tuned_I: index of each initialization's tuned learning rate; -1 where it trains in less than half of the seeds.
     """
 
     optimizer: str
@@ -57,8 +59,15 @@ class Panel:
     nonfinite_IL: Counts
     not_trained_IL: Counts
     stalled_IL: Counts
+    unresolved_IL: Counts
     score_IL: Floats
     tuned_I: tuple[int, ...]
+
+    @property
+    def unlearned_IL(self) -> npt.NDArray[np.bool_]:
+        """Squares that look as if they trained: most seeds did not, while at most half diverged and none stalled."""
+        most = (2 * self.not_trained_IL > self.n_IL) & (2 * self.diverged_IL <= self.n_IL)
+        return np.asarray(most & (self.unresolved_IL > 0) & (self.stalled_IL == 0))
 
     def counts_IL(self, shade: Shade) -> Counts:
         """What a shade counts: of each square's trials."""
@@ -116,7 +125,9 @@ def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapI
         "not-trained": "Where nothing is learned",
         "score": "What is learned",
     }[shade]
-    selection = f"Framed: the row's best median on {facts.selection} data."
+    framed = f"Framed: the row's best median on {facts.selection} data."
+    if any((panel.n_IL[i] > 0).any() for panel in panels for i, j in enumerate(panel.tuned_I) if j < 0):
+        framed += " No frame: no learning rate of that row trains in most seeds."
     return HeatmapInfo(
         title=", ".join(text for text in (f"{what}: {task}", study.budget(task)) if text),
         subtitle=_subtitle(study, shade, sizes, facts.score_name),
@@ -125,7 +136,7 @@ def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapI
         shade=shade,
         score_name=facts.score_name,
         score_range=_score_range(panels, accuracy=facts.score == "accuracy"),
-        notes=(selection, *_interval_notes(sizes)),
+        notes=(framed, *_interval_notes(sizes)),
     )
 
 
@@ -156,7 +167,11 @@ def _panel(
         return found
 
     not_trained_IL, n_IL = counted(complete["outcome"] != "trained"), counted(np.ones(len(complete)))
-    trains_I = (n_IL > not_trained_IL).any(axis=1)
+    tuned_I = tuned_index(median("selection"))
+    trains_IL = (n_IL > 0) & (
+        2 * not_trained_IL <= n_IL
+    )  # else all medians are chance, and the first of them is best
+    trains_I = np.take_along_axis(trains_IL, tuned_I[:, None], axis=1)[:, 0]
     return Panel(
         optimizer=optimizer,
         lrs=tuple(lrs_L.tolist()),
@@ -166,8 +181,9 @@ def _panel(
         nonfinite_IL=counted(complete["outcome"] == "nonfinite"),
         not_trained_IL=not_trained_IL,
         stalled_IL=counted(complete["side"] == "stalled"),
+        unresolved_IL=counted(complete["side"] == "unresolved"),
         score_IL=median("score"),
-        tuned_I=tuple(np.where(trains_I, tuned_index(median("selection")), -1).tolist()),
+        tuned_I=tuple(np.where(trains_I, tuned_I, -1).tolist()),
     )
 
 
@@ -190,11 +206,8 @@ def _subtitle(study: Study, shade: Shade, sizes: list[int], score_name: str) -> 
         "not-trained": f"Not trained: not finite, or skill ≤ {floor:g} in the final epoch.",
         "score": f"Median {score_name} of the final epoch; a trial with skill ≤ {floor:g} counts at chance.",
     }[shade]
-    if not sizes:
-        return f"{rule} Nothing is complete yet."
-    n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     of = f" ({seeds_text(study)})" if orders_of(study.spec) > 1 else ""
-    return f"{rule} n = {n} seed{'' if sizes == [1] else 's'}{of} a square."
+    return f"{rule} {n_text(sizes, 'seed', f'{of} a square')}"
 
 
 def _interval_notes(sizes: list[int]) -> list[str]:

@@ -82,14 +82,16 @@ def _notes(info: HeatmapInfo, *, font: float, fraction: bool) -> list[str]:
     if info.shade == "score":
         marks.append("Crossed out: most seeds diverged.")
     if any(panel.stalled_IL.any() for panel in info.panels):
-        marks.append("Dotted: some stalled.")
+        marks.append("Dashed: some stalled.")
+    if any(_hatched(panel, info).any() for panel in info.panels):
+        marks.append("Hatched: most neither trained nor diverged.")
     if any((panel.n_IL == 0).any() for panel in info.panels):
         marks.append("Grey, struck through: missing.")
     return [" ".join([*marks, info.notes[0]]), *info.notes[1:]]
 
 
 def _squares(panel: Panel, info: HeatmapInfo, *, fraction: bool) -> Squares:
-    counts_IL = panel.counts_IL(info.shade)
+    counts_IL, hatched_IL = panel.counts_IL(info.shade), _hatched(panel, info)
     with np.errstate(invalid="ignore", divide="ignore"):
         rate_IL = np.where(panel.n_IL > 0, counts_IL / panel.n_IL, np.nan)
     score = info.shade == "score"
@@ -105,10 +107,16 @@ def _squares(panel: Panel, info: HeatmapInfo, *, fraction: bool) -> Squares:
         lrs=panel.lrs,
         shade_IL=shade_IL,
         texts_IL=texts,
-        patch_IL=off_scale_IL,
+        patch_IL=off_scale_IL | (hatched_IL & (counts_IL == 0)),
         dark_IL=(shade_IL - low) / (high - low) > 0.55,
+        hatched_IL=hatched_IL,
         hover_IL=_hover(panel, info),
     )
+
+
+def _hatched(panel: Panel, info: HeatmapInfo) -> Flags:
+    """Squares whose shade does not say that most of their seeds did not train."""
+    return panel.unlearned_IL & (info.shade != "not-trained")
 
 
 def _text(k: int, n: int, *, fraction: bool) -> str:
@@ -120,8 +128,9 @@ def _text(k: int, n: int, *, fraction: bool) -> str:
 def _shapes(panel: Panel, squares: Squares, axis: str, on: Canvas) -> Iterator[dict[str, Any]]:
     x_edges = edges(panel.lrs)
     thin = on.size.line / 2
+    crossed_IL = squares.patch_IL & ~squares.hatched_IL
     for i, j in itertools.product(range(len(panel.n_IL)), range(len(panel.lrs))):
-        for shape in _marks(panel, i, j, x_edges, off_scale=bool(squares.patch_IL[i, j]), thin=thin):
+        for shape in _marks(panel, i, j, x_edges, off_scale=bool(crossed_IL[i, j]), thin=thin):
             yield {**shape, "xref": f"x{axis}", "yref": f"y{axis}"}
 
 
@@ -147,6 +156,8 @@ def _marks(
     if panel.stalled_IL[i, j]:
         yield {**inner, "line": {"color": style.MUTED, "width": thin, "dash": "dot"}}
     if panel.tuned_I[i] == j:
+        # Red and the darkest shades are one grey: white parts them.
+        yield {**inner, "line": {"color": "white", "width": 5 * thin}}
         yield {**inner, "line": {"color": style.MARK, "width": 2.5 * thin}}
 
 

@@ -225,7 +225,7 @@ def draw_importance(info: ImportanceInfo, size: Size = style.PAGE) -> go.Figure:
                 size,
             )
             part.update(
-                name=style.fitted(_words(term, short=short), size.width / 2 - 60, size.font),
+                name=_words(term, short=short),
                 legendgroup=term,
                 showlegend=panel == 0,
             )

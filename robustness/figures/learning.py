@@ -130,6 +130,7 @@ def learning_info(study: Study, epochs: pd.DataFrame, cell: Cell) -> LearningInf
         rest = recorded.get(int(trial["seed_index"]), [])
         runs.append(_run(trial, rest.pop(0) if rest else None, facts.score))
     counts = {kind: sum(run.outcome == kind for run in runs) for kind in KINDS}
+    dead = any(math.isfinite(run.died) for run in runs)
     told = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
     return LearningInfo(
         title=f"{cell.optimizer}, learning rate {cell.lr:.4g}, {cell.init}: {cell.task}",
@@ -140,8 +141,12 @@ def learning_info(study: Study, epochs: pd.DataFrame, cell: Cell) -> LearningInf
         constant_loss=facts.constant_loss,
         score_name=facts.score_name,
         notes=(
-            "Cross: the epoch of the first step that was not finite, at the last finite value. Epoch 0: before the first "
-            "step. Dotted line: the best constant predictor.",
+            (
+                "Cross: the epoch of the first step that was not finite, at the last finite value. "
+                if dead
+                else ""
+            )
+            + "Epoch 0: before the first step. Thin dashed line: the best constant predictor.",
             *(
                 ["No epochs were recorded for these trials."]
                 if runs and not epochs["epoch"].notna().any()
@@ -182,6 +187,10 @@ def draw_learning(info: LearningInfo, size: Size = style.PAGE) -> go.Figure:
     losses = [run.loss_E for run in info.runs]
     positive = np.concatenate([part[part > 0] for part in losses] or [np.zeros(0)])
     log = bool(len(positive)) and all(not (part <= 0).any() for part in losses)
+    low, high = np.log10([positive.min(), positive.max()]).tolist() if log else (0.0, 0.0)
+    margin = max(0.08 * (high - low), 0.05)
+    ticks = _log_ticks(low - margin, high + margin)
+    log = log and len(ticks) > 1  # of a single one nobody reads a scale
     for run in info.runs:
         names.setdefault(run.outcome, f"{run.outcome} ({sum(r.outcome == run.outcome for r in info.runs)})")
         for p, values in enumerate((run.loss_E, run.score_E)):
@@ -191,9 +200,6 @@ def draw_learning(info: LearningInfo, size: Size = style.PAGE) -> go.Figure:
         if math.isfinite(level) and (p == 1 or not log or level > 0):
             figure.add_hline(y=level, line={"color": style.MUTED, "width": 1, "dash": "dot"}, **on.place(p))
     if log:
-        low, high = float(np.log10(positive.min())), float(np.log10(positive.max()))
-        ticks = _log_ticks(low, high)
-        margin = max(0.08 * (high - low), 0.05)
         figure.update_yaxes(
             type="log",
             range=[low - margin, high + margin],
@@ -224,13 +230,14 @@ def draw_learning(info: LearningInfo, size: Size = style.PAGE) -> go.Figure:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Ticks between two powers of ten: decades, within two of them 1, 2, 5, and more within half a one."""
+    """Ticks within two powers of ten: decades, within two of them 1, 2, 5, and more within half a one."""
     decades = range(math.floor(low), math.ceil(high) + 1)
     steps: tuple[float, ...] = (1, 2, 5) if high - low < 2 else (1,)
     if high - low < 0.5:
         steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
     every = -(-len(decades) // 6)
-    return [step * 10.0**decade for decade in decades[::every] for step in steps]
+    found = [step * 10.0**decade for decade in decades[::every] for step in steps]
+    return [tick for tick in found if low <= math.log10(tick) <= high]
 
 
 def _draw_run(

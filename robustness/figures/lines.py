@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +25,7 @@ class Line:
     """One line of a panel, in drawing coordinates.
 
     Attributes:
-        name: a label, escaped when drawn.
+        name: a label, escaped when its figure is finished.
         index: which colour, dash and symbol.
         x: (P).
         y: (P).
@@ -51,13 +51,14 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Panels:
-    """A figure of panels in two columns (one panel: one), and its measures in pixels."""
+    """A figure of panels in two columns (one panel: one), and its measures in pixels: `each` is a panel's width."""
 
     figure: go.Figure
     columns: int
     count: int
     inner: float
     left: int
+    each: float
 
     def place(self, p: int) -> dict[str, int]:
         """The `row` and `col` of panel p."""
@@ -70,8 +71,7 @@ class Panels:
 
     def decades(self, lrs: Sequence[float], size: Size) -> tuple[list[float], list[str]]:
         """Ticks of learning rates that do not touch each other."""
-        room = (size.width - self.left - 20) / self.columns
-        return style.decade_ticks(lrs, max(int(room // (style.text_width("0.0001", size.font) + 8)), 2))
+        return style.decade_ticks(lrs, max(int(self.each // (_tick_width(size) + 8)), 2))
 
     def lowest(self) -> list[dict[str, int]]:
         """The places that need an axis title: nothing is below them."""
@@ -83,23 +83,28 @@ def panels(headings: Sequence[str], size: Size, *, height: float | None = None, 
     count = max(len(headings), 1)
     columns = min(count, columns)
     rows = -(-count // columns)
-    each = height or size.panel
     gap = size.font * 4.2
-    inner = rows * each + (rows - 1) * gap
+    inner = rows * (height or size.panel) + (rows - 1) * gap
     left = int(size.font * 4.6)
-    room = (size.width - left - 20) / columns - 16
+    # Neighbours' outermost ticks stand at the corners: half of each between the panels.
+    axes, between = size.width - left - 20, _tick_width(size) + 4
     figure = make_subplots(
         rows=rows,
         cols=columns,
         shared_yaxes=True,
-        subplot_titles=[style.fitted(heading, room, size.font * 1.08) for heading in headings],
-        horizontal_spacing=0.04,
+        subplot_titles=style.told_apart(headings, axes / columns - 16, size.font * 1.08),
+        horizontal_spacing=between / axes,
         vertical_spacing=gap / inner if rows > 1 else 0,
     )
     figure.update_annotations(font_size=size.font * 1.08)
     figure.update_xaxes(**style.AXIS)
     figure.update_yaxes(**style.AXIS)
-    return Panels(figure=figure, columns=columns, count=count, inner=inner, left=left)
+    each = (axes - between * (columns - 1)) / columns
+    return Panels(figure=figure, columns=columns, count=count, inner=inner, left=left, each=each)
+
+
+def _tick_width(size: Size) -> float:
+    return style.text_width("0.0001", size.font)
 
 
 def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd: int) -> None:
@@ -115,31 +120,15 @@ def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd:
     """
     color = style.OPTIMIZER_COLORS[line.index % len(style.OPTIMIZER_COLORS)]
     shape = "hv" if line.step else "linear"
-    whole = ~np.isnan(line.low) & ~np.isnan(line.high)
-    if whole.any():
-        ends = [(line.low, None), (line.high, "tonexty")]
-        for values, fill in ends:
-            on.figure.add_trace(
-                go.Scatter(
-                    x=line.x[whole],
-                    y=values[whole],
-                    fill=fill,
-                    fillcolor=_faint(color, 0.20 if crowd <= 4 else 0.10),
-                    line={"width": 0, "shape": shape},
-                    mode="lines",
-                    hoverinfo="skip",
-                    showlegend=False,
-                    legendgroup=str(line.index),
-                ),
-                **on.place(p),
-            )
+    for trace in _band(line, _faint(color, 0.20 if crowd <= 4 else 0.10), shape, size):
+        on.figure.add_trace(trace, **on.place(p))
     symbol = style.SYMBOLS[line.index % len(style.SYMBOLS)]
     is_open = line.open_ if len(line.open_) else np.zeros(len(line.x), dtype=bool)
     on.figure.add_trace(
         go.Scatter(
             x=line.x,
             y=line.y,
-            name=style.fitted(line.name, size.width / 2 - 60, size.font),
+            name=line.name,
             legendgroup=str(line.index),
             showlegend=legend,
             mode="lines+markers" if line.marks else "lines",
@@ -160,6 +149,21 @@ def add_line(on: Panels, p: int, line: Line, size: Size, *, legend: bool, crowd:
         ),
         **on.place(p),
     )
+
+
+def _band(line: Line, color: str, shape: str, size: Size) -> Iterator[go.Scatter]:
+    """The band, in parts: a point without an interval has none, and nothing is said of it by its neighbours'."""
+    plain = {"mode": "lines", "hoverinfo": "skip", "showlegend": False, "legendgroup": str(line.index)}
+    whole = np.flatnonzero(~np.isnan(line.low) & ~np.isnan(line.high))
+    for part in np.split(whole, np.flatnonzero(np.diff(whole) > 1) + 1):
+        x, low, high = (values[part] for values in (line.x, line.low, line.high))
+        if len(part) == 1:  # without neighbours it has no area
+            bar = {"width": size.mark, "color": color}
+            yield go.Scatter(x=[x[0], x[0]], y=[low[0], high[0]], line=bar, **plain)
+        elif len(part):
+            edge = {"width": 0, "shape": shape}
+            yield go.Scatter(x=x, y=low, line=edge, **plain)
+            yield go.Scatter(x=x, y=high, line=edge, fill="tonexty", fillcolor=color, **plain)
 
 
 def _faint(color: str, opacity: float) -> str:

@@ -17,8 +17,9 @@ import plotly.graph_objects as go
 from robustness.figures import style
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
+from robustness.figures.words import draws_of, n_text, unit
 from robustness.summary import Study
-from robustness.summary.cubes import Cube
+from robustness.summary.confirmed import are_confirmed
 from robustness.summary.metrics import performance_profile
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import own_resamples
@@ -61,26 +62,26 @@ class ProfileInfo:
     notes: tuple[str, ...]
 
 
-def profile_info(study: Study, cubes: Sequence[Cube], task: str, *, rng: np.random.Generator) -> ProfileInfo:
-    """The profile of one task.
+def profile_info(
+    study: Study, samples: Sequence[Resampled], task: str, *, rng: np.random.Generator
+) -> ProfileInfo:
+    """The profile of one task, of its fresh seeds where it has them.
 
     Args:
         study: for the labels.
-        cubes: of `summary.cubes`.
+        samples: of the task, of `summary.measure.resampled`.
         task: its label.
         rng: for the bands.
     """
     names = list(dict.fromkeys(study.trials.loc[study.trials["task"] == task, "optimizer"]))
-    samples = [
-        Resampled(cube=cube, constants=study.facts[task], draws=0) for cube in cubes if cube.task == task
-    ]
-    own = [(sample.cube, at(sample.cube.skill_SIL, sample.tuned_RI)) for sample in samples]
+    scored = [sample.scored for sample in samples]
+    own = [(sample.cube, at(sample.cube.skill_SIL, sample.tuned_RI)) for sample in scored]
     # A reference score can be beaten: the axis reaches to the best run.
     best = max((float(np.nanmax(skill_SI, initial=1.0)) for _, skill_SI in own), default=1.0)
     taus_P = np.linspace(0.0, max(1.0, best), 201)
     profiles = []
     for cube, skill_SI in own:
-        resamples = own_resamples(cube.seeds_S, cube.orders, rng, DRAWS)
+        resamples = own_resamples(cube.seeds_S, cube.orders, rng, draws_of(cube, DRAWS))
         share_RP = performance_profile(skill_SI, taus_P, resamples)
         draws = share_RP[1 + cube.shape[0] :]
         ends = (
@@ -98,17 +99,16 @@ def profile_info(study: Study, cubes: Sequence[Cube], task: str, *, rng: np.rand
                 high_P=ends[1],
             )
         )
-    runs = sorted({profile.runs for profile in profiles})
-    n = "Nothing is complete yet." if not runs else f"n = {runs[0]}" + (f" to {runs[-1]}" if runs[1:] else "")
+    of = unit((sample.cube for sample in samples), fresh=are_confirmed(samples))
     return ProfileInfo(
         title=f"Performance profile: {task}",
         subtitle="Share of runs with more skill than τ, at each initialization's tuned learning rate. "
-        + (f"{n} runs an optimizer (seeds × initializations)." if runs else n),
+        + n_text((profile.runs for profile in profiles), "run", f" an optimizer ({of}s × initializations)"),
         taus_P=taus_P,
         profiles=tuple(profiles),
         notes=(
             "Skill: 0 the best constant predictor, 1 the task's reference score; a run that did not train has 0. "
-            "Bands: 95 %, whole seeds resampled; none with one seed.",
+            f"Bands: 95 %, whole {of}s resampled; none with one {of}.",
         ),
     )
 

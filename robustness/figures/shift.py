@@ -13,6 +13,7 @@ from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
 from robustness.summary.resampling import Estimate
 from robustness.summary.shift import ShiftInfo, signed, verdict
+from robustness.wording import counted
 
 __all__ = ["draw_shift"]
 
@@ -21,10 +22,8 @@ def draw_shift(info: ShiftInfo, size: Size = style.PAGE) -> go.Figure:
     """Draw it: a line of panels for each initialization."""
     shift = 0.0 if math.isnan(info.shift.value) else info.shift.value
     inits = info.inits if len(info.lrs_a) else ()
-    right = f"shifted {signed(shift, 2)}"
-    if size.name == "page":
-        right = f"{info.b} {right} decades"
-    headings = [text for init in inits for text in (init, right)]
+    right = f"shifted {signed(shift, 2)} decades" if size.name == "page" else signed(shift, 2)
+    headings = [text for init in inits for text in (init, f"{right}: {init}")]
     on = panels(headings or [""], size, height=size.panel * (0.75 if len(inits) > 1 else 1.2))
     nothing = np.full(0, math.nan)
     for p in range(2 * len(inits)):
@@ -59,7 +58,7 @@ def draw_shift(info: ShiftInfo, size: Size = style.PAGE) -> go.Figure:
         on.figure,
         size=size,
         title=f"Is it just a learning rate? {info.a} and {info.b}: {info.task}",
-        subtitle=f"{verdict(info)} Median over seeds, n = {info.seeds}.",
+        subtitle=f"{verdict(info)} {_medians(info)}",
         notes=_notes(info),
         inner=on.inner,
         left=on.left,
@@ -76,8 +75,15 @@ def _notes(info: ShiftInfo) -> list[str]:
         f"Best shift of {info.b}, one for all initializations: {_shown(info.shift, 2)} decades. Mean absolute "
         f"difference of the curves: {_shown(info.before, 3, plus=False)} before, {_shown(info.remaining, 3, plus=False)} after.",
         f"{info.a} minus {info.b}: window {_shown(info.window, 2)} decades (within 5 % of skill of the best), tuned "
-        f"{info.score_name} {_shown(info.tuned, 3)}. 95 % intervals, whole seeds resampled, the shift anew in each draw.",
+        f"{info.score_name} {_shown(info.tuned, 3)}."
+        + (" 95 % intervals, whole seeds resampled, the shift anew in each draw." if info.paired else ""),
     ]
+
+
+def _medians(info: ShiftInfo) -> str:
+    if info.paired:
+        return f"Median over seeds, n = {info.seeds}."
+    return f"Median over trials in bins of a quarter decade, n = {counted(info.seeds, 'trial')}."
 
 
 def _shown(estimate: Estimate, digits: int, *, plus: bool = True) -> str:

@@ -15,8 +15,9 @@ import plotly.graph_objects as go
 from robustness.figures import style
 from robustness.figures.lanes import Lanes, jitter, lanes
 from robustness.figures.style import Size
+from robustness.figures.words import n_text, unit
 from robustness.summary import Study
-from robustness.summary.cubes import Cube
+from robustness.summary.confirmed import are_confirmed
 from robustness.summary.resampled import Resampled, at
 
 __all__ = ["Box", "SpreadInfo", "draw_spread", "spread_info"]
@@ -33,7 +34,7 @@ class Box:
         lane: its place among the task's optimizers.
         init: its label.
         tuned_lr: the learning rate of the scores.
-        seeds_S: seed indices of complete trials.
+        seeds_S: seed indices of complete trials; of trials drawn at random their own.
         score_S: their scores; chance where not trained.
         trained_S: whether they trained.
         quartiles: least, 25 %, median, 75 %, most.
@@ -51,10 +52,11 @@ class Box:
 
 @dataclass(frozen=True, kw_only=True)
 class SpreadInfo:
-    """The numbers of one task's spread."""
+    """The numbers of one task's spread; `unit` is what a point is."""
 
     title: str
     subtitle: str
+    unit: str
     inits: tuple[str, ...]
     optimizers: tuple[str, ...]
     boxes: tuple[Box, ...]
@@ -63,15 +65,21 @@ class SpreadInfo:
     notes: tuple[str, ...]
 
 
-def spread_info(study: Study, cubes: Sequence[Cube], task: str) -> SpreadInfo:
-    """The spread of one task; rows with nothing complete are left out."""
+def spread_info(study: Study, samples: Sequence[Resampled], task: str) -> SpreadInfo:
+    """The spread of one task, over its fresh seeds where it has them; rows with nothing complete are left out.
+
+    Args:
+        study: for the labels and the rule.
+        samples: of the task, of `summary.measure.resampled`.
+        task: its label.
+    """
     trials = study.trials[study.trials["task"] == task]
     names = tuple(dict.fromkeys(trials["optimizer"]))
     boxes = []
-    for cube in (cube for cube in cubes if cube.task == task):
-        tuned_1I = Resampled(cube=cube, constants=study.facts[task], draws=0).tuned_RI
-        places, score_SI = tuned_1I[0], at(cube.score_SIL, tuned_1I)
-        trained_SI = at(cube.trained_SIL, tuned_1I) == 1
+    for sample in samples:
+        tuned_I = sample.cube.lrs_L[sample.tuned_RI[0]]
+        cube, place_1I = sample.scored.cube, sample.scored.tuned_RI
+        score_SI, trained_SI = at(cube.score_SIL, place_1I), at(cube.trained_SIL, place_1I) == 1
         for i, init in enumerate(cube.inits):
             there = ~np.isnan(score_SI[:, i])
             if there.any():
@@ -82,33 +90,32 @@ def spread_info(study: Study, cubes: Sequence[Cube], task: str) -> SpreadInfo:
                         optimizer=cube.optimizer,
                         lane=names.index(cube.optimizer),
                         init=init,
-                        tuned_lr=float(cube.lrs_L[places[i]]),
+                        tuned_lr=float(tuned_I[i]),
                         seeds_S=cube.seeds_S[there],
                         score_S=score_S,
                         trained_S=trained_SI[there, i],
                         quartiles=(low, first, middle, third, high),
                     )
                 )
-    facts = study.facts[task]
-    sizes = sorted({len(box.score_S) for box in boxes})
-    n = (
-        "Nothing is complete yet."
-        if not sizes
-        else f"n = {sizes[0]}" + (f" to {sizes[-1]}" if sizes[1:] else "")
+    facts, fresh = study.facts[task], are_confirmed(samples)
+    of = unit((sample.cube for sample in samples), fresh=fresh)
+    where = {"fresh seed": " of the other seeds", "trial": ", in bins of a quarter decade"}.get(of, "")
+    gone = (
+        f" × did not train (skill ≤ {study.thresholds.skill_floor:g}) and counts at chance, the dashed line."
+        if any(not box.trained_S.all() for box in boxes)
+        else ""
     )
     return SpreadInfo(
-        title=f"Spread over seeds at the tuned learning rate: {task}",
+        title=f"Spread over {of}s at the tuned learning rate: {task}",
         subtitle=f"{facts.score_name.capitalize()} of the final epoch at each row's best median on {facts.selection} "
-        f"data. {n}{' trials a box.' if sizes else ''}",
+        f"data{where}. {n_text((len(box.score_S) for box in boxes), of, ' a box')}",
+        unit=of,
         inits=tuple(dict.fromkeys(trials["init"])),
         optimizers=names,
         boxes=tuple(boxes),
         chance=facts.chance,
         score_name=facts.score_name,
-        notes=(
-            "Box: quartiles and median; whiskers: range; points: seeds. × did not train "
-            f"(skill ≤ {study.thresholds.skill_floor:g}) and counts at chance, the dotted line.",
-        ),
+        notes=(f"Box: quartiles and median; whiskers: range; points: {of}s.{gone}",),
     )
 
 
@@ -142,7 +149,6 @@ def _draw_boxes(
 ) -> None:
     color = style.OPTIMIZER_COLORS[lane % len(style.OPTIMIZER_COLORS)]
     symbol = style.SYMBOLS[lane % len(style.SYMBOLS)]
-    name = style.fitted(optimizer, size.width / 2 - 60, size.font)
     if boxes:
         low, first, middle, third, high = zip(*(box.quartiles for box in boxes), strict=True)
         on.figure.add_trace(
@@ -172,22 +178,30 @@ def _draw_boxes(
         symbols += [symbol if trained else "x-thin" for trained in box.trained_S]
         hover += [
             f"{style.fitted(optimizer, 500, 13)}, {style.fitted(box.init, 500, 13)}<br>"
-            f"tuned learning rate {box.tuned_lr:.4g}<br>seed {seed}: {info.score_name} {score:.4f}"
+            f"tuned learning rate {box.tuned_lr:.4g}<br>{info.unit} {seed}: {info.score_name} {score:.4f}"
             for seed, score in zip(box.seeds_S, box.score_S, strict=True)
         ]
+    marker = {"size": size.mark * 0.75, "color": color, "line": {"color": color, "width": size.line * 0.6}}
+    # By itself: a legend shows the first of a trace's marks, which can be a seed's that did not train.
     on.figure.add_trace(
         go.Scatter(
-            x=x or [math.nan],
-            y=y or [math.nan],
-            name=name,
+            x=[math.nan],
+            y=[math.nan],
+            name=optimizer,
             legendgroup=str(lane),
             mode="markers",
-            marker={
-                "size": size.mark * 0.75,
-                "color": color,
-                "symbol": symbols or [symbol],
-                "line": {"color": color, "width": size.line * 0.6},
-            },
+            marker={**marker, "symbol": symbol},
+            hoverinfo="skip",
+        )
+    )
+    on.figure.add_trace(
+        go.Scatter(
+            x=x,
+            y=y,
+            legendgroup=str(lane),
+            showlegend=False,
+            mode="markers",
+            marker={**marker, "symbol": symbols},
             text=hover or None,
             hovertemplate="%{text}<extra></extra>",
         )

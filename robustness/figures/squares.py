@@ -35,6 +35,7 @@ class Squares:
         texts_IL: in the squares.
         patch_IL: squares whose text stands on a white patch.
         dark_IL: squares that need white text.
+        hatched_IL: squares with a hatching, under the text.
         hover_IL: on hover, escaped.
     """
 
@@ -44,10 +45,12 @@ class Squares:
     texts_IL: list[list[str]]
     patch_IL: Flags
     dark_IL: Flags
+    hatched_IL: Flags
     hover_IL: list[list[str]]
 
 
 _LEAST_BAR = 100  # pixels
+_HATCHES = (0.4, 0.8, 1.2, 1.6)  # sums of x and y of the lines in a square of 1 by 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +136,26 @@ def _numbers(panel: Squares, font: float) -> go.Scatter:
     )
 
 
+def _hatching(panel: Squares, on: Canvas) -> go.Scatter:
+    """Slanted lines; a trace, as a shape would lie over the text or under the square."""
+    x_edges = edges(panel.lrs)
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for i, j in np.argwhere(panel.hatched_IL).tolist():
+        for place in _HATCHES:
+            low = max(place - 0.94, 0.06)  # so that neighbours' lines do not meet
+            x += [*(x_edges[j] + part * (x_edges[j + 1] - x_edges[j]) for part in (low, place - low)), None]
+            y += [i - 0.5 + place - low, i - 0.5 + low, None]
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": style.MUTED, "width": on.size.line / 2},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
 def _ink(panel: Squares, i: int, j: int) -> str:
     if panel.dark_IL[i, j]:
         return "white"
@@ -165,6 +188,8 @@ def draw_squares(
     )
     for row, panel in enumerate(panels, start=1):
         figure.add_trace(_heat(panel, inits, on), row=row, col=1)
+        if panel.hatched_IL.any():
+            figure.add_trace(_hatching(panel, on), row=row, col=1)
         if font:
             figure.add_trace(_numbers(panel, font), row=row, col=1)
         _heading(figure, panel.heading, row, on)

@@ -36,7 +36,9 @@ __all__ = [
     "fitted",
     "left_margin",
     "rule_text",
+    "still",
     "text_width",
+    "told_apart",
     "wrapped",
     "y_title",
 ]
@@ -59,11 +61,13 @@ DIFFERENCE_SCALE = [
     [1.0, "#b35806"],
 ]
 
+_HOVER = "hover"
+
 # Okabe and Ito's palette, with dashes and symbols that tell the lines apart without colour.
 OPTIMIZER_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-# One fewer than colours: the ninth optimizer has the first one's colour and another symbol.
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
+# One fewer than colours: the ninth optimizer has the first one's colour and another symbol. No x: it did not train.
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "star")
 
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
 """For write_html: plotly.js 4 shows an upload button unless told not to."""
@@ -140,10 +144,30 @@ def fitted(text: str, width: float, font: float) -> str:
     return escaped(text.rstrip() + "…")
 
 
+def told_apart(names: Sequence[str], width: float, font: float) -> list[str]:
+    """The names, each `fitted`; where two would then be equal, cut in the middle instead."""
+    found = [fitted(name, width, font) for name in names]
+    return [
+        short if found.count(short) == 1 else escaped(_without_middle(name, width, font))
+        for name, short in zip(names, found, strict=True)
+    ]
+
+
+def _without_middle(text: str, width: float, font: float) -> str:
+    text = " ".join(text.split())
+    if text_width(text, font) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        short = f"{text[: kept - kept // 2].rstrip()}…{text[-(kept // 2) :].lstrip()}"
+        if text_width(short, font) <= width:
+            return short
+    return "…"
+
+
 def wrapped(text: str, width: float, font: float) -> list[str]:
     """The text, escaped, in lines of at most `width` pixels; a word wider than that is broken, `n = 5` is not."""
     lines = [""]
-    text = re.sub(r" ([=≤]) ", "\u00a0\\1\u00a0", text)
+    text = re.sub(r"(\d) %", "\\1\u00a0%", re.sub(r" ([=≤]) ", "\u00a0\\1\u00a0", text))
     for word in re.split(r"[ \t\r\n]+", text):  # not at spaces that hold a number and its unit together
         if lines[-1] and text_width(f"{lines[-1]} {word}", font) > width:
             lines.append("")
@@ -170,6 +194,7 @@ def finish(
     title: str,
     subtitle: str,
     notes: Sequence[str],
+    hover: str = "",
     inner: float,
     left: int,
     right: int = 20,
@@ -185,22 +210,25 @@ def finish(
         title: free text.
         subtitle: the rule and n.
         notes: what the marks mean, under the axes.
+        hover: a last note, of what is read by pointing: `still` leaves it out.
         inner: height of the axes.
         left: margin.
         right: margin.
         heading: room for the headings of the uppermost panels.
-        legend: its entries, for its height.
+        legend: its entries: the names of traces, as users wrote them. They are cut to fit, and escaped.
         below: further room under the axes' titles.
     """
     room = size.width - 24
     heads = wrapped(title, room, size.title)
     rules = wrapped(subtitle, room, size.small)
     lines = [line for note in notes for line in wrapped(note, room, size.small)]
+    pointed = wrapped(hover, room, size.small)
     title_height, rules_height = _height(heads, size.title), _height(rules, size.small)
     top = 16 + title_height + rules_height + heading
     if legend:
         top += _add_legend(figure, legend, size, room=size.width - left - right, height=(heading + 4) / inner)
-    bottom = size.font * 3.6 + below + (_height(lines, size.small) + 10 if lines else 0)
+    under = _height(pointed, size.small)
+    bottom = size.font * 3.6 + below + under + (_height(lines, size.small) + 10 if lines else 0)
     figure.update_layout(
         font={"family": FONT, "size": size.font, "color": INK},
         paper_bgcolor="white",
@@ -215,7 +243,24 @@ def finish(
     up = {"y": 1, "yanchor": "top"}
     _add_text(figure, heads, size.title, INK, left=left, shift=top - 6, **up)
     _add_text(figure, rules, size.small, MUTED, left=left, shift=top - 8 - title_height, **up)
-    _add_text(figure, lines, size.small, MUTED, left=left, shift=4 - bottom, y=0, yanchor="bottom")
+    low = {"y": 0, "yanchor": "bottom"}
+    _add_text(figure, lines, size.small, MUTED, left=left, shift=4 - bottom + under, **low)
+    _add_text(figure, pointed, size.small, MUTED, left=left, shift=4 - bottom, name=_HOVER, **low)
+
+
+def still(figure: go.Figure) -> dict[str, Any]:
+    """The figure for paper, where nobody points at anything: without the note on it, and its room."""
+    plain: dict[str, Any] = figure.to_dict()
+    layout = plain["layout"]
+    notes = layout.get("annotations", [])
+    for note in (note for note in notes if note.get("name") == _HOVER):
+        room = _height(note["text"].split("<br>"), note["font"]["size"])
+        layout |= {
+            "annotations": [other for other in notes if other is not note],
+            "height": round(layout["height"] - room),
+            "margin": {**layout["margin"], "b": layout["margin"]["b"] - room},
+        }
+    return plain
 
 
 def _height(lines: Sequence[str], font: float) -> float:
@@ -262,11 +307,15 @@ def y_title(figure: go.Figure, text: str, size: Size, *, left: int, axes: Sequen
 
 def _add_legend(figure: go.Figure, names: Sequence[str], size: Size, *, room: float, height: float) -> float:
     """A legend above the axes, in one line where it fits, else in columns; its height in pixels."""
-    # Plotly gives a legend the width of the axes, wherever it begins.
-    widths = [min(text_width(name, size.font), room - 60) for name in names]
+    widths = [text_width(name, size.font) for name in names]
     one = sum(width + 50 for width in widths) < room
-    entry = None if one else max(widths) + 4
-    columns = len(names) if one else max(int(room // (max(widths) + 49)), 1)
+    columns = len(names) if one else max(int(room // (max(widths) + 53)), 1)
+    # Columns get the width of the axes from Plotly, wherever the legend begins; entries under each other the figure's.
+    most = room if columns > 1 else size.width - 12
+    shown = dict(zip(names, told_apart(names, most - 60, size.font), strict=True))
+    for trace in figure.data:
+        trace.name = shown.get(trace.name, trace.name)
+    entry = None if one else min(max(widths), most - 60) + 4
     figure.update_layout(
         legend={
             "orientation": "h",

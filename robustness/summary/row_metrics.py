@@ -12,11 +12,11 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from robustness.summary.budgets import budgets
 from robustness.summary.cubes import BINS_PER_DECADE
 from robustness.summary.intervals import wilson
 from robustness.summary.metrics import (
     cvar,
-    expected_best_of_k,
     is_open,
     lr_sensitivity,
     prior_weights,
@@ -172,8 +172,10 @@ def _one_init(sample: Resampled) -> str:
 
 
 def _regret(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    values_R = transfer_regret(sample.skill_RIL, sample.tuned_RI)
-    yield pooled(metric, sample, values_R, "skill", _one_init(sample))
+    values_R, note = transfer_regret(sample.skill_RIL, sample.tuned_RI), _one_init(sample)
+    if not sample.trains_RI[0].any():  # nothing is tuned, and nothing lost
+        values_R, note = np.full(len(values_R), math.nan), MOST_DO_NOT_TRAIN
+    yield pooled(metric, sample, values_R, "skill", note)
 
 
 def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
@@ -281,20 +283,22 @@ def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
 
 def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     cube, fewer = sample.cube, sample.resamples.fewer(sample.draws // BEST_OF_K_SHARE)
-    for i, init in enumerate(cube.inits):
-        size = int((~np.isnan(cube.score_SIL[:, i])).sum())
-        ks = [2**power for power in range(11) if 2**power <= size]
-        values_RK = expected_best_of_k(cube.selection_SIL[:, i], cube.score_SIL[:, i], ks, fewer)
-        for place, k in enumerate(ks):
+    for i in np.flatnonzero(sample.seeds_I).tolist():
+        found = budgets(cube, i, fewer, _powers_and_all)
+        for place, k in enumerate(found.ks_K):
             yield Raw(
                 metric=metric,
-                init=init,
-                values_R=values_RK[:, place],
+                init=cube.inits[i],
+                values_R=found.values_RK[:, place],
                 seeds=len(cube.seeds_S),
-                n=int(sample.seeds_I[i]),
+                n=found.n,
                 unit=sample.unit,
                 at=f"k = {k}",
             )
+
+
+def _powers_and_all(most: int) -> list[int]:
+    return sorted({*(2**power for power in range(11) if 2**power <= most), min(most, 2**10)})
 
 
 def refused_row(metric: str, sample: Resampled, why: str) -> Raw:

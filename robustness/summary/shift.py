@@ -51,7 +51,8 @@ class ShiftInfo:
         lrs_b: B's.
         median_a_IL: A's median scores.
         median_b_IL: B's.
-        seeds: whole seeds that both have, the units of the intervals.
+        paired: of two grids, seeds are pairs; where learning rates were drawn at random nothing is.
+        seeds: whole seeds that both have, the units of the intervals; unpaired, trials of the one that has fewer.
         score_name: as the task's score is called.
         shift: to be added to log10 of B's learning rates, decades.
         before: mean absolute difference of the curves at the same nominal learning rates, in score.
@@ -69,6 +70,7 @@ class ShiftInfo:
     lrs_b: tuple[float, ...]
     median_a_IL: Floats
     median_b_IL: Floats
+    paired: bool
     seeds: int
     score_name: str
     shift: Estimate
@@ -110,7 +112,7 @@ def shift_info(
     paired = not (first.binned or second.binned)
     shared = np.intersect1d(first.seeds_S, second.seeds_S) if paired else np.zeros(0, dtype=np.int64)
     parts = [_part(cube, inits, shared if paired else cube.seeds_S) for cube in (first, second)]
-    note = _impossible(inits, parts, paired=paired, shared=len(shared))
+    note = _impossible(inits, parts, paired=paired, shared=len(shared)) or _dead((a, b), parts, facts.chance)
     sides: list[_Side] = []
     if not note:
         seeds = [shared if paired else cube.seeds_S for cube in (first, second)]
@@ -139,6 +141,7 @@ def shift_info(
         lrs_b=tuple((10 ** sides[1].logs_L).tolist()) if sides else (),
         median_a_IL=sides[0].score_RIL[0] if sides else none_IL,
         median_b_IL=sides[1].score_RIL[0] if sides else none_IL,
+        paired=paired,
         seeds=len(shared) if paired else min(len(part.score_SIL) for part in parts),
         score_name=facts.score_name,
         shift=found[0],
@@ -189,6 +192,16 @@ def _impossible(inits: tuple[str, ...], parts: list[_Part], *, paired: bool, sha
         return "they share no seed"
     if any(len(part.logs_L) < 2 for part in parts):
         return "one of them has fewer than two learning rates that all initializations have"
+    return ""
+
+
+def _dead(names: tuple[str, str], parts: list[_Part], chance: float) -> str:
+    """Two flat lines at chance agree whatever the learning rate."""
+    dead = [name for name, part in zip(names, parts, strict=True) if not (part.score_SIL > chance).any()]
+    if dead:
+        return f"no learning rate of {' or '.join(dead)} trains"
+    if not any((np.nanmedian(part.score_SIL, axis=0) > chance).any() for part in parts):
+        return f"most seeds train at no learning rate of {' or '.join(names)}"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from robustness.summary import Study
 from robustness.summary.cubes import cubes
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
+from tests.summary.frames import frame
+from tests.summary.studies import study_of
 
 
 def info_of(found: Study, shade: Any = "diverged") -> Any:
@@ -148,3 +151,104 @@ def test_numbers_that_do_not_fit_their_squares_are_left_to_the_hover(tmp_path: P
     figure = draw_heatmap(info_of(found))
     assert {trace.type for trace in figure.data} == {"heatmap"}
     assert any("on hover" in text for text in texts(figure))
+
+
+def untrained_on(init: str, trained_seeds: int = 0) -> Any:
+    """Nothing is learned from one initialization, except by the first seeds at 0.1."""
+    nothing = [epoch(1, test_accuracy=0.1, validation_accuracy=0.1, train_loss=2.3)]
+    return lambda t: (
+        nothing
+        if t.cell.init.name == init and not (t.cell.lr == 0.1 and t.seed_index < trained_seeds)
+        else [epoch(1)]
+    )
+
+
+def hatched(figure: Any) -> int:
+    return sum(
+        sum(x is None for x in trace.x)
+        for trace in figure.data
+        if trace.type == "scatter" and trace.mode == "lines"
+    )
+
+
+@pytest.mark.parametrize("trained_seeds", [0, 1])
+def test_a_square_that_did_not_train_and_did_not_diverge_looks_like_none_that_trained(
+    trained_seeds: int, tmp_path: Path
+) -> None:
+    found = study(tmp_path, untrained_on("orthogonal", trained_seeds))
+    info = info_of(found)
+    assert [panel.unlearned_IL.tolist() for panel in info.panels] == [[[False] * 3, [True] * 3]] * 2
+    assert info.panels[0].tuned_I == (0, -1)
+    figure = draw_heatmap(info)
+    assert hatched(figure) == 2 * 3 * 4
+    [notes] = [text for text in texts(figure) if "Hatched" in text]
+    assert "most neither trained nor diverged" in notes.replace("<br>", " ")
+    assert "No frame: no learning rate of that row trains in most seeds" in notes.replace("<br>", " ")
+
+
+@pytest.mark.parametrize(
+    ("complete", "shade"),
+    [
+        (diverges_above(0.05), "diverged"),
+        (lambda t: [epoch(1)], "diverged"),
+        (untrained_on("default"), "not-trained"),
+    ],
+    ids=["diverged", "trained", "the shade says it"],
+)
+def test_what_is_seen_without_a_hatching_has_none(complete: Any, shade: str, tmp_path: Path) -> None:
+    figure = draw_heatmap(info_of(study(tmp_path, complete), shade))
+    assert hatched(figure) == 0
+    assert not any("Hatched" in text for text in texts(figure))
+
+
+def test_stalled_squares_are_dashed_and_not_hatched(tmp_path: Path) -> None:
+    nothing = [epoch(1, test_accuracy=0.1, validation_accuracy=0.1, train_loss=2.3)]
+    figure = draw_heatmap(info_of(study(tmp_path, lambda t: nothing if t.cell.lr == 0.01 else [epoch(1)])))
+    assert sum(shape.line.dash == "dot" for shape in figure.layout.shapes) == 4
+    assert any("Dashed: some stalled" in text for text in texts(figure))
+    assert hatched(figure) == 0
+
+
+def test_a_frame_has_white_beside_its_red(tmp_path: Path) -> None:
+    shapes = draw_heatmap(info_of(study(tmp_path, diverges_above(0.5)), "score")).layout.shapes
+    red = [i for i, shape in enumerate(shapes) if shape.line.color == "#c8102e"]
+    assert len(red) == 4
+    for i in red:
+        under, frame = shapes[i - 1], shapes[i]
+        assert (under.line.color, under.x0, under.y0) == ("white", frame.x0, frame.y0)
+        assert under.line.width > frame.line.width
+
+
+def uneven(few_at: float, many: int = 12) -> Study:
+    """Twelve seeds at each learning rate, except for one seed at one of them."""
+    rows = [
+        {"lr": lr, "seed_index": s, "test_accuracy": 0.5 + s / 100}
+        for lr in (0.001, 0.01, 0.1, 1.0)
+        for s in range(1 if lr == few_at else many)
+    ]
+    return study_of(frame(*rows))
+
+
+def bands(figure: Any) -> list[list[float]]:
+    """The learning rates of each part of a band: drawn without a line's name."""
+    found = [10 ** np.array(trace.x, dtype=float) for trace in figure.data if not trace.name]
+    return [np.unique(xs.round(6)).tolist() for xs in found]
+
+
+def test_no_band_passes_a_point_that_has_no_interval_and_n_is_of_each_point() -> None:
+    info = curves_of(uneven(0.01))
+    [curve] = info.panels[0][1]
+    assert np.isnan(curve.low_L).tolist() == [False, True, False, False]
+    assert curve.n_L.tolist() == [12, 1, 12, 12]
+    assert "n = 1 to 12 seeds." in info.subtitle
+    assert "Without a band: too few seeds" in info.notes[0]
+    figure = draw_curves(info)
+    assert bands(figure) == [[0.001], [0.1, 1.0], [0.1, 1.0]]
+    assert not any("nan" in text for text in texts(figure))
+
+
+def test_a_band_without_gaps_is_one() -> None:
+    info = curves_of(uneven(math.nan))
+    assert bands(draw_curves(info)) == [[0.001, 0.01, 0.1, 1.0]] * 2
+    assert "n = 12 seeds." in info.subtitle
+    assert "Without a band" not in info.notes[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +13,22 @@ import pytest
 
 from robustness.figures.best_of_k import best_of_k_info
 from robustness.figures.critical import critical_info
+from robustness.figures.curves import curves_info
 from robustness.figures.difference import difference_info
+from robustness.figures.gallery import Request, draw
 from robustness.figures.importance import draw_importance, importance_info, is_slow, lacking
-from robustness.figures.learning import learning_info, telling_cell
+from robustness.figures.learning import draw_learning, learning_info, telling_cell
 from robustness.figures.profile import profile_info
-from robustness.figures.spread import spread_info
-from robustness.figures.style import COLUMN, PAGE, fitted, text_width, wrapped
-from robustness.store import open_store
+from robustness.figures.spread import draw_spread, spread_info
+from robustness.figures.style import COLUMN, PAGE, fitted, still, text_width, told_apart, wrapped
+from robustness.store import CONFIRM, open_store
 from robustness.summary.cubes import cubes
 from robustness.summary.epochs import cell_epochs
+from robustness.summary.measure import measure, resampled
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
-from tests.summary.frames import frame
-from tests.summary.studies import study_of
+from tests.summary.frames import AT_CHANCE, frame
+from tests.summary.studies import grid_study, study_of
 
 ADAM = "<b>adam</b>"
 
@@ -63,7 +68,7 @@ def test_a_spread_is_of_the_tuned_learning_rate_and_counts_the_untrained_at_chan
 
     found = study(tmp_path, complete)
     [task] = found.tasks
-    box = spread_info(found, cubes(found), task).boxes[0]
+    box = spread_info(found, resampled(found, draws=0), task).boxes[0]
     chance = found.facts[task].chance
     assert box.tuned_lr == 0.1
     assert box.score_S.tolist() == [0.8, 0.9, chance]
@@ -74,7 +79,7 @@ def test_a_spread_is_of_the_tuned_learning_rate_and_counts_the_untrained_at_chan
 def test_a_profile_is_the_share_of_runs_above_each_skill(tmp_path: Path) -> None:
     found = study(tmp_path, lambda t: [epoch(1, test_accuracy=0.3 if t.seed_index == 0 else 0.91)])
     [task] = found.tasks
-    info = profile_info(found, cubes(found), task, rng=rng())
+    info = profile_info(found, resampled(found, draws=0), task, rng=rng())
     profile = info.profiles[0]
     assert profile.runs == 6
     assert profile.share_P[0] == 1
@@ -82,6 +87,90 @@ def test_a_profile_is_the_share_of_runs_above_each_skill(tmp_path: Path) -> None
     assert profile.share_P[-1] == 0
     assert (profile.low_P <= profile.share_P).all()
     assert (profile.high_P >= profile.share_P).all()
+
+
+def confirmed_rows(task: str, fresh: int) -> list[dict[str, Any]]:
+    """Six seeds on three learning rates, every second one worse, and fresh ones at 0.1, all of them worse."""
+    places = [(lr, s, 0.9 - 0.3 * (s % 2), "") for lr in (0.01, 0.1, 1.0) for s in range(6)]
+    places += [(0.1, 100 + s, 0.6, CONFIRM) for s in range(fresh)]
+    return [
+        {
+            "task": task,
+            "lr": lr,
+            "seed_index": seed,
+            "reason": reason,
+            "test_accuracy": score,
+            "validation_accuracy": 0.95 if lr == 0.1 else 0.9,
+        }
+        for lr, seed, score, reason in places
+    ]
+
+
+def test_profile_and_spread_are_of_the_fresh_seeds_as_the_metrics_are() -> None:
+    found = study_of(frame(*confirmed_rows("t", 5)))
+    request = Request(study=found, task="t")
+    info = profile_info(found, request.samples, "t", rng=rng())
+    assert info.profiles[0].runs == 5
+    for row in measure(found, metrics=["performance_profile"]):
+        tau = float(row.at.split("> ")[1])
+        assert info.profiles[0].share_P[int(np.searchsorted(info.taus_P, tau))] == row.value
+    assert "n = 5 runs an optimizer (fresh seeds × initializations)" in info.subtitle
+    spread = spread_info(found, request.samples, "t")
+    assert spread.boxes[0].score_S.tolist() == [0.6] * 5
+    assert spread.boxes[0].tuned_lr == 0.1
+    assert "n = 5 fresh seeds a box." in spread.subtitle
+    assert any("fresh seeds" in text for text in texts(draw("spread", request)))
+
+
+def test_until_all_tasks_have_their_fresh_seeds_figures_are_of_the_others_as_the_metrics_are() -> None:
+    found = study_of(frame(*confirmed_rows("t", 5), *confirmed_rows("u", 4)))
+    spread = spread_info(found, Request(study=found, task="t").samples, "t")
+    assert len(spread.boxes[0].score_S) == 6
+    assert "n = 6 seeds a box." in spread.subtitle
+
+
+def test_a_spread_of_trials_drawn_at_random_says_trials() -> None:
+    lrs = np.geomspace(0.01, 1, 60)
+    found = study_of(frame(*[{"lr": float(lr), "seed_index": i} for i, lr in enumerate(lrs)]))
+    info = spread_info(found, resampled(found, draws=0), "t")
+    assert info.title == "Spread over trials at the tuned learning rate: t"
+    assert "in bins of a quarter decade" in info.subtitle
+    assert info.subtitle.endswith(f"n = {len(info.boxes[0].score_S)} trials a box.")
+    assert info.notes == ("Box: quartiles and median; whiskers: range; points: trials.",)
+    assert not any("seed" in text for text in texts(draw_spread(info)))
+
+
+def test_a_shift_between_trials_drawn_at_random_says_trials_and_of_two_grids_seeds() -> None:
+    lrs = np.geomspace(0.01, 1, 60)
+    drawn = study_of(
+        frame(*[{"optimizer": o, "lr": float(lr), "seed_index": i} for o in "ab" for i, lr in enumerate(lrs)])
+    )
+    found = texts(draw("shift", Request(study=drawn, task="t")))
+    assert any("n = 60 trials" in text.replace("<br>", " ") for text in found)
+    assert not any("seed" in text for text in found)
+    grid = texts(draw("shift", Request(study=grid_study(), task="t")))
+    assert any("Median over seeds, n = 6." in text.replace("<br>", " ") for text in grid)
+    assert [text for text in grid if text.startswith("shifted")] == [
+        "shifted +0.00 decades: i",
+        "shifted +0.00 decades: j",
+    ]
+
+
+def test_an_x_is_a_seed_that_did_not_train_and_nothing_else() -> None:
+    labels = [f"o{i}" for i in range(8)]
+    rows = [
+        {"optimizer": name, "seed_index": s, **(AT_CHANCE if (name, s) == ("o0", 0) else {})}
+        for name in labels
+        for s in range(3)
+    ]
+    found = study_of(frame(*rows))
+    info = spread_info(found, resampled(found, draws=0), "t")
+    assert "× did not train" in info.notes[0]
+    points = [trace for trace in draw_spread(info).data if trace.type == "scatter"]
+    legend = [trace.marker.symbol for trace in points if trace.showlegend is not False]
+    assert len(legend) == 8
+    assert not any("x" in symbol for symbol in legend)
+    assert [symbol for trace in points for symbol in np.ravel(trace.marker.symbol)].count("x-thin") == 1
 
 
 def test_the_best_of_k_rises_to_the_best_of_all(tmp_path: Path) -> None:
@@ -103,6 +192,25 @@ def test_the_best_of_k_of_thousands_of_random_trials_has_no_band() -> None:
     assert len(line.ks_K) == 64
     assert not np.isnan(line.score_K).any()
     assert np.isnan([line.low_K, line.high_K]).all()
+
+
+def test_several_trials_of_one_setting_have_no_interval_in_figures_as_in_metrics() -> None:
+    lrs = np.repeat(np.geomspace(0.01, 1, 60), 2)
+    found = study_of(frame(*[{"lr": float(lr), "seed_index": i % 2} for i, lr in enumerate(lrs)]))
+    [cube] = cubes(found)
+    lines = [
+        best_of_k_info(found, [replace(cube, binned=True, clustered=clustered)], "t", rng=rng()).panels[0][1][
+            0
+        ]
+        for clustered in (False, True)
+    ]
+    assert [bool(np.isnan(line.low_K).all()) for line in lines] == [False, True]
+    samples = [replace(sample, cube=replace(cube, clustered=True)) for sample in resampled(found, draws=0)]
+    assert np.isnan(profile_info(found, samples, "t", rng=rng()).profiles[0].low_P).all()
+    many = replace(
+        cube, seeds_S=np.arange(12), score_SIL=np.repeat(cube.score_SIL, 6, axis=0), clustered=True
+    )
+    assert curves_info(found, [many], "t", rng=rng()).band == "range"
 
 
 def test_critical_learning_rates_have_gaps_and_ends_beyond_the_grid(tmp_path: Path) -> None:
@@ -137,6 +245,9 @@ def test_learning_curves_mark_the_epoch_in_which_a_trial_died(tmp_path: Path) ->
     np.testing.assert_equal(dead.loss_E, [2.3, 0.5, math.nan])
     np.testing.assert_equal(alive.score_E, [math.nan, 0.91, 0.91])
     assert math.isnan(alive.died)
+    assert info.notes[0].startswith("Cross: ")
+    other = replace(cell, lr=0.1)
+    assert "Cross" not in learning_info(found, epochs.iloc[:0], other).notes[0]
 
 
 def test_the_telling_cell_of_a_row_that_only_breaks_whole_is_where_it_breaks(tmp_path: Path) -> None:
@@ -214,10 +325,71 @@ def test_without_a_variance_there_is_no_importance_and_the_reason_is_told(tmp_pa
     assert lacking(found, []) == "no trial is complete"
 
 
+def test_a_loss_that_hardly_moves_has_two_ticks_or_a_linear_axis(tmp_path: Path) -> None:
+    for last, kind in ((1.0, "log"), (5.65, None)):
+        folder = tmp_path / str(last)
+        folder.mkdir()
+        found = study(folder, lambda t, last=last: [epoch(1, train_loss=last)])
+        [task] = found.tasks
+        cell = telling_cell(found, task)
+        assert cell is not None
+        with open_store(str(folder / "s.db")) as store:
+            info = learning_info(found, cell_epochs(store, "small", **asdict(cell)), cell)
+        flat = [replace(run, loss_E=np.array([6.1 if last > 2 else 2.3, last])) for run in info.runs]
+        axis = draw_learning(replace(info, runs=tuple(flat))).layout.yaxis
+        assert axis.type == kind
+        shown = [tick for tick in axis.tickvals or () if axis.range[0] <= np.log10(tick) <= axis.range[1]]
+        assert kind is None or len(shown) >= 2
+
+
+def test_what_is_read_by_pointing_is_not_said_on_paper(tmp_path: Path) -> None:
+    found = study(tmp_path, diverges_above(0.5))
+    figure = draw("difference", Request(study=found, task=list(found.tasks)[0]))
+    assert any("on hover" in text for text in texts(figure))
+    paper = still(figure)
+    assert not any("on hover" in note["text"] for note in paper["layout"]["annotations"])
+    assert len(paper["layout"]["annotations"]) == len(figure.layout.annotations) - 1
+    assert paper["layout"]["height"] < figure.layout.height
+
+
+def test_labels_that_differ_at_their_ends_are_told_apart_in_a_column(tmp_path: Path) -> None:
+    start = "stochastic gradient descent with a very long name and momentum"
+    optimizers = [{"name": "sgd", "label": f"{start} {m}", "momentum": m} for m in (0.5, 0.9)]
+    found = study(tmp_path, diverges_above(0.5), optimizers=[*optimizers, {"name": "adam"}])
+    request = Request(study=found, task=list(found.tasks)[0], size=COLUMN)
+    for name in ("curves", "critical-lr", "spread", "profile", "best-of-k"):
+        names = [
+            trace.name for trace in draw(name, request).data if trace.showlegend is not False and trace.name
+        ]
+        assert len(set(names)) == 3, name
+        assert any(text.endswith("0.9") for text in names), name
+        assert all(text_width(text, COLUMN.font) < COLUMN.width - 60 for text in names), name
+
+
+@pytest.mark.parametrize("size", [PAGE, COLUMN], ids=["page", "column"])
+def test_ticks_of_neighbouring_panels_do_not_meet(size: Any) -> None:
+    rows = [{"init": i, "lr": 10.0**e, "seed_index": 0} for i in "ij" for e in range(-4, 3)]
+    figure = draw("curves", Request(study=study_of(frame(*rows)), task="t", size=size))
+    inner = size.width - figure.layout.margin.l - figure.layout.margin.r
+    ends = []
+    for axis in (figure.layout.xaxis, figure.layout.xaxis2):
+        low, high = axis.range
+        for value, text in zip(axis.tickvals, axis.ticktext, strict=True):
+            share = axis.domain[0] + (axis.domain[1] - axis.domain[0]) * (value - low) / (high - low)
+            half = text_width(text, size.font) / 2
+            ends += [share * inner - half, share * inner + half]
+    assert len(ends) >= 8
+    assert all(left <= right for left, right in itertools.pairwise(ends))
+
+
 def test_text_is_wrapped_and_cut_by_its_width_and_escaped_after() -> None:
     assert wrapped("aa bb cc", text_width("aa bb", 10) + 1, 10) == ["aa bb", "cc"]
     assert wrapped("aaaa", text_width("aa", 10) + 0.1, 10) == ["aa", "aa"]
     assert wrapped("95\u00a0% of", text_width("95\u00a0%", 10) + 0.1, 10) == ["95\u00a0%", "of"]
+    assert wrapped("5 % of", text_width("95 %", 10) + 0.1, 10) == ["5\u00a0%", "of"]
     assert wrapped("", 10, 10) == []
+    assert told_apart(["a b", "a b c"], 100, 10) == ["a b", "a b c"]
+    width = text_width("abc…h1", 10) + 0.1
+    assert told_apart(["abcdefgh1", "abcdefgh2", "x"], width, 10) == ["abc…h1", "abc…h2", "x"]
     assert fitted("<b>\nx", 100, 10) == "&lt;b&gt; x"
     assert fitted("abcdefgh", text_width("abc…", 10) + 0.1, 10) == "abc…"

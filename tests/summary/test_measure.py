@@ -408,3 +408,20 @@ def test_the_samples_that_look_at_earlier_trials_have_no_best_of_k_and_say_why()
     study = replace(grid_study(), spec={"search": {"sampler": "tpe"}})
     rows = measure(study, metrics=["expected_best_of_k"])
     assert {row.note for row in rows} == {"settings were chosen by tpe, where scores are best"}
+
+
+def test_where_nothing_trains_nothing_is_lost_by_a_transfer() -> None:
+    def dead(seeds: int) -> list[dict[str, Any]]:
+        return [
+            {"init": init, "lr": lr, "seed_index": s, **(AT_CHANCE if s < seeds else {})}
+            for init in ("i", "j")
+            for lr in (0.01, 0.1)
+            for s in range(5)
+        ]
+
+    for seeds in (5, 3):
+        [row] = measure(study_of(frame(*dead(seeds))), metrics=["transfer_regret"])
+        assert math.isnan(row.value)
+        assert row.note == "most seeds train at no learning rate"
+    [row] = measure(study_of(frame(*dead(2))), metrics=["transfer_regret"])
+    assert row.value == 0

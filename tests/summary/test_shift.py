@@ -84,7 +84,7 @@ def test_equal_curves_need_no_shift() -> None:
 
 
 def test_of_equally_good_shifts_the_smallest_counts() -> None:
-    flat = np.full(len(LOGS), 0.1)
+    flat = np.full(len(LOGS), 0.5)
     assert shifted(cube("a", flat), cube("b", flat)).shift.value == 0
 
 
@@ -117,6 +117,7 @@ def test_another_grid_is_interpolated_and_the_overlap_is_half_of_the_shorter_one
         ({"seeds_S": np.arange(10, 16)}, "share no seed"),
         ({"score_SIL": np.full((6, 2, len(LOGS)), math.nan)}, "fewer than two learning rates"),
         ({"lrs_L": 10.0 ** (LOGS + 50)}, "overlap too little"),
+        ({"score_SIL": np.full((6, 2, len(LOGS)), FACTS.chance)}, "no learning rate of b trains"),
     ],
 )
 def test_what_cannot_be_compared_says_why(changes: dict[str, Any], message: str) -> None:
@@ -124,6 +125,17 @@ def test_what_cannot_be_compared_says_why(changes: dict[str, Any], message: str)
     assert message in info.note
     assert math.isnan(info.shift.value)
     assert verdict(info).startswith("It cannot be told")
+
+
+def test_nothing_is_said_of_two_optimizers_that_do_not_train() -> None:
+    flat = np.full(len(LOGS), FACTS.chance)
+    info = shifted(cube("a", flat), cube("b", flat))
+    assert info.note == "no learning rate of a or b trains"
+    assert verdict(info).startswith("It cannot be told")
+    trains = np.arange(6)[:, None, None] < 2
+    fragile = np.where(trains, np.broadcast_to(bump(-1), (6, 2, len(LOGS))), FACTS.chance)
+    info = shifted(*(cube(name, flat, score_SIL=fragile, selection_SIL=fragile) for name in "ab"))
+    assert info.note == "most seeds train at no learning rate of a or b"
 
 
 def test_one_seed_has_a_shift_without_an_interval() -> None:
@@ -137,6 +149,7 @@ def test_learning_rates_drawn_at_random_are_not_paired() -> None:
     info = shifted(cube("a", bump(-1), binned=True), cube("b", bump(-2), seeds=4, binned=True))
     assert info.shift.value == pytest.approx(1.0)
     assert info.shift.note == "unpaired: no interval"
+    assert not info.paired
     assert info.seeds == 4
 
 

@@ -138,10 +138,10 @@ def _best_of_k_cdf(n: int, k: int) -> Floats:
 def expected_best_of_k(
     selection_SN: Floats, score_SN: Floats, ks_K: list[int], resamples: Resamples
 ) -> Floats:
-    """Test score expected of the best of k settings drawn without replacement, best by selection, (R, K).
+    """Test score expected of the best of k of all these trials drawn without replacement, best by selection, (R, K).
 
     Args:
-        selection_SN: selection scores of each seed's N settings; NaN where missing.
+        selection_SN: selection scores of each seed's N trials; NaN where missing.
         score_SN: their test scores.
         ks_K: numbers of trials; NaN where a resample has fewer.
         resamples: of the S seeds. Two or three hundred draws suffice for a band.
@@ -151,7 +151,7 @@ def expected_best_of_k(
     present = ~np.isnan(score_SN)
     order = np.argsort(selection_SN[present], kind="stable")
     seeds_N = np.broadcast_to(np.arange(len(score_SN))[:, None], score_SN.shape)[present][order]
-    # Of settings that selection cannot tell apart any may be taken: their mean stands for each.
+    # Of trials that selection cannot tell apart any may be taken: their mean stands for each.
     _, tie_N = np.unique(selection_SN[present][order], return_inverse=True)
     sums = np.bincount(tie_N, score_SN[present][order]) if len(order) else np.zeros(0)
     values_N = (sums / np.bincount(tie_N))[tie_N] if len(order) else sums
