@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from robustness.summary import MetricRow, Study, measure
-from robustness.summary.chosen import designed, orders_of, sampler_of
+from robustness.summary.chosen import designed, orders_of, over_lrs, sampler_of
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.intervals import Rate, seed_block_rates
@@ -133,7 +133,7 @@ def _rates(study: Study) -> str:
         (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
         for name, rate, count in zip(names, rates, nonfinite, strict=True)
     ]
-    return f"Share of trials that diverged, over all learning rates and initializations, with 95 % intervals by whole seeds: {_listed(found)}."
+    return f"Share of trials that diverged, over {over_lrs(study.complete)} and all initializations, with 95 % intervals by whole seeds: {_listed(found)}."
 
 
 def _rate_text(rate: Rate) -> str:

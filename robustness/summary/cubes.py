@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,16 @@ from robustness.summary.chosen import not_independent, orders_of, sampler_of
 from robustness.summary.frame import Study
 from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, log_weights
 
-__all__ = ["BINS_PER_DECADE", "Cube", "cube_of", "cubes", "dense_cube", "drawn_at_random", "lr_bins"]
+__all__ = [
+    "BINS_PER_DECADE",
+    "Cube",
+    "cube_of",
+    "cubes",
+    "dense_cube",
+    "drawn_at_random",
+    "lr_bins",
+    "without_added",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -130,6 +139,11 @@ def cubes(study: Study) -> list[Cube]:
 def cube_of(found: Sequence[Cube], task: str, optimizer: str) -> Cube | None:
     """The one of this optimizer on this task; None where nothing of it is complete."""
     return next((cube for cube in found if (cube.task, cube.optimizer) == (task, optimizer)), None)
+
+
+def without_added(found: Iterable[Cube]) -> list[str]:
+    """A note of each optimizer whose added learning rates do not count."""
+    return [f"{cube.optimizer} {cube.added_lrs}" for cube in found if cube.added_lrs]
 
 
 def _cubes(study: Study) -> Iterator[Cube]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from robustness.summary import Study
 from robustness.summary.checks import seeds_text
+from robustness.summary.chosen import over_lrs
 
 __all__ = ["Spanner", "TableLayout", "rule_sentence", "title_sentence", "tuned_table"]
 
@@ -114,7 +115,7 @@ def tuned_table(study: Study, rows: pd.DataFrame, *, confirmed: bool = False) ->
         f"{title_sentence(study)} {' or '.join(measured[kind] for kind in sorted(kinds))} of the final epoch, mean ± "
         f"standard deviation over n {'fresh ' if confirmed else ''}seeds, at the learning rate with the best median "
         f"{selected} score{' of the others' if confirmed else ''}; a trial that did not train counts at chance. "
-        f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds_text(study)}, whole "
+        f"Diverged: k of n trials over {over_lrs(study.complete)}, with the 95 % interval by resampling {seeds_text(study)}, whole "
         "(Wilson's over the seeds where none or all diverged; of width zero where all seeds agree). "
         f"{rule_sentence(study)} Best in bold."
     )
