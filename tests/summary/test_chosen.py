@@ -19,7 +19,8 @@ from robustness.summary.importance import importance_rows
 from robustness.summary.warnings import study_warnings
 from robustness.summary.winners import winners
 from robustness.sweep.samplers.sampling import Sampling
-from robustness.tables import standard_table, write_markdown
+from robustness.tables import pivot_table, standard_table, write_markdown
+from robustness.tables.measured import measurements
 from robustness.trial import Trial, TrialRecord
 from tests.builders import dead_epoch, epoch, record, spec
 
@@ -127,6 +128,47 @@ def test_rates_of_a_refined_grid_are_those_of_its_design_everywhere(tmp_path: Pa
     assert (rate.value, rate.n) == (pytest.approx(1 / 3), 9)
     assert "33.3 %" in answer(found)[0]
     assert "3/9 |" in write_markdown(standard_table(found))
+
+
+def scattered(trial: Trial) -> TrialRecord:
+    """Best around 0.1, dead above 3; neighbours differ, so that the best single trial is better than its bin."""
+    log = math.log10(trial.cell.lr)
+    noise = 0.1 * math.sin(1e4 * log + trial.seed_index)
+    return diverged(trial) if log > 0.5 else trained(trial, 0.8 - 0.1 * abs(log + 1) + noise)
+
+
+@pytest.mark.parametrize(
+    ("search", "seeds"),
+    [
+        ({"sampler": "random", "budget": 80, "seeds": 1}, "trials"),
+        ({"sampler": "qmc", "budget": 20, "seeds": 3, "optimizers": [MOMENTUM]}, "3 seeds, whole"),
+    ],
+    ids=["a trial each", "seeds that share settings"],
+)
+def test_tables_of_drawn_learning_rates_tune_and_count_as_the_metrics_do(
+    search: dict[str, Any], seeds: str, tmp_path: Path
+) -> None:
+    found = ran(tmp_path, of(**search), scattered)
+    score, tuned = (measure(found, metrics=[name])[0] for name in ("score", "tuned_lr"))
+    rate = measure(found, metrics=["divergence_rate"])[0]
+    layout = standard_table(found)
+    [row] = layout.rows
+    assert row[3] == f"{10**tuned.value:.3g}"
+    assert row[4].startswith(f"{100 * score.value:.2f} ± ")
+    assert row[5] == str(score.n)
+    assert row[8] == f"{round(rate.value * rate.n)}/{rate.n}"
+    if seeds == "trials":
+        interval = f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+        assert row[7] == interval
+        assert f"({interval}; {row[8].replace('/', ' of ')})" in answer(found)[0]
+    assert "standard deviation over n trials" in layout.caption
+    assert f"interval by resampling {seeds} (" in layout.caption
+    pivot = pivot_table(
+        found, measurements(measure(found, metrics=["score"])), rows=("optimizer",), columns=()
+    )
+    assert "over trials, at the learning rate (drawn ones in 4 bins a decade)" in pivot.caption
+    assert f"n = {score.n} trials." in pivot.caption
+    assert not any("seed" in text for _, text in pivot.notes)
 
 
 def beyond_the_design(folder: Path) -> Study:
