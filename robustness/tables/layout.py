@@ -133,7 +133,12 @@ def tuned_table(study: Study, rows: pd.DataFrame, *, confirmed: bool = False) ->
     if kinds != {"accuracy"}:
         headers[_ACCURACY] = "Loss" if kinds == {"loss"} else "Accuracy (%) or loss"
     return TableLayout(
-        caption=caption, columns=tuple(headers), numeric=numeric, rows=tuple(texts), bold=frozenset(bold)
+        caption=caption,
+        columns=tuple(headers),
+        numeric=numeric,
+        rows=tuple(texts),
+        bold=frozenset(bold),
+        labels=3,
     )
 
 
