@@ -165,7 +165,7 @@ def test_a_table_is_the_same_to_the_byte_each_time(
         outputs.append(capsys.readouterr().out)
     assert outputs[0] == outputs[1]
     assert "<img" not in outputs[0].replace("\\<img", "") or format_ == "latex"
-    assert not re.search(r"(^|,)=cmd", outputs[0], re.M)
+    assert format_ != "csv" or not re.search(r"(^|,)=cmd", outputs[0], re.M)
 
 
 @pytest.mark.parametrize(("arguments", "rows"), [([], 8), (["--epochs"], 4 * 2 + 2)])

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from robustness.summary import MetricRow, Study, measure
-from robustness.summary.chosen import designed, orders_of, sampler_of
+from robustness.summary.checks import units
+from robustness.summary.chosen import designed, orders_of, over_lrs, sampler_of
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
+from robustness.summary.cubes import by_bins
 from robustness.summary.intervals import Rate, seed_block_rates
 from robustness.summary.measure import resampled
 from robustness.summary.outcome import ROW
@@ -120,7 +122,7 @@ def _score_of(study: Study, won: Winner) -> str:
 
 def _rates(study: Study) -> str:
     blocks, names, nonfinite = [], [], []
-    for optimizer, group in designed(study.complete).groupby("optimizer", sort=False):
+    for optimizer, group in designed(by_bins(study, study.complete)).groupby("optimizer", sort=False):
         diverged = (group["side"] == "diverged").groupby(group["seed_index"])
         hits = diverged.sum()
         sizes = diverged.size()
@@ -133,12 +135,13 @@ def _rates(study: Study) -> str:
         (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
         for name, rate, count in zip(names, rates, nonfinite, strict=True)
     ]
-    return f"Share of trials that diverged, over all learning rates and initializations, with 95 % intervals by whole seeds: {_listed(found)}."
+    by = units(study, of_rates=True)[1].replace("seeds", "whole seeds")
+    return f"Share of trials that diverged, over {over_lrs(study.complete)} and initializations, with 95 % intervals by {by}: {_listed(found)}."
 
 
 def _rate_text(rate: Rate) -> str:
     interval = (
-        "no interval: one seed, or seeds with other cells"
+        "no interval: one seed, seeds with other cells, or thousands of drawn trials"
         if math.isnan(rate.low)
         else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
     )

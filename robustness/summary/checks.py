@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from robustness.summary.chosen import orders_of, sampler_of
-from robustness.summary.cubes import drawn_at_random
+from robustness.summary.cubes import are_clustered, drawn_at_random, is_binned
 from robustness.summary.frame import Study
 from robustness.summary.metrics import is_open, touched, window_ends
 from robustness.summary.metrics.learning_rates import Edge
@@ -28,6 +28,7 @@ __all__ = [
     "row_gaps",
     "seeds_text",
     "uneven_tasks",
+    "units",
 ]
 
 FEW_SEEDS = 10
@@ -117,6 +118,22 @@ def seeds_text(study: Study) -> str:
     orders = orders_of(study.spec)
     text = counted(int((study.trials["seed_index"] // orders).nunique()), "seed")
     return text if orders == 1 else f"{text} x {orders} data orders"
+
+
+def units(study: Study, *, of_rates: bool = False) -> tuple[str, str]:
+    """What n counts and what is resampled, in the singular and the plural.
+
+    Seeds; where learning rates were drawn, trials, as each has its own.
+
+    Args:
+        study: classified.
+        of_rates: of divergence rates by row, which have whole seeds where those share drawn settings.
+    """
+    whole = of_rates and are_clustered(study)
+    parts = [part for _, part in study.complete.groupby(["task", "optimizer"], sort=False)]
+    kinds = dict.fromkeys("trial" if is_binned(study, part) and not whole else "seed" for part in parts)
+    names = list(kinds) or ["seed"]
+    return " or ".join(names), " or ".join(f"{name}s" for name in names)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

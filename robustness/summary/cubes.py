@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,19 @@ from robustness.summary.chosen import not_independent, orders_of, sampler_of
 from robustness.summary.frame import Study
 from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, log_weights
 
-__all__ = ["BINS_PER_DECADE", "Cube", "cube_of", "cubes", "dense_cube", "drawn_at_random", "lr_bins"]
+__all__ = [
+    "BINS_PER_DECADE",
+    "Cube",
+    "are_clustered",
+    "by_bins",
+    "cube_of",
+    "cubes",
+    "dense_cube",
+    "drawn_at_random",
+    "is_binned",
+    "lr_bins",
+    "without_added",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -132,6 +144,11 @@ def cube_of(found: Sequence[Cube], task: str, optimizer: str) -> Cube | None:
     return next((cube for cube in found if (cube.task, cube.optimizer) == (task, optimizer)), None)
 
 
+def without_added(found: Iterable[Cube]) -> list[str]:
+    """A note of each optimizer whose added learning rates do not count."""
+    return [f"{cube.optimizer} {cube.added_lrs}" for cube in found if cube.added_lrs]
+
+
 def _cubes(study: Study) -> Iterator[Cube]:
     chosen = _chosen(study)
     by_pair = dict(iter(study.complete.groupby(["task", "optimizer"], sort=False)))
@@ -167,9 +184,7 @@ def dense_cube(
 ) -> Cube:
     """The arrays of these trials of one optimizer on one task."""
     constants = study.facts[task]
-    sampler = sampler_of(study.spec)
-    together = not study.settings.empty and sampler in DRAWING and not not_independent(sampler)
-    binned = drawn_at_random(part, sampler) or together
+    binned = is_binned(study, part)
     lr = lr_bins(part["lr"].to_numpy()) if binned else part["lr"].to_numpy()
     lrs_L, l_T = np.unique(lr, return_inverse=True)
     seeds_S, s_T = np.unique(np.arange(len(part)) if binned else part["seed_index"], return_inverse=True)
@@ -197,8 +212,8 @@ def dense_cube(
         trained_SIL=dense(part["outcome"] == "trained"),
         diverged_SIL=dense(part["side"] == "diverged"),
         nonfinite_SIL=dense(part["outcome"] == "nonfinite"),
-        clustered=binned and together and study.trials["seed_index"].nunique() > 1,
-        designed_L=_designed(part, l_T, len(lrs_L), refined=sampler == "refine"),
+        clustered=binned and are_clustered(study),
+        designed_L=_designed(part, l_T, len(lrs_L), refined=sampler_of(study.spec) == "refine"),
         chosen=chosen,
         orders=1 if binned else orders_of(study.spec),
     )
@@ -238,6 +253,37 @@ def drawn_at_random(part: pd.DataFrame, sampler: str) -> bool:
         return False
     sizes = part["lr"].value_counts()
     return len(sizes) > _DRAWN_ABOVE and bool((sizes == 1).mean() > 0.5)
+
+
+def _drawn_together(study: Study) -> bool:
+    """Whether other numbers were drawn beside the learning rates."""
+    sampler = sampler_of(study.spec)
+    return not study.settings.empty and sampler in DRAWING and not not_independent(sampler)
+
+
+def is_binned(study: Study, part: pd.DataFrame) -> bool:
+    """Whether the learning rates of these complete trials of one optimizer on one task stand in bins."""
+    return drawn_at_random(part, sampler_of(study.spec)) or _drawn_together(study)
+
+
+def are_clustered(study: Study) -> bool:
+    """Whether several seeds have the same drawn setting: trials that stand in bins are not independent."""
+    return _drawn_together(study) and study.trials["seed_index"].nunique() > 1
+
+
+def by_bins(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
+    """Trials with the learning rates and seeds that cubes give them: bins, and each trial there its own seed.
+
+    Where they are clustered they keep their seeds.
+    """
+    found = trials.copy()
+    for (task, optimizer), part in study.complete.groupby(["task", "optimizer"], sort=False):
+        if is_binned(study, part):
+            own = (trials["task"] == task) & (trials["optimizer"] == optimizer)
+            found.loc[own, "lr"] = lr_bins(trials.loc[own, "lr"].to_numpy())
+            if not are_clustered(study):
+                found.loc[own, "seed_index"] = np.flatnonzero(own)
+    return found
 
 
 def lr_bins(lrs_T: npt.NDArray[np.float64]) -> Floats:

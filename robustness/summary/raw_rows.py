@@ -42,6 +42,7 @@ def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> 
     with np.errstate(invalid="ignore", divide="ignore"):
         values_R = (weights @ hits_S) / (weights @ sizes_S)
     fixed, note = None, f"{k}/{n}"
+    note += f"; {sample.cube.added_lrs}" if sample.cube.added_lrs else ""
     seeds = len(np.unique(sample.cube.weights_S[sizes_S > 0]))
     if sample.cube.clustered:
         fixed = (math.nan, math.nan)

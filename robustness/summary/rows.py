@@ -91,7 +91,9 @@ def _info(title: str, unit: str, better: Better, doc: str) -> MetricInfo:
 
 
 METRICS: dict[str, MetricInfo] = {
-    "divergence_rate": _info("Diverged", "share", "lower", "trials that diverged, over all learning rates"),
+    "divergence_rate": _info(
+        "Diverged", "share", "lower", "trials that diverged, over the learning rates of the design"
+    ),
     "nonfinite_rate": _info("Not finite", "share", "lower", "trials with a loss or norm that was not finite"),
     "not_trained_rate": _info("Not trained", "share", "lower", "trials that did not train, for any reason"),
     "rate_difference": _info(

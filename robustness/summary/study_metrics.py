@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from robustness.summary.cubes import without_added
 from robustness.summary.metrics import (
     effective_dimension,
     hyperparameter_sensitivity,
@@ -91,8 +92,9 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
     else:
         scores_ST = tuned_skill(tuned)
         if metric == "iqm":
-            diverged = np.concatenate([sample.cube.diverged_SIL.ravel() for sample in samples])
-            note = f"{100 * np.nanmean(diverged):.1f} % of all trials diverged"
+            diverged = np.concatenate([sample.cube.flags("divergence_rate").ravel() for sample in samples])
+            added = dict.fromkeys(sample.cube.added_lrs for sample in samples if sample.cube.added_lrs)
+            note = ", ".join([f"{100 * np.nanmean(diverged):.1f} % of all trials diverged", *added])
             yield raw(iqm(scores_ST, resamples), "skill", note)
         elif metric == "optimality_gap":
             yield raw(optimality_gap(scores_ST, resamples), "skill")
@@ -146,9 +148,10 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
         return
     own, other = own.cut(seeds_S, inits), other.cut(seeds_S, inits)
     if metric == "rate_difference":
-        flat = [sample.cube.diverged_SIL.reshape(seeds, -1) for sample in (own, other)]
+        flat = [sample.cube.flags("divergence_rate").reshape(seeds, -1) for sample in (own, other)]
         a, b = (rate(metric, flags, own, None) for flags in flat)
         note = f"{a.note.split(';')[0]} less {b.note.split(';')[0]}, at nominal learning rates"
+        note = "; ".join([note, *without_added((own.cube, other.cube))])
         found = raw(a.values_R - b.values_R, "share", None, note)
         # Where a rate itself has no bootstrap interval, neither has a difference.
         both = a.fixed is None and b.fixed is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from robustness.summary.checks import (
     FEW_SEEDS,
     budgets,
@@ -51,6 +53,7 @@ def study_warnings(
         *_assumed(study),
         *_seeds(study, samples),
         *_grids(study),
+        *_added(samples),
         *_edges(samples, delta),
         *_labels(study),
         *_non_monotone(samples),
@@ -156,6 +159,20 @@ def _grids(study: Study) -> Iterator[str]:
     uneven = uneven_tasks(budgets(study))
     if uneven:
         yield f"{listed(uneven)}: optimizers have different numbers of trials."
+
+
+def _added(samples: Sequence[Resampled]) -> Iterator[str]:
+    rows = []
+    for sample in samples:
+        cube = sample.cube
+        own, added = (cube.diverged_SIL[..., kept_L] for kept_L in (cube.designed_L, ~cube.designed_L))
+        if np.nansum(added) and not np.nansum(own):
+            rows.append(f"{_pair(sample)} ({np.nansum(added):.0f} of {(~np.isnan(added)).sum()})")
+    if rows:
+        yield (
+            "No trial of the design diverged, but trials did at learning rates that were added, which count in no rate, "
+            f"in {counted(len(rows), 'pair')} of an optimizer and a task: {listed(rows)}."
+        )
 
 
 def _edges(samples: Sequence[Resampled], delta: Delta) -> Iterator[str]:

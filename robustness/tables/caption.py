@@ -8,15 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from robustness.summary import Study
-from robustness.summary.checks import FEW_SEEDS, seeds_text
+from robustness.summary.checks import FEW_SEEDS, seeds_text, units
 from robustness.summary.chosen import orders_of
 from robustness.summary.measure import is_confirmed
 from robustness.summary.rows import METRICS
 from robustness.tables.axes import Arrangement
 from robustness.tables.entries import RATES, Spread, unit_text
-from robustness.tables.layout import rule_sentence, title_sentence
+from robustness.tables.layout import rule_sentence, title_sentence, tuned_lr_words
 from robustness.tables.measured import Measurement
 from robustness.tables.ranking import LEVEL, Ranking
+from robustness.wording import counted
 
 __all__ = ["Footnotes", "pivot_caption", "table_notes"]
 
@@ -35,7 +36,7 @@ _WORDS = {
 class Footnotes:
     """Letters for what single entries need said, in the order in which they are asked for."""
 
-    def __init__(self, measured: Sequence[Measurement]) -> None:
+    def __init__(self, measured: Sequence[Measurement], units: tuple[str, str]) -> None:
         """Find what holds for a whole metric: said once, without a letter."""
         parts: dict[str, list[set[str]]] = defaultdict(list)
         for m in measured:
@@ -45,13 +46,14 @@ class Footnotes:
         }
         self._titles = {m.metric: m.title for m in measured}
         self._seeds = {metric: max(m.n for m in measured if m.metric == metric) for metric in parts}
+        self._units = units
         self._letters: dict[str, str] = {}
 
     def marks(self, m: Measurement) -> list[str]:
         """The letters of an entry."""
         clauses = [clause for clause in _clauses(m) if clause not in self._common[m.metric]]
         if 0 < m.n < self._seeds[m.metric] and m.metric not in RATES and not math.isnan(m.value):
-            clauses.append(f"n = {m.n} seed{'' if m.n == 1 else 's'}")
+            clauses.append(f"n = {counted(m.n, *self._units)}")
         return [self._letters.setdefault(clause, _letter(len(self._letters))) for clause in clauses]
 
     @property
@@ -94,18 +96,19 @@ def pivot_caption(
     study: Study, measured: Sequence[Measurement], *, spread: Spread, delta: str, ranking: Ranking
 ) -> str:
     """What the numbers are, n, the interval or spread, the budget and the rule."""
-    sentences = [title_sentence(study), *_metric_sentences(study, measured, spread, delta)]
+    one, many = units(study)
+    sentences = [title_sentence(study), *_metric_sentences(study, measured, spread, delta, many)]
     intervals = any(not math.isnan(m.low) for m in measured if spread == "interval" or m.metric != "score")
     if intervals:
         sentences.append(
-            "In brackets 95 % intervals by resampling whole seeds, the learning rate tuned anew in each draw "
-            "(rates of none or all: Wilson's over the seeds; width zero: all seeds agree)."
+            f"In brackets 95 % intervals by resampling {many.replace('seeds', 'whole seeds')}, the learning rate tuned anew "
+            f"in each draw (rates of none or all: Wilson's over the {many}; width zero: all {many} agree)."
         )
     seeds = {m.n for m in measured if m.metric not in (*RATES, "published") and not math.isnan(m.value)}
     seeds = seeds or {int(study.complete["seed_index"].nunique())}
     most = max(seeds)
     each = "" if len(seeds) == 1 else " at the most"
-    sentences.append(f"n = {most} seed{'' if most == 1 else 's'}{each}.")
+    sentences.append(f"n = {counted(most, one, many)}{each}.")
     if orders_of(study.spec) > 1:
         sentences.append(f"Seeds are {seeds_text(study)}.")
     if any(m.metric == "score" for m in measured) and is_confirmed(study):
@@ -117,12 +120,12 @@ def pivot_caption(
 
 
 def _metric_sentences(
-    study: Study, measured: Sequence[Measurement], spread: Spread, delta: str
+    study: Study, measured: Sequence[Measurement], spread: Spread, delta: str, many: str
 ) -> Iterator[str]:
     for metric in dict.fromkeys(m.metric for m in measured):
         own = [m for m in measured if m.metric == metric]
         if metric == "score":
-            yield _score_sentence(study, own, spread)
+            yield _score_sentence(study, own, spread, many)
         elif metric == "published":
             yield "Published: mean ± standard deviation as others state them."
         elif metric == "difference":
@@ -140,14 +143,14 @@ def _metric_sentences(
             yield f"{own[0].title}: {METRICS[metric].doc}{f', in {unit}' if unit else ''}{n}{width}."
 
 
-def _score_sentence(study: Study, own: Sequence[Measurement], spread: Spread) -> str:
+def _score_sentence(study: Study, own: Sequence[Measurement], spread: Spread, many: str) -> str:
     units = {m.unit for m in own if m.unit}  # a refused score has none
     names = {"accuracy": "test accuracy in percent", "loss": "test loss"}
     what = " or ".join(names[unit] for unit in sorted(units)) or "test score"
     tuned_on = {study.facts[m.task].selection for m in own if m.task is not None}
-    how = "mean ± standard deviation over seeds" if spread == "sd" else "mean over seeds"
+    how = "mean ± standard deviation" if spread == "sd" else "mean"
     return (
-        f"Score: {what} of the final epoch, {how}, at the learning rate with the best median "
+        f"Score: {what} of the final epoch, {how} over {many}, at the {tuned_lr_words(many)} with the best median "
         f"{' or '.join(sorted(tuned_on, reverse=True))} score; a trial that did not train counts at chance."
     )
 
@@ -174,9 +177,11 @@ def table_notes(
     for note in (*arrangement.notes, *notes):
         yield "", note
     seeds = int((study.complete["seed_index"] // orders_of(study.spec)).nunique())
-    if seeds == 1:
+    # Of drawn trials each is a seed of its own.
+    few = seeds < FEW_SEEDS and units(study)[0] == "seed"
+    if few and seeds == 1:
         yield "", "One seed: neither standard deviations nor intervals over seeds."
-    elif seeds < FEW_SEEDS and not any("below 10" in text for text in warnings):
+    elif few and not any("below 10" in text for text in warnings):
         yield "", f"{seeds} seeds: below {FEW_SEEDS} the intervals cover less than they state."
     for text in warnings[:_WARNINGS]:
         yield "", text

@@ -2,14 +2,16 @@ r"""LaTeX with booktabs.
 
 Written by hand: Styler.to_latex draws no rules under spanners, underlines nothing and has no notes.
 
-Pages are narrow: headers are stacked, asides stand under their entries, and what does not fit a line is broken up
-(`panels`).
+Pages are narrow: headers are stacked, asides stand under their entries, and what does not fit a line or a page is
+broken up (`panels`).
 """
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from robustness.tables.layout import Spanner, TableLayout
-from robustness.tables.panels import PAGE_HEIGHT, height, panels, stacked
+from robustness.tables.panels import Fit, fit, note_blocks, stacked
 
 __all__ = ["escape_latex", "write_latex"]
 
@@ -81,49 +83,45 @@ def _plain(text: str) -> str:
 
 
 def write_latex(layout: TableLayout) -> str:
-    """A table environment; needs the package booktabs."""
-    size, parts = panels(layout) if layout.labels else ("", [list(range(len(layout.columns)))])
-    type_ = [rf"\{size}", r"\setlength{\tabcolsep}{4pt}"] if size else []
-    start = [r"\begin{table}[t]", r"\centering"]
+    """Table environments, one a page; they need the package booktabs."""
+    plan = fit(layout)
+    type_ = [rf"\{plan.size}", r"\setlength{\tabcolsep}{4pt}"]
+    start = [r"\begin{table}[tp]", r"\centering"]
     lines = [
         "% \\usepackage{booktabs}",
         *_engine(layout),
         *start,
-        rf"\caption{{{escape_latex(layout.caption)}}}",
         # A caption leaves no space below itself.
-        *([r"\smallskip", *type_] if size else []),
+        *(rf"\caption{{{escape_latex(layout.caption)}}}", r"\smallskip"),
     ]
-    filled = 0.0
-    for place, columns in enumerate(parts):
-        filled += height(layout)
-        if place and filled > PAGE_HEIGHT:
-            lines += [r"\end{table}", *start, *type_]
-            filled = height(layout)
-        elif place:
-            lines += [r"\par\medskip"]
-        lines += _tabular(layout, [*range(layout.labels), *columns])
-    return "\n".join([*lines, *_notes(layout), r"\end{table}"]) + "\n"
+    for place, page in enumerate(plan.pages):
+        lines += [*([r"\end{table}", *start] if place else []), *type_]
+        for under, tabular in enumerate(page):
+            lines += [*([r"\par\medskip"] if under else []), *_tabular(layout, plan, *tabular)]
+    for place, notes in enumerate(note_blocks(layout.notes, plan.left)):
+        lines += [*([r"\end{table}", *start] if place else []), *_notes(notes)]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def _tabular(layout: TableLayout, columns: list[int]) -> list[str]:
+def _tabular(layout: TableLayout, plan: Fit, entries: list[int], rows: range) -> list[str]:
+    columns = [*range(plan.leading, layout.labels), *entries]
     kinds = "".join("r" if layout.numeric[column] else "l" for column in columns)
-    headers = [layout.columns[column] for column in columns]
     return [
         rf"\begin{{tabular}}{{{kinds}}}",
         r"\toprule",
-        *(line for spanners in layout.spanners for line in _spanned(spanners, columns)),
-        _line([_header(text) if layout.labels else escape_latex(text) for text in headers]),
+        *(line for spanners in layout.spanners for line in _spanned(plan, spanners, columns)),
+        _line([_stack(stacked(layout.columns[column]), "r") for column in columns]),
         r"\midrule",
-        *_body(layout, columns),
+        *_body(layout, plan, columns, rows),
         r"\bottomrule",
         r"\end{tabular}",
     ]
 
 
-def _header(text: str) -> str:
-    lines = [escape_latex(line) for line in stacked(text)]
+def _stack(texts: list[str], side: str) -> str:
+    lines = [escape_latex(line) for line in texts]
     joined = r"\\".join(f"{{}}{line}" if line[:1] in ("*", "[") else line for line in lines)
-    return joined if len(lines) == 1 else rf"\shortstack[r]{{{joined}}}"
+    return joined if len(lines) == 1 else rf"\shortstack[{side}]{{{joined}}}"
 
 
 def _line(entries: list[str]) -> str:
@@ -132,7 +130,7 @@ def _line(entries: list[str]) -> str:
     return " & ".join([first, *entries[1:]]) + r" \\"
 
 
-def _spanned(spanners: tuple[Spanner, ...], columns: list[int]) -> list[str]:
+def _spanned(plan: Fit, spanners: tuple[Spanner, ...], columns: list[int]) -> list[str]:
     entries: list[str] = []
     rules: list[str] = []
     place = 0
@@ -143,35 +141,55 @@ def _spanned(spanners: tuple[Spanner, ...], columns: list[int]) -> list[str]:
             place += 1
             continue
         width = sum(over.first <= column <= over.last for column in columns)
-        entries.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(over.text)}}}")
+        text = _stack(plan.spanner_lines(over, columns), "c")
+        entries.append(rf"\multicolumn{{{width}}}{{c}}{{{text}}}")
         rules.append(rf"\cmidrule(lr){{{place + 1}-{place + width}}}")
         place += width
     return [_line(entries), " ".join(rules)]
 
 
-def _body(layout: TableLayout, columns: list[int]) -> list[str]:
+def _body(layout: TableLayout, plan: Fit, columns: list[int], rows: range) -> list[str]:
     lines: list[str] = []
     above: tuple[str, ...] = ()
     spaced = False
-    for r, row in enumerate(layout.rows):
-        if above and layout.labels > 1 and above[0] != row[0]:
+    shared = max(plan.leading, 1)
+    for r in rows:
+        row = layout.rows[r]
+        if above and layout.labels > 1 and above[:shared] != row[:shared]:
             lines.append(r"\addlinespace")
         elif spaced:
             lines.append(r"\addlinespace[2pt]")
-        lines.append(_line([_entry(layout, r, c, _again(layout, above, row, c)) for c in columns]))
-        asides = [_aside(layout.asides.get((r, c), "")) for c in columns]
-        spaced = any(asides)
-        lines += [_line(asides)] if spaced else []
+        if plan.leading and above[:shared] != row[:shared]:
+            lines += [_across(text, len(columns)) for text in plan.leading_lines(row, columns)]
+        cells = [_cell(layout, plan, r, c, above) for c in columns]
+        lines += [_line(list(texts)) for texts in zip_longest(*cells, fillvalue="")]
+        spaced = any(len(cell) > 1 for cell in cells)
         above = row
     return lines
 
 
+def _across(text: str, columns: int) -> str:
+    return _line([rf"\multicolumn{{{columns}}}{{l}}{{\emph{{{escape_latex(text)}}}}}"])
+
+
+def _cell(layout: TableLayout, plan: Fit, row: int, column: int, above: tuple[str, ...]) -> list[str]:
+    """The lines of a cell: a label in as many as it needs, else the entry and its aside."""
+    text, aside = layout.rows[row][column], layout.asides.get((row, column), "")
+    if column < layout.labels:
+        return [
+            _entry(layout, row, column, line)
+            for line in plan.label_lines(_again(layout, above, row, column), column)
+        ]
+    return [_entry(layout, row, column, text), *([_aside(aside)] if aside else [])]
+
+
 def _aside(text: str) -> str:
-    return rf"{{\scriptsize {escape_latex(text)}}}" if text else ""
+    return rf"{{\scriptsize {escape_latex(text)}}}"
 
 
-def _again(layout: TableLayout, above: tuple[str, ...], row: tuple[str, ...], column: int) -> str:
-    """The text of an entry; nothing for a label that repeats the one above, with all before it."""
+def _again(layout: TableLayout, above: tuple[str, ...], place: int, column: int) -> str:
+    """The text of a label; nothing where it repeats the one above, with all before it."""
+    row = layout.rows[place]
     repeats = column < layout.labels - 1 and above[: column + 1] == row[: column + 1]
     return "" if repeats else row[column]
 
@@ -189,10 +207,10 @@ def _raised(mark: str) -> str:
     return rf"\textsuperscript{{{escape_latex(mark)}}}" if mark else ""
 
 
-def _notes(layout: TableLayout) -> list[str]:
-    if not layout.notes:
+def _notes(notes: list[tuple[str, str]]) -> list[str]:
+    if not notes:
         return []
-    lines = [rf"{_raised(mark)}{escape_latex(text)}\par" for mark, text in layout.notes]
+    lines = [rf"{_raised(mark)}{escape_latex(text)}\par" for mark, text in notes]
     return [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", *lines, r"\end{minipage}"]
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from robustness.summary import Study
-from robustness.summary.checks import seeds_text
+from robustness.summary.checks import seeds_text, units
+from robustness.summary.chosen import over_lrs
+from robustness.summary.cubes import BINS_PER_DECADE
 
-__all__ = ["Spanner", "TableLayout", "rule_sentence", "title_sentence", "tuned_table"]
+__all__ = ["Spanner", "TableLayout", "rule_sentence", "title_sentence", "tuned_lr_words", "tuned_table"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +84,12 @@ def rule_sentence(study: Study) -> str:
     return f"{budget}Rule version {rule.version}, skill floor {rule.skill_floor:g}."
 
 
+def tuned_lr_words(units: str) -> str:
+    """What scores stand at, where n counts these units."""
+    drawn = f" (drawn ones in {BINS_PER_DECADE} bins a decade)"
+    return f"learning rate{drawn if 'trials' in units else ''}"
+
+
 def tuned_table(study: Study, rows: pd.DataFrame, *, confirmed: bool = False) -> TableLayout:
     """Each optimizer on each initialization: accuracy at its tuned learning rate, divergence over all.
 
@@ -107,15 +115,17 @@ def tuned_table(study: Study, rows: pd.DataFrame, *, confirmed: bool = False) ->
         ):
             # One optimizer alone is no best; NaN equals nothing.
             bold |= {(first + i, column) for i, v in enumerate(values) if v == best and len(part) > 1}
+    (_, many), (_, by) = units(study), units(study, of_rates=True)
     kinds = {constants.score for constants in study.facts.values()}
     measured = {"accuracy": "Test accuracy", "loss": "Test loss"}
     selected = " or ".join(sorted({constants.selection for constants in study.facts.values()}, reverse=True))
     caption = (
         f"{title_sentence(study)} {' or '.join(measured[kind] for kind in sorted(kinds))} of the final epoch, mean ± "
-        f"standard deviation over n {'fresh ' if confirmed else ''}seeds, at the learning rate with the best median "
-        f"{selected} score{' of the others' if confirmed else ''}; a trial that did not train counts at chance. "
-        f"Diverged: k of n trials over all learning rates, with the 95 % interval by resampling {seeds_text(study)}, whole "
-        "(Wilson's over the seeds where none or all diverged; of width zero where all seeds agree). "
+        f"standard deviation over n {'fresh ' if confirmed else ''}{many}, at the {tuned_lr_words(many)} with the best "
+        f"median {selected} score{' of the others' if confirmed else ''}; a trial that did not train counts at chance. "
+        f"Diverged: k of n trials over {over_lrs(study.complete)}, with the 95 % interval by resampling "
+        f"{f'{seeds_text(study)}, whole' if by == 'seeds' else by} (Wilson's over the {by} where none or all diverged; of "
+        f"width zero where all {by} agree). "
         f"{rule_sentence(study)} Best in bold."
     )
     numeric = (False, False, False, True, True, True, True, True, True)
@@ -123,7 +133,12 @@ def tuned_table(study: Study, rows: pd.DataFrame, *, confirmed: bool = False) ->
     if kinds != {"accuracy"}:
         headers[_ACCURACY] = "Loss" if kinds == {"loss"} else "Accuracy (%) or loss"
     return TableLayout(
-        caption=caption, columns=tuple(headers), numeric=numeric, rows=tuple(texts), bold=frozenset(bold)
+        caption=caption,
+        columns=tuple(headers),
+        numeric=numeric,
+        rows=tuple(texts),
+        bold=frozenset(bold),
+        labels=3,
     )
 
 

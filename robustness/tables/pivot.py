@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from robustness.summary import Study
+from robustness.summary.checks import units
 from robustness.tables.axes import AXIS_TITLES, Arrangement, arranged
 from robustness.tables.caption import Footnotes, pivot_caption, table_notes
 from robustness.tables.entries import RATES, Spread, entry, unit_text
@@ -63,7 +64,7 @@ def pivot_table(
     keys = _row_keys(arrangement)
     places = _places(arrangement, keys, headed)
     counted = _counted(arrangement.measured)
-    footnotes = Footnotes(arrangement.measured)
+    footnotes = Footnotes(arrangement.measured, units(study))
     labels = len(arrangement.rows)
     texts = [[*key, *[""] * len(headed)] for key in keys]
     marks: dict[tuple[int, int], str] = {}

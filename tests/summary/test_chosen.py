@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from robustness.report import answer
 from robustness.spec import expand, parse
 from robustness.store import open_store
 from robustness.summary import Study, load_study, measure
+from robustness.summary.comparison.comparing import compare, compare_cell
 from robustness.summary.cubes import cubes
 from robustness.summary.importance import importance_rows
+from robustness.summary.warnings import study_warnings
 from robustness.summary.winners import winners
 from robustness.sweep.samplers.sampling import Sampling
-from robustness.tables import standard_table, write_markdown
+from robustness.tables import pivot_table, standard_table, write_markdown
+from robustness.tables.measured import measurements
 from robustness.trial import Trial, TrialRecord
 from tests.builders import dead_epoch, epoch, record, spec
 
@@ -124,6 +128,101 @@ def test_rates_of_a_refined_grid_are_those_of_its_design_everywhere(tmp_path: Pa
     assert (rate.value, rate.n) == (pytest.approx(1 / 3), 9)
     assert "33.3 %" in answer(found)[0]
     assert "3/9 |" in write_markdown(standard_table(found))
+
+
+def scattered(trial: Trial) -> TrialRecord:
+    """Best around 0.1, dead above 3; neighbours differ, so that the best single trial is better than its bin."""
+    log = math.log10(trial.cell.lr)
+    noise = 0.1 * math.sin(1e4 * log + trial.seed_index)
+    return diverged(trial) if log > 0.5 else trained(trial, 0.8 - 0.1 * abs(log + 1) + noise)
+
+
+@pytest.mark.parametrize(
+    ("search", "seeds"),
+    [
+        ({"sampler": "random", "budget": 80, "seeds": 1}, "trials"),
+        ({"sampler": "qmc", "budget": 20, "seeds": 3, "optimizers": [MOMENTUM]}, "3 seeds, whole"),
+    ],
+    ids=["a trial each", "seeds that share settings"],
+)
+def test_tables_of_drawn_learning_rates_tune_and_count_as_the_metrics_do(
+    search: dict[str, Any], seeds: str, tmp_path: Path
+) -> None:
+    found = ran(tmp_path, of(**search), scattered)
+    score, tuned = (measure(found, metrics=[name])[0] for name in ("score", "tuned_lr"))
+    rate = measure(found, metrics=["divergence_rate"])[0]
+    layout = standard_table(found)
+    [row] = layout.rows
+    assert row[3] == f"{10**tuned.value:.3g}"
+    assert row[4].startswith(f"{100 * score.value:.2f} ± ")
+    assert row[5] == str(score.n)
+    assert row[8] == f"{round(rate.value * rate.n)}/{rate.n}"
+    if seeds == "trials":
+        interval = f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+        assert row[7] == interval
+        assert f"({interval}; {row[8].replace('/', ' of ')})" in answer(found)[0]
+    assert "standard deviation over n trials" in layout.caption
+    assert f"interval by resampling {seeds} (" in layout.caption
+    pivot = pivot_table(
+        found, measurements(measure(found, metrics=["score"])), rows=("optimizer",), columns=()
+    )
+    assert "over trials, at the learning rate (drawn ones in 4 bins a decade)" in pivot.caption
+    assert f"n = {score.n} trials." in pivot.caption
+    assert not any("seed" in text for _, text in pivot.notes)
+
+
+def beyond_the_design(folder: Path) -> Study:
+    """No learning rate of the design diverges, and the largest trains best; all that are added above it diverge."""
+    plain = of(
+        sampler="refine", budget=4, lr=[0.01, 0.1, 1.0], optimizers=[{"name": "sgd"}, {"name": "adam"}]
+    )
+    return ran(
+        folder,
+        plain,
+        lambda t: diverged(t) if t.cell.lr > 1.5 else trained(t, 0.9 + 0.05 * math.log10(t.cell.lr)),
+    )
+
+
+def test_what_is_said_of_a_rate_names_the_learning_rates_that_it_leaves_out(tmp_path: Path) -> None:
+    found = beyond_the_design(tmp_path)
+    assert "over the learning rates of the design (3 of 7)" in answer(found)[0]
+    assert "over the learning rates of the design (3 of 7)" in standard_table(found).caption
+    for row in measure(found, metrics=["divergence_rate", "rate_difference"]):
+        assert row.value == 0
+        assert "without the 4 learning rates that were added" in row.note
+    plain = ran(
+        tmp_path / "..", of(lr=[0.1, 1.0], sampler="grid") | {"name": "plain"}, lambda t: trained(t, 0.9)
+    )
+    assert "over all learning rates" in standard_table(plain).caption
+    assert "over all learning rates" in answer(plain)[0]
+
+
+def test_the_note_of_the_iqm_counts_the_trials_that_the_rate_counts(tmp_path: Path) -> None:
+    notes = {row.note for row in measure(beyond_the_design(tmp_path), metrics=["iqm"])}
+    assert notes == {"0.0 % of all trials diverged, without the 4 learning rates that were added"}
+
+
+def test_a_comparison_of_rates_counts_no_learning_rates_that_were_added(tmp_path: Path) -> None:
+    found = beyond_the_design(tmp_path)
+    [whole] = compare(found, "sgd", "adam", "divergence_rate")
+    assert (whole.difference, whole.points) == (0, 3)
+    assert "adam without the 4 learning rates that were added" in whole.note
+    [cell] = compare_cell(found, "sgd", "adam", "divergence_rate", lr=10.0)
+    assert cell.note == "a sampler added it to those of sgd: it counts in no rate"
+
+
+def test_a_warning_names_what_diverged_at_learning_rates_that_were_added_alone(tmp_path: Path) -> None:
+    found = beyond_the_design(tmp_path)
+    dead = int((found.complete["side"] == "diverged").sum()) // 2
+    assert dead > 0
+    [text] = [text for text in study_warnings(found) if text.startswith("No trial of the design diverged")]
+    assert f"sgd on digits mlp ({dead} of 12)" in text
+    inside = ran(
+        tmp_path / "..",
+        of(sampler="refine", budget=4, lr=[0.01, 0.1, 1.0]) | {"name": "inside"},
+        lambda t: diverged(t) if t.cell.lr > 0.5 else trained(t, 0.9),
+    )
+    assert not any(text.startswith("No trial of the design diverged") for text in study_warnings(inside))
 
 
 def test_a_failed_execution_leaves_its_row_of_edge_open(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,28 +122,53 @@ def test_a_mistake_is_a_message_and_exit_2(
 
 
 @pytest.mark.slow
-def test_the_latex_compiles_in_a_plain_article(
-    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("wide_and_long", [False, True])
+def test_the_latex_compiles_in_a_plain_article_and_stays_on_its_pages(
+    wide_and_long: bool, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if wide_and_long:
+        url = f"sqlite:///{tmp_path / 'wide.db'}"
+        with open_store(url, create=True) as store:
+            fill(store, **WIDE_AND_LONG)
     command = next(
         ([path, *options] for name, options in ENGINES.items() if (path := shutil.which(name))), None
     )
     if command is None:
         pytest.skip("neither pdflatex nor tectonic is installed (make system-packages)")
-    tables = [
-        printed(capsys, url, *arguments, "--format", "latex")
-        for arguments in (
-            PIVOT,
-            ("--rows", "task,optimizer", "--metric", "score,tuned_lr,critical_lr", "--spread", "interval"),
-            ("--compare", "insgd"),
-        )
-    ]
-    body = "\n".join(tables)
+    body = "\n".join(printed(capsys, url, *arguments, "--format", "latex") for arguments in SEVERAL)
     document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{body}\end{{document}}"
     (tmp_path / "t.tex").write_text(document, encoding="utf-8")
     done = subprocess.run([*command, "t.tex"], cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-3000:]
     assert (tmp_path / "t.pdf").stat().st_size > 10_000
+    log = (tmp_path / "t.log").read_text(encoding="latin-1")
+    assert re.findall("Overfull.*|.*Float too large.*", log) == []
 
 
-ENGINES = {"pdflatex": ["-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"], "tectonic": []}
+SEVERAL: list[tuple[str, ...]] = [
+    (),
+    PIVOT,
+    ("--rows", "task,optimizer", "--metric", "score,tuned_lr,critical_lr", "--spread", "interval"),
+    ("--compare", "insgd"),
+    ("--rows", "task", "--columns", "optimizer", "--metric", "score,divergence_rate"),
+]
+ENGINES = {
+    "pdflatex": ["-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"],
+    "tectonic": ["--keep-logs"],
+}
+WIDE_AND_LONG: dict[str, Any] = {
+    "optimizers": [
+        {
+            "name": name,
+            "weight_decay": k / 100,
+            "label": f"{name}, with a label that says how it was set, variant {k}",
+        }
+        for k in range(5)
+        for name in ("sgd", "adam")
+    ],
+    "search": {
+        "lr": [0.001, 0.01, 0.1, 1.0],
+        "init": ["default", {"name": "normal", "std": 0.01, "label": "normal with a small deviation"}],
+        "seeds": 3,
+    },
+}

@@ -43,7 +43,8 @@ PIVOT = TableLayout(
 def test_latex_draws_spanners_marks_asides_and_notes() -> None:
     text = write_latex(PIVOT)
     for words in (
-        rf" & \multicolumn{{2}}{{c}}{{{escape_latex(HOSTILE)}}} & \multicolumn{{1}}{{c}}{{t}} \\",
+        r" & \multicolumn{2}{c}{\shortstack[c]{\%\_\$\&\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}",
+        r"\textbackslash{}write18\{ls\}}} & \multicolumn{1}{c}{t} \\",
         r"\cmidrule(lr){2-3} \cmidrule(lr){4-4}",
         r"a\textbar{}b c & \textbf{97.50} & $\geq$ 1.40\textsuperscript{$\dagger$,a} & -- \\",
         r" &  & {\scriptsize [1.20, 1.60]} &  \\",
@@ -76,6 +77,51 @@ def test_latex_breaks_a_wide_table_into_panels_and_a_tall_one_into_pages() -> No
     assert wide(9, 5).count(r"\textbf") == 1
     assert wide(9, 30).count(r"\begin{table}") == 3
     assert wide(9, 30).count(r"\caption") == 1
+
+
+def long_table(rows: int, entries: int = 3, optimizer: str = "o{}") -> TableLayout:
+    return TableLayout(
+        caption="c",
+        columns=("Task", "Initialization", "Optimizer", *[f"Score {c}" for c in range(entries)]),
+        numeric=(False, False, False, *[True] * entries),
+        rows=tuple(
+            ("some task", f"init {r // 10}", optimizer.format(r), *["97.50 ± 0.30"] * entries)
+            for r in range(rows)
+        ),
+        bold=frozenset(),
+        labels=3,
+        notes=tuple(("", f"note {n}") for n in range(60)),
+    )
+
+
+def test_latex_breaks_the_rows_of_a_long_table_at_the_pages_end_and_repeats_headers_and_labels() -> None:
+    text = write_latex(long_table(115))
+    tables = text.split(r"\begin{table}")[1:]
+    assert len(tables) == 4  # the last one has notes alone
+    for table in tables[:3]:
+        assert table.partition(r"\midrule")[2].strip().startswith("some task & init")
+        assert table.count("Optimizer") == 1
+    for r in range(115):
+        assert text.count(f"& o{r} &") == 1
+    for n in range(60):
+        assert text.count(f"note {n}\\par") == 1
+
+
+def test_latex_sets_leading_labels_over_their_rows_where_a_line_is_full() -> None:
+    text = write_latex(long_table(20, entries=4))
+    assert text.count(r"\begin{tabular}{lrrrr}") == 1
+    for init in ("init 0", "init 1"):
+        assert text.count(rf"\multicolumn{{5}}{{l}}{{\emph{{some task, {init}}}}} \\") == 1
+    assert r"\addlinespace" in text
+
+
+def test_latex_breaks_labels_into_lines_where_leading_labels_alone_do_not_make_room() -> None:
+    name = "stochastic gradient descent with heavy-ball momentum {}"
+    text = write_latex(long_table(2, entries=4, optimizer=name))
+    lines = [line.partition(" & ")[0] for line in text.splitlines()]
+    place = lines.index("stochastic")
+    assert lines[place : place + 4] == ["stochastic", "gradient descent", "with heavy-ball", "momentum 0"]
+    assert text.count("97.50") == 2 * 4
 
 
 def test_latex_says_where_an_engine_with_more_characters_is_needed() -> None:

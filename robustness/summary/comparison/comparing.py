@@ -303,6 +303,10 @@ def _cell(pair: Pair, asked: _Asked, lr: float) -> Comparison:
         if not math.isclose(side.cube.lrs_L[place], lr, rel_tol=1e-3):
             lrs = ", ".join(f"{x:g}" for x in side.cube.lrs_L)
             raise SpecError.of("--lr", f"{side.cube.optimizer} has none of {lr:g}; it has {lrs}")
+        if not side.cube.designed_L[place]:
+            return _nothing(
+                asked, f"a sampler added it to those of {side.cube.optimizer}: it counts in no rate", lr
+            )
         values.append(side.cube.flags(asked[2])[:, 0, place])
     kept = ~np.isnan(values[0]) & ~np.isnan(values[1])
     if not kept.any():

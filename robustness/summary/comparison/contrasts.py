@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.comparison.pairing import Pair, matched, mean_where
+from robustness.summary.cubes import without_added
 from robustness.summary.metrics import lr_sensitivity, prior_weights, tolerance_window
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled, at
@@ -41,7 +42,7 @@ class Contrast:
         b_R: of the second.
         seeds_S: values of each seed, (first, second); None for a metric that no single seed has.
         notes: what a reader must know.
-        points: pairs of learning rates behind a rate; else 0.
+        points: pairs of learning rates behind a rate, at which any seed has both trials; else 0.
         relative: learning rates are measured from the middle of each one's window.
     """
 
@@ -65,7 +66,10 @@ def _rate(metric: str) -> Callable[[Pair], Both]:
         relative = _rate_at(metric, pair, middle_b_R - middle_a_R, pair.half_step, relative=True)
         if relative.points:
             return relative, nominal
-        why = "there is no window on which both train: compared at the same nominal learning rates"
+        why = "no learning rates lie as far from the middle of each one's window"
+        if np.isnan(middle_a_R[0]):
+            why = "there is no window on which both train"
+        why += ": compared at the same nominal learning rates"
         if not nominal.points:
             why = "no common learning rates, and no window on which both train"
         return replace(nominal, notes=(*nominal.notes, why)), None
@@ -75,8 +79,9 @@ def _rate(metric: str) -> Callable[[Pair], Both]:
 
 def _rate_at(metric: str, pair: Pair, shift_R: Floats, within: float, *, relative: bool = False) -> Contrast:
     """Rates over the learning rates that lie together, which depend on the draw where the shift does."""
-    flags_a_SIL, flags_b_SIL = (side.cube.flags(metric) for side in (pair.a, pair.b))
-    logs_a, logs_b = (np.log10(side.cube.lrs_L) for side in (pair.a, pair.b))
+    cubes = pair.a.cube, pair.b.cube
+    flags_a_SIL, flags_b_SIL = (cube.flags(metric)[:, :, cube.designed_L] for cube in cubes)
+    logs_a, logs_b = (np.log10(cube.lrs_L[cube.designed_L]) for cube in cubes)
     weights_RS = pair.resamples.weights_RS
     found_RB, own_SB, points = np.full((len(shift_R), 2), math.nan), np.full((pair.seeds, 2), math.nan), 0
     shift_R = np.round(shift_R, 6)
@@ -91,8 +96,9 @@ def _rate_at(metric: str, pair: Pair, shift_R: Floats, within: float, *, relativ
             sums = weights_RS[rows] @ np.where(present_SB, values_SB, 0.0)
             found_RB[rows] = sums / (weights_RS[rows] @ present_SB.astype(float))
         if rows[0]:
-            own_SB, points = values_SB, len(a_P)
+            own_SB, points = values_SB, int(both_SIP.any(axis=(0, 1)).sum())
     notes = [f"the window of {name} touches the grid's edge" for name in pair.at_edge] if relative else []
+    notes += without_added(cubes)
     return Contrast(
         unit="share",
         a_R=found_RB[:, 0],
@@ -192,9 +198,7 @@ def _sensitivity(pair: Pair) -> Both:
     near, whole = (
         [_sensitivity_of(side, around=around) for side in (pair.a, pair.b)] for around in (True, False)
     )
-    notes = [
-        f"{side.cube.optimizer} {side.cube.added_lrs}" for side in (pair.a, pair.b) if side.cube.added_lrs
-    ]
+    notes = without_added((pair.a.cube, pair.b.cube))
     found = []
     for (a_RI, a_SI), (b_RI, b_SI) in (near, whole):
         a_R, b_R = _over_inits(a_RI, b_RI)

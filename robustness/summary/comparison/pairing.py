@@ -94,8 +94,12 @@ class Pair:
 
     @cached_property
     def half_step(self) -> float:
-        """Half of the coarser grid's median step in decades: what rounding to the grid may move."""
-        steps = [np.diff(np.log10(side.cube.lrs_L)) for side in (self.a, self.b)]
+        """Half of the coarser grid's median step in decades: what rounding to the grid may move.
+
+        Learning rates that a sampler added would make the grid look finer than that which rates are paired on.
+        """
+        cubes = self.a.cube, self.b.cube
+        steps = [np.diff(np.log10(cube.lrs_L[cube.designed_L])) for cube in cubes]
         return max((float(np.median(step)) for step in steps if len(step)), default=1.0) / 2
 
     @property

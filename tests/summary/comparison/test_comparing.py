@@ -339,6 +339,19 @@ def test_without_a_common_window_rates_are_compared_at_nominal_learning_rates() 
     assert found.b_value == 1
 
 
+def test_where_a_window_lies_at_learning_rates_that_were_added_rates_are_compared_at_nominal_ones() -> None:
+    def rule(optimizer: str, init: str, lr: float, seed: int) -> dict[str, Any]:
+        return {} if lr == (100.0 if optimizer == "a" else 1e-3) else BLOWUP
+
+    rows = [
+        row | {"reason": "" if row["lr"] < 10 else "optimum at the upper edge"}
+        for row in grid_rows(rule, lrs=(1e-3, 1.0, 100.0))
+    ]
+    [found] = compare(study(rows, spec={"search": {"sampler": "refine"}}), "a", "b", "divergence_rate")
+    assert (found.relative, found.points, found.difference) == (False, 2, 0.5)
+    assert "no learning rates lie as far from the middle of each one's window" in found.note
+
+
 def test_what_cannot_be_paired_says_why() -> None:
     for name, words in (
         ("no common seeds", "no common seeds"),
