@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,6 +22,12 @@ IMAGES = ("svg", "pdf", "png")
 FORMATS = (*IMAGES, "html")
 _AHEAD = 3
 """Figures drawn while the browser is busy: more would only fill memory."""
+STARTS_WITHIN, CLOSES_WITHIN = 60.0, 10.0
+DRAWS_WITHIN = 360.0
+"""Seconds for a browser to start, to close, and for a figure with those ahead of it.
+
+Now and then a browser starts and never answers; Kaleido would wait for it for ever.
+"""
 
 
 def browser_path(option: str) -> str:
@@ -92,7 +99,6 @@ class _Browser:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._kaleido: Any = None
         self._opened: Future[Any] = Future()
         self._thread = Thread(target=self._serve, daemon=True)
 
@@ -102,7 +108,8 @@ class _Browser:
     def __exit__(self, *_: object) -> None:
         if self._loop is not None:
             wait([self._opened])  # closing what is still opening would leave a browser behind
-            asyncio.run_coroutine_threadsafe(self._kaleido.close(), self._loop).result()
+            if self._opened.exception() is None:
+                asyncio.run_coroutine_threadsafe(_close(self._opened.result()), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -119,8 +126,8 @@ class _Browser:
         return asyncio.run_coroutine_threadsafe(self._calculated(plain, options), self._loop)
 
     async def _calculated(self, plain: dict[str, Any], options: dict[str, Any]) -> bytes:
-        await asyncio.wrap_future(self._opened)
-        found: bytes = await self._kaleido.calc_fig(plain, opts=options)
+        kaleido = await asyncio.wrap_future(self._opened)
+        found: bytes = await asyncio.wait_for(kaleido.calc_fig(plain, opts=options), DRAWS_WITHIN)
         return found
 
     def start(self) -> None:
@@ -128,18 +135,40 @@ class _Browser:
         if self._loop is not None:
             return
         browser_path("--formats")
-        from kaleido import Kaleido, PageGenerator
-
-        # MathJax is fetched from the network, and would read a user's dollars as mathematics.
-        page = PageGenerator(mathjax=False)
-        # Kaleido asks for margins of a tenth of an inch, which cuts that much off the right and the bottom of a PDF.
-        page.header += "<style>@page { margin: 0 }</style>"
-        self._kaleido = Kaleido(n=1, page_generator=page)
         self._loop = asyncio.new_event_loop()
         self._thread.start()
-        self._opened = asyncio.run_coroutine_threadsafe(self._kaleido.open(), self._loop)
+        self._opened = asyncio.run_coroutine_threadsafe(_open(), self._loop)
 
     def _serve(self) -> None:
         assert self._loop is not None
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+
+
+async def _open() -> Any:
+    """A browser that answers; the second one, where the first does not."""
+    from choreographer.errors import BrowserClosedError, BrowserFailedError
+    from kaleido import Kaleido, PageGenerator
+
+    # MathJax is fetched from the network, and would read a user's dollars as mathematics.
+    page = PageGenerator(mathjax=False)
+    # Kaleido asks for margins of a tenth of an inch, which cuts that much off the right and the bottom of a PDF.
+    page.header += "<style>@page { margin: 0 }</style>"
+    for _ in range(2):
+        kaleido = Kaleido(n=1, page_generator=page)
+        try:
+            await asyncio.wait_for(kaleido.open(), STARTS_WITHIN)
+        except (TimeoutError, BrowserFailedError, BrowserClosedError) as error:
+            await _close(kaleido)
+            failure = error
+        else:
+            return kaleido
+    raise RobustnessError(
+        f"the browser did not start within {STARTS_WITHIN:g} s, twice: {failure}"
+    ) from failure
+
+
+async def _close(kaleido: Any) -> None:
+    """Close a browser, which may not answer any more: given up, Kaleido ends its process."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(kaleido.close(), CLOSES_WITHIN)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
-from robustness.errors import SpecError
-from robustness.figures import COLUMN, FIGURES, PAGE, Request, applicable, draw
+from robustness.errors import RobustnessError, SpecError
+from robustness.figures import COLUMN, FIGURES, PAGE, Request, applicable, draw, export
 from robustness.figures.export import write_all
 from robustness.figures.gallery import parse_cell, task_labels
 from robustness.report import _planned
@@ -190,6 +191,31 @@ def test_a_column_becomes_a_pdf_of_its_width(tmp_path: Path) -> None:
     assert float(box[2]) / 72 == pytest.approx(3.4, abs=0.02)
     header = png.read_bytes()[:24]
     assert int.from_bytes(header[16:20]) == int(326 * COLUMN.scale)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("hangs", [1, 2], ids=["once", "twice"])
+def test_a_browser_that_never_answers_is_given_up_for_another_and_leaves_no_process(
+    hangs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.browser import require_chromium
+
+    starts, browser = tmp_path / "starts", tmp_path / "browser"
+    browser.write_text(
+        f'#!/bin/sh\necho >> {starts}; [ $(wc -l < {starts}) -gt {hangs} ] && exec {require_chromium()} "$@"; exec sleep 600\n'
+    )
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER_PATH", str(browser))
+    monkeypatch.setattr(export, "CLOSES_WITHIN", 1.0)
+    monkeypatch.setattr(export, "STARTS_WITHIN", 20.0 if hangs == 1 else 2.0)
+    figure = drawn(tmp_path, study(tmp_path, diverges_above(0.5)))["curves"]
+    if hangs == 1:
+        [path] = write_all([(figure, tmp_path / "c.png")])
+        assert path.read_bytes().startswith(b"\x89PNG")
+    else:
+        with pytest.raises(RobustnessError, match="did not start within 2 s, twice"):
+            list(write_all([(figure, tmp_path / "c.png")]))
+    assert not [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.parametrize(("lost", "drawn_there"), [(-1, True), (3, False)], ids=["whole", "a seed short"])
