@@ -97,6 +97,9 @@ def _verdict(found: Comparison) -> str:
     if found.tells:
         return "the data tell them apart"
     parts = ["the data cannot tell"]
+    if found.p_holm < ALPHA:
+        where = ", where windows are found anew in every draw, " if found.relative else " "
+        parts.append(f"the test finds a difference, but the interval{where}holds 0")
     least = min(least_p(found.n) * found.family, 1.0)
     if found.test and found.n <= EXACT and least >= ALPHA:
         holm = " after Holm's correction" if found.family > 1 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,17 @@ def test_five_seeds_cannot_tell_whatever_they_show() -> None:
     assert not found.tells
     assert found.needed == 6
     assert "5 seeds cannot go below p = 0.062, whatever they show; about 6 seeds" in sentence(found)
+
+
+def test_an_interval_that_holds_0_tells_nothing_whatever_the_test_says() -> None:
+    [told] = compare(study(grid_rows(worse)), "a", "b", "score")
+    found = replace(told, low=-0.1, high=0.02, relative=True)
+    assert found.p_holm < 0.05
+    assert not found.tells
+    assert (
+        "the data cannot tell; the test finds a difference, but the interval, where windows are"
+        in sentence(found)
+    )
 
 
 def test_thirteen_seeds_are_compared_by_t() -> None:
