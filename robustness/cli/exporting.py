@@ -10,7 +10,7 @@ import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_, writable
 from robustness.errors import SpecError, nearest, writing
-from robustness.wording import counted
+from robustness.wording import counted, defuse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,6 @@ def _table(
     store: str, study: str, output: Path, format_: ExportFormat, columns: str | None, *, epochs: bool
 ) -> None:
     from robustness.summary.frame import load_study
-    from robustness.wording import defuse
 
     writable(output)
     with open_(store) as opened:
@@ -118,6 +117,13 @@ _RUN = ("reason", "l0", "nonfinite", "stopped", "first_nonfinite_step")
 """What a row an epoch has of its trial."""
 
 
+_FACTS = {
+    **{name: name for name in ("chance", "constant_loss", "reference", "test_size")},
+    "score_of": "score",
+}
+"""Columns of a task's facts, by their names in `TaskFacts`."""
+
+
 def _frame(store: Store, study: Study, *, epochs: bool) -> pd.DataFrame:
     """All that is recorded, and what the rule needs of each task: `robustness import csv` makes the study of it again."""
     from robustness.summary.frame import epoch_frame, trial_frame
@@ -132,18 +138,11 @@ def _frame(store: Store, study: Study, *, epochs: bool) -> pd.DataFrame:
         each = epoch_frame(store, study.name)
         kept = frame.set_index("key")[[*_RUN, *drawn.columns]]
         frame = each.join(kept, on="key")
+    facts = {label: task_facts(task) for label, task in study.tasks.items()}
     for column, name in _FACTS.items():
-        known = {label: getattr(task_facts(task), name) for label, task in study.tasks.items()}
-        frame[column] = frame["task"].map(known)
+        frame[column] = frame["task"].map({label: getattr(known, name) for label, known in facts.items()})
     frame["budget"] = frame["task"].map({label: study.budget(label) for label in study.tasks})
     return frame
-
-
-_FACTS = {
-    **{name: name for name in ("chance", "constant_loss", "reference", "test_size")},
-    "score_of": "score",
-}
-"""Columns of a task's facts, by their names in `TaskFacts`."""
 
 
 def _journal(store: str, path: Path, studies: list[str] | None) -> None:

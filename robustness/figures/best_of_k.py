@@ -17,7 +17,7 @@ from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
 from robustness.figures.words import draws_of, n_text
 from robustness.summary import Study
-from robustness.summary.budgets import Budgets, budgets
+from robustness.summary.best_of_k import BestOfRow, best_of_row
 from robustness.summary.cubes import Cube
 from robustness.summary.resampling import Resamples, own_resamples
 
@@ -74,12 +74,12 @@ def best_of_k_info(
     trials = study.trials[study.trials["task"] == task]
     names = list(dict.fromkeys(trials["optimizer"]))
     found: dict[str, list[BestOfK]] = {init: [] for init in dict.fromkeys(trials["init"])}
-    rows: list[Budgets] = []
+    rows: list[BestOfRow] = []
     for cube in (cube for cube in cubes if cube.task == task):
         resamples = own_resamples(cube.seeds_S, cube.orders, rng, draws_of(cube, DRAWS))
         for i, init in enumerate(cube.inits):
             if not np.isnan(cube.score_SIL[:, i]).all():
-                row = budgets(cube, i, resamples, lambda most: range(1, min(most, MOST) + 1))
+                row = best_of_row(cube, i, resamples, lambda most: range(1, min(most, MOST) + 1))
                 rows.append(row)
                 found[init].append(_line(row, cube.optimizer, names.index(cube.optimizer), resamples))
     facts = study.facts[task]
@@ -105,7 +105,7 @@ def best_of_k_info(
     )
 
 
-def _line(row: Budgets, optimizer: str, index: int, resamples: Resamples) -> BestOfK:
+def _line(row: BestOfRow, optimizer: str, index: int, resamples: Resamples) -> BestOfK:
     ends = np.full((2, len(row.ks_K)), np.nan)
     draws = row.values_RK[1 + resamples.seeds :]
     defined = ~np.isnan(draws).any(axis=0)

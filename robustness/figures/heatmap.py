@@ -168,9 +168,8 @@ def _panel(
 
     not_trained_IL, n_IL = counted(complete["outcome"] != "trained"), counted(np.ones(len(complete)))
     tuned_I = tuned_index(median("selection"))
-    trains_IL = (n_IL > 0) & (
-        2 * not_trained_IL <= n_IL
-    )  # else all medians are chance, and the first of them is best
+    # Where most seeds train nowhere, all medians are chance, and the first of them is best.
+    trains_IL = (n_IL > 0) & (2 * not_trained_IL <= n_IL)
     trains_I = np.take_along_axis(trains_IL, tuned_I[:, None], axis=1)[:, 0]
     return Panel(
         optimizer=optimizer,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from robustness.summary import MetricRow, Study, measure
-from robustness.summary.checks import units
+from robustness.summary.checks import units, whole
 from robustness.summary.chosen import designed, orders_of, over_lrs, sampler_of
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
@@ -135,7 +135,7 @@ def _rates(study: Study) -> str:
         (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
         for name, rate, count in zip(names, rates, nonfinite, strict=True)
     ]
-    by = units(study, of_rates=True)[1].replace("seeds", "whole seeds")
+    by = whole(units(study, of_rates=True)[1])
     return f"Share of trials that diverged, over {over_lrs(study.complete)} and initializations, with 95 % intervals by {by}: {_listed(found)}."
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "seeds_text",
     "uneven_tasks",
     "units",
+    "whole",
 ]
 
 FEW_SEEDS = 10
@@ -134,6 +135,11 @@ def units(study: Study, *, of_rates: bool = False) -> tuple[str, str]:
     kinds = dict.fromkeys("trial" if is_binned(study, part) and not whole else "seed" for part in parts)
     names = list(kinds) or ["seed"]
     return " or ".join(names), " or ".join(f"{name}s" for name in names)
+
+
+def whole(many: str) -> str:
+    """What intervals resample, of the plural of `units`: a seed goes with all its trials."""
+    return many.replace("seeds", "whole seeds")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from robustness.summary.budgets import budgets
+from robustness.summary.best_of_k import best_of_row
 from robustness.summary.cubes import BINS_PER_DECADE
 from robustness.summary.intervals import wilson
 from robustness.summary.metrics import (
@@ -284,7 +284,7 @@ def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
 def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     cube, fewer = sample.cube, sample.resamples.fewer(sample.draws // BEST_OF_K_SHARE)
     for i in np.flatnonzero(sample.seeds_I).tolist():
-        found = budgets(cube, i, fewer, _powers_and_all)
+        found = best_of_row(cube, i, fewer, _powers_and_all)
         for place, k in enumerate(found.ks_K):
             yield Raw(
                 metric=metric,

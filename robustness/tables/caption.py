@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from robustness.summary import Study
-from robustness.summary.checks import FEW_SEEDS, seeds_text, units
+from robustness.summary.checks import FEW_SEEDS, seeds_text, units, whole
 from robustness.summary.chosen import orders_of
 from robustness.summary.measure import is_confirmed
 from robustness.summary.rows import METRICS
@@ -21,7 +21,6 @@ from robustness.wording import counted
 
 __all__ = ["Footnotes", "pivot_caption", "table_notes"]
 
-"""Below as many, intervals cover less than they state (METRICS of the design)."""
 _WARNINGS = 6
 _IN_THE_CAPTION = re.compile(
     r"\d+/\d+( less \d+/\d+)?|Wilson's interval over the seeds|all seeds agree|one seed: no interval"
@@ -101,7 +100,7 @@ def pivot_caption(
     intervals = any(not math.isnan(m.low) for m in measured if spread == "interval" or m.metric != "score")
     if intervals:
         sentences.append(
-            f"In brackets 95 % intervals by resampling {many.replace('seeds', 'whole seeds')}, the learning rate tuned anew "
+            f"In brackets 95 % intervals by resampling {whole(many)}, the learning rate tuned anew "
             f"in each draw (rates of none or all: Wilson's over the {many}; width zero: all {many} agree)."
         )
     seeds = {m.n for m in measured if m.metric not in (*RATES, "published") and not math.isnan(m.value)}

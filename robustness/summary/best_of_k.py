@@ -14,13 +14,13 @@ from robustness.summary.cubes import Cube
 from robustness.summary.metrics import expected_best_of_k
 from robustness.summary.resampling import Resamples, mean
 
-__all__ = ["Budgets", "budgets"]
+__all__ = ["BestOfRow", "best_of_row"]
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budgets:
+class BestOfRow:
     """The expected best of k trials of one row.
 
     Attributes:
@@ -36,7 +36,7 @@ class Budgets:
     pooled: bool
 
 
-def budgets(cube: Cube, i: int, resamples: Resamples, ks_of: Callable[[int], Sequence[int]]) -> Budgets:
+def best_of_row(cube: Cube, i: int, resamples: Resamples, ks_of: Callable[[int], Sequence[int]]) -> BestOfRow:
     """Of one initialization: k of a seed's learning rates are tried, each once; the mean over seeds.
 
     Seeds that have fewer learning rates than others do not count: a learning rate with more seeds would count more.
@@ -54,7 +54,7 @@ def budgets(cube: Cube, i: int, resamples: Resamples, ks_of: Callable[[int], Seq
     if cube.binned or (most == 1 and present_SL.any(axis=0).sum() > 1):
         n = int(present_SL.sum())
         ks = list(ks_of(n))
-        return Budgets(
+        return BestOfRow(
             ks_K=ks, values_RK=expected_best_of_k(selection_SL, score_SL, ks, resamples), n=n, pooled=True
         )
     ks, itself = list(ks_of(most)), Resamples(counts_RS=np.ones((1, score_SL.shape[1]), np.int16))
@@ -64,4 +64,4 @@ def budgets(cube: Cube, i: int, resamples: Resamples, ks_of: Callable[[int], Seq
     values_RK = mean(of_SK, resamples)
     if len(np.unique(present_SL[lrs_S > 0], axis=0)) > 1:
         values_RK[1:] = np.nan
-    return Budgets(ks_K=ks, values_RK=values_RK, n=int((lrs_S == most).sum()), pooled=False)
+    return BestOfRow(ks_K=ks, values_RK=values_RK, n=int((lrs_S == most).sum()), pooled=False)
