@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
-from robustness.wording import counted
+from robustness.phrases import counted
 
 __all__ = [
     "RECORD_VERSION",

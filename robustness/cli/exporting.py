@@ -10,7 +10,8 @@ import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_, writable
 from robustness.errors import SpecError, nearest, writing
-from robustness.wording import counted, defuse
+from robustness.phrases import counted
+from robustness.spreadsheets import defuse
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, late_bar, open_
-from robustness.wording import counted
+from robustness.phrases import counted
 
 if TYPE_CHECKING:
     from robustness.importers.runs import Advance

@@ -14,7 +14,7 @@ from robustness.cli.measuring import DeltaText, loaded
 from robustness.cli.options import DEFAULT_STORE, ScaleName, StoreUrl
 from robustness.cli.wide import print_whole
 from robustness.errors import SpecError, nearest
-from robustness.wording import counted
+from robustness.phrases import counted
 
 if TYPE_CHECKING:
     from robustness.spec import Space

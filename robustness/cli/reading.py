@@ -9,7 +9,7 @@ import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, writable, write_report_of
 from robustness.cli.wide import print_whole
-from robustness.wording import counted
+from robustness.phrases import counted
 
 __all__ = ["list_studies", "report", "show"]
 

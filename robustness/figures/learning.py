@@ -16,9 +16,9 @@ import plotly.graph_objects as go
 from robustness.figures import style
 from robustness.figures.lines import panels
 from robustness.figures.style import Size
+from robustness.phrases import counted
 from robustness.summary import Study
 from robustness.summary.tasks import raw_score
-from robustness.wording import counted
 
 __all__ = ["Cell", "LearningInfo", "Run", "draw_learning", "learning_info", "telling_cell"]
 

@@ -11,9 +11,9 @@ from robustness.figures import style
 from robustness.figures.curves import score_axis
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
+from robustness.phrases import counted
 from robustness.summary.resampling import Estimate
 from robustness.summary.shift import ShiftInfo, signed, verdict
-from robustness.wording import counted
 
 __all__ = ["draw_shift"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from robustness.phrases import counted
 from robustness.summary.cubes import Cube
-from robustness.wording import counted
 
 __all__ = ["draws_of", "n_text", "unit"]
 

@@ -10,8 +10,9 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from robustness.phrases import counted
+from robustness.spreadsheets import undefuse
 from robustness.trial import TrialState
-from robustness.wording import counted, undefuse
 
 __all__ = ["EPOCH_FIGURES", "FINAL_FIGURES", "is_export", "is_unfinished", "left_out", "parted"]
 

@@ -10,8 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from robustness.phrases import counted
 from robustness.trial import ImportedTask
-from robustness.wording import counted
 
 __all__ = ["DEEPOBS", "KnownTask", "deepobs_task", "opda_alexnet", "step_back_task"]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, TypeVar
 
+from robustness.phrases import counted, listed
 from robustness.summary.audit_rows import (
     Addition,
     AgainstDefault,
@@ -26,7 +27,6 @@ from robustness.summary.frame import Study
 from robustness.summary.measure import resampled
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.rows import DEFAULT_DELTA
-from robustness.wording import counted, listed
 
 __all__ = ["AuditInfo", "Section", "Verdict", "audit_info"]
 

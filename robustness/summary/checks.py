@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from robustness.phrases import counted
 from robustness.summary.chosen import orders_of, sampler_of
 from robustness.summary.cubes import are_clustered, drawn_at_random, is_binned
 from robustness.summary.frame import Study
@@ -15,7 +16,6 @@ from robustness.summary.metrics import is_open, touched, window_ends
 from robustness.summary.metrics.learning_rates import Edge
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Delta
-from robustness.wording import counted
 
 __all__ = [
     "FEW_SEEDS",

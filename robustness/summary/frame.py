@@ -14,6 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from robustness.errors import SpecError
+from robustness.phrases import counted
 from robustness.spec.sampling import DRAWING
 from robustness.store import CONFIRM, Store
 from robustness.store.schema import epoch, study_trial, trial
@@ -22,7 +23,6 @@ from robustness.summary.chosen import sampler_of
 from robustness.summary.outcome import Thresholds, classify
 from robustness.summary.tasks import TaskConstants, filled, task_facts
 from robustness.trial import ImportedTask, TaskConfig, TrialState, task_from_dict
-from robustness.wording import counted
 
 __all__ = ["COLUMNS", "Study", "check_begun", "epoch_frame", "load_study", "trial_frame"]
 

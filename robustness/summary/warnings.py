@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from robustness.phrases import counted, listed
 from robustness.summary.checks import (
     FEW_SEEDS,
     budgets,
@@ -23,7 +24,6 @@ from robustness.summary.outcome import RESTING, classify
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
-from robustness.wording import counted, listed
 
 __all__ = ["FLOORS", "assumed", "floor_rates", "study_warnings"]
 

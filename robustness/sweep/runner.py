@@ -19,6 +19,7 @@ from typing import Any
 
 from robustness.checkpoint_files import Keeping, clean
 from robustness.errors import Interrupted, LeaseLost, RobustnessError, StoreError
+from robustness.phrases import counted
 from robustness.spec import Resources, Space, StudySpec
 from robustness.store import Lease, Store
 from robustness.store.lease import LEASE_SECONDS
@@ -27,7 +28,6 @@ from robustness.sweep.samplers.sampling import Sampling
 from robustness.sweep.stopping import Stopping
 from robustness.sweep.work import Work
 from robustness.trial import Named, Trial, TrialState
-from robustness.wording import counted
 
 __all__ = ["RunSummary", "run_study"]
 

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from robustness.phrases import counted
 from robustness.summary import Study
 from robustness.summary.checks import FEW_SEEDS, seeds_text, units, whole
 from robustness.summary.chosen import orders_of
@@ -17,7 +18,6 @@ from robustness.tables.entries import RATES, Spread, unit_text
 from robustness.tables.layout import rule_sentence, title_sentence, tuned_lr_words
 from robustness.tables.measured import Measurement
 from robustness.tables.ranking import LEVEL, Ranking
-from robustness.wording import counted
 
 __all__ = ["Footnotes", "pivot_caption", "table_notes"]
 

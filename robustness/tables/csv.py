@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from robustness.spreadsheets import defuse
 from robustness.summary.cells import CELL_COLUMNS
 from robustness.tables.axes import AXES
 from robustness.tables.measured import Measurement
-from robustness.wording import defuse
 
 __all__ = ["write_csv", "write_measured_csv"]
 

@@ -11,9 +11,9 @@ import re
 import pandas as pd
 import pytest
 
+from robustness.spreadsheets import defuse
 from robustness.tables import Spanner, TableLayout, write_csv, write_html, write_latex, write_markdown
 from robustness.tables.latex import escape_latex
-from robustness.wording import defuse
 from tests.summary.test_cells import tables
 
 HOSTILE = r"""%_$&#{}~^\ <img src=x onerror="alert(1)"> | *b* `c` \write18{ls}"""

@@ -1,13 +1,13 @@
-"""Words of sentences: numbers with their nouns, lists that end; and texts that no spreadsheet runs."""
+"""Phrases of sentences: numbers with their nouns, lists that end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["counted", "defuse", "listed", "undefuse"]
+__all__ = ["counted", "listed"]
 
 NAMED = 4
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""Names that `listed` spells out."""
 
 
 def counted(n: int, one: str, many: str = "") -> str:
@@ -29,17 +29,3 @@ def listed(names: Sequence[str], named: int = NAMED) -> str:
     shown = "; ".join(unique[:named])
     more = len(unique) - named
     return f"{shown} and {more:,} more" if more > 0 else shown
-
-
-def defuse(text: object) -> object:
-    """A string that a spreadsheet would run as a formula, made plain by a leading apostrophe."""
-    return f"'{text}" if isinstance(text, str) and text.startswith(_FORMULAS) else text
-
-
-def undefuse(text: str) -> str:
-    """The string that `defuse` made plain.
-
-    >>> undefuse("'=a"), undefuse("'a"), undefuse("a")
-    ('=a', "'a", 'a')
-    """
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULAS) else text
