@@ -15,8 +15,8 @@ from robustness.service import Reader
 from robustness.service.answers import finite
 from robustness.service.rows import metrics
 from robustness.summary import Study
-from robustness.summary.chosen import not_independent, sampler_of
 from robustness.summary.rows import DEFAULT_DELTA
+from robustness.summary.sampler_limits import not_independent, sampler_of
 
 from .addresses import COMPARE, SHADES, query_of, study_path
 from .parts import picture, plain_table, switch
@@ -92,9 +92,7 @@ def _half(reader: Reader, shade: str, side: str) -> Any:
                 parts.append(html.P(f"There is no such picture of {task}: {why}."))
             else:
                 parts.append(
-                    picture(
-                        draw(f"heatmap-{shade}", request), f"half-{side}-{place}", numbers=_elsewhere(study)
-                    )
+                    picture(draw(f"heatmap-{shade}", request), f"half-{side}-{place}", _elsewhere(study))
                 )
         return html.Section(parts)
 

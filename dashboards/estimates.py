@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
-
-import sqlalchemy as sa
 
 from robustness.catalog import DATASETS
 from robustness.service import Reader
 from robustness.spec import Space
-from robustness.store.schema import trial
-from robustness.trial import Named, TrialState
+from robustness.store.activity import recent_costs
+from robustness.trial import Named
 
 from .raw import duration
 
@@ -51,18 +48,10 @@ def _examples(data: Named) -> int:
 @functools.lru_cache(maxsize=64)
 def _stored(reader: Reader, data: str, model: str, minute: int) -> float | None:
     """Seconds an example and epoch in the mean of this store's last such trials; looked up once a minute."""
-    like = f'%"data":{{%"name":"{data}"%"model":{{%"name":"{model}"%'  # keys are sorted
-    recent = (
-        sa.select(trial.c.seconds, trial.c.epochs, trial.c.config)
-        .where(trial.c.state == TrialState.COMPLETE.value, trial.c.config.like(like), trial.c.epochs > 0)
-        .order_by(trial.c.id.desc())
-        .limit(RECENT)
-    )
-    with reader.store.reading() as connection:
-        rows = connection.execute(recent).all()
+    costs = recent_costs(reader.store, data=data, model=model, most=RECENT)
     work = 0
-    for row in rows:
-        arguments = json.loads(row.config)["task"]["data"]
+    for _, epochs, config in costs:
+        arguments = config["task"]["data"]
         name = arguments.pop("name")
-        work += row.epochs * _examples(Named(name=name, arguments=tuple(arguments.items())))
-    return sum(row.seconds for row in rows) / work if work else None
+        work += epochs * _examples(Named(name=name, arguments=tuple(arguments.items())))
+    return sum(seconds for seconds, _, _ in costs) / work if work else None

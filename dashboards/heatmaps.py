@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 from dash import ClientsideFunction, Input, Output, State, dcc, html
+from markupsafe import Markup
 
 from robustness.errors import check_known
-from robustness.figures import Request, draw
-from robustness.figures.gallery import lacks
+from robustness.figures import FIGURES, Request
+from robustness.figures.gallery import info, lacks
 from robustness.service import Reader
-from robustness.summary import Study, cell_table, wilson
+from robustness.summary import Study
 
 from .addresses import SHADES, View, study_at
-from .parts import MOST_ROWS, downloads, picture, plain_table, request_of, switch
+from .parts import MOST_ROWS, downloads, picture, plain_table, request_of, short, switch
 from .raw import link
 from .sections import Sections
 
@@ -69,6 +70,7 @@ def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[
         each = [(label, view.href(study.name, optimizer=label), label == view.optimizer) for label in labels]
         everyone = ("all", view.href(study.name, optimizer=None), view.optimizer is None)
         parts.append(switch("Optimizer", [everyone, *each]))
+    a = ""
     why = lacks(_figure_name(view.shade), request)
     if why:
         return [*parts, html.P(f"There is no such picture of {task}: {why}.")]
@@ -78,11 +80,12 @@ def _section(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[
         parts.append(_pair(study, request, view, a, b))
         query |= {"a": a, "b": b}
     name = _figure_name(view.shade)
-    figure = draw(name, request)
+    numbers = info(name, request)
+    figure = FIGURES[name].draw(numbers, request.size)
     if view.shade == "difference":
         for trace in figure.select_traces(selector={"type": "heatmap"}):
             trace.meta = {**trace.meta, "optimizer": a}  # its squares lead to the first one's trials
-    parts.append(picture(figure, "heatmap", numbers=_squares(study, task, view)))
+    parts.append(picture(figure, "heatmap", _squares(study, numbers.frame(), view, first=a)))
     return [*parts, downloads(study.name, name, **query)]
 
 
@@ -95,7 +98,7 @@ def _shade_switch(name: str, view: View) -> html.Nav:
 
 def _pair(study: Study, request: Request, view: View, a: str, b: str) -> html.Form:
     """Which two optimizers; a plain form, whose fields are the page's address."""
-    names = [cube.optimizer for cube in request.cubes]
+    names = [cube.optimizer for cube in study.grid.of_task(request.task)]
     fields = {"task": view.task, "shade": view.shade, "figure": view.figure}
     hidden = [
         dcc.Input(type="hidden", name=key, value=value) for key, value in fields.items() if value is not None
@@ -112,36 +115,27 @@ def _pair(study: Study, request: Request, view: View, a: str, b: str) -> html.Fo
     return html.Form([*hidden, *selects, html.Button("Show")], method="get", className="toolbar")
 
 
-def _squares(study: Study, task: str, view: View) -> Any:
-    """Every square with what it counts; a square's name leads to its trials."""
-    own, complete = (part[part["task"] == task] for part in (study.trials, study.complete))
-    found = cell_table(own, complete)
-    if len(found) > MOST_ROWS:
+def _squares(study: Study, squares: pd.DataFrame, view: View, *, first: str) -> Any:
+    """Every square of the picture; a square's name leads to its trials: of a difference those of the first optimizer."""
+    if len(squares) > MOST_ROWS:
         return html.P(
-            f"{len(found):,} squares are many: choose one optimizer above, and its squares stand here."
+            f"{len(squares):,} squares are many: choose one optimizer above, and its squares stand here."
         )
-    rows = []
-    for row in found.to_dict("records"):
-        n, score = int(row["n"]), float(row["score_median"])
-        optimizer, lr, init = row["optimizer"], float(row["lr"]), row["init"]
-        rate = wilson(int(row["diverged"]), n)
-        rows.append(
-            (
-                link(
-                    f"{optimizer}, {lr:.3g}, {init}",
-                    view.href(study.name, cell=f"{optimizer},{lr!r},{init}"),
-                ),
-                n,
-                row["nonfinite"],
-                row["diverged"],
-                f"{100 * rate.low:.0f} to {100 * rate.high:.0f}" if n else "–",
-                n - int(row["trained"]),
-                "–" if math.isnan(score) else f"{score:.3f}",
-            )
-        )
-    columns = ("square", "n", "not finite", "diverged", "95 % interval, %", "not trained", "median score")
+    numbers = [
+        column for column in squares if column not in ("optimizer", "lr", "init", "trained", "untrained")
+    ]
+    rows = [
+        (_square_link(study, view, first or row["optimizer"], float(row["lr"]), row["init"]),)
+        + tuple(short(row[column]) for column in numbers)
+        for row in squares.to_dict("records")
+    ]
+    heads = ("square", *(str(column).replace("_", " ") for column in numbers))
     return plain_table(
-        "Every square: optimizer, learning rate, initialization; Wilson's interval of the share that diverged",
-        columns,
+        "Every square: optimizer, learning rate, initialization; 95 % intervals are Wilson's, of a difference Newcombe's",
+        heads,
         rows,
     )
+
+
+def _square_link(study: Study, view: View, optimizer: str, lr: float, init: str) -> Markup:
+    return link(f"{optimizer}, {lr:.3g}, {init}", view.href(study.name, cell=f"{optimizer},{lr!r},{init}"))

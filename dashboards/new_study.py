@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-import sqlalchemy as sa
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 
 from robustness.catalog import DATASETS, INITS, MODELS, OPTIMIZERS
@@ -16,7 +15,7 @@ from robustness.errors import SpecError
 from robustness.service import Reader, Settings
 from robustness.service.submitting import checked
 from robustness.spec import StudySpec
-from robustness.store.schema import study
+from robustness.store.activity import stored_spec
 
 from .addresses import query_of
 from .estimates import estimate
@@ -189,11 +188,9 @@ def _quickstart() -> str:
 
 
 def _spec_of(reader: Reader, name: str) -> str:
-    with reader.store.reading() as connection:
-        found = connection.execute(sa.select(study.c.spec).where(study.c.name == name)).scalar()
-    if not found or found == "{}":
+    plain = stored_spec(reader.store, name)
+    if not plain:
         return ""
-    plain = json.loads(found)
     plain["name"] = f"{name[:60]}-2"
     return StudySpec.model_validate(plain).model_dump_json(indent=2, exclude_defaults=True)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 from dash import dcc, html
 
@@ -18,7 +18,6 @@ from robustness.tables import write_html
 from robustness.tables.layout import TableLayout
 
 from .addresses import View, api
-from .numbers import columns, points
 from .raw import raw, rendered
 
 __all__ = [
@@ -26,11 +25,13 @@ __all__ = [
     "aria",
     "badge",
     "downloads",
+    "frame_table",
     "layout_table",
     "picture",
     "plain_table",
     "progress",
     "request_of",
+    "short",
     "spaced",
     "switch",
 ]
@@ -39,7 +40,7 @@ _CURRENT: Any = {"aria-current": "true"}
 _CONFIG: Any = {**CONFIG, "responsive": False, "displayModeBar": False}
 MOST_ROWS = 600
 """Rows of the numbers under a picture; the whole is in the downloads."""
-_FIGURE_FORMATS = ("svg", "pdf", "png", "html", "json")
+_FIGURE_FORMATS = ("svg", "pdf", "png", "html", "json", "csv")
 
 
 def aria(label: str) -> Any:
@@ -110,13 +111,13 @@ def request_of(reader: Reader, study: Study, view: View, *, narrow: bool) -> Req
     )
 
 
-def picture(figure: go.Figure, name: str, *, numbers: Any = None) -> html.Figure:
+def picture(figure: go.Figure, name: str, numbers: Any) -> html.Figure:
     """A figure, with its numbers as a table for whoever cannot see or point at it.
 
     Args:
         figure: drawn.
         name: the element's id.
-        numbers: the table; that of the figure's own points by default.
+        numbers: the table; of the figure's own `Info.frame` by `frame_table`.
     """
     figure.update_layout(uirevision=name)
     graph = dcc.Graph(
@@ -125,14 +126,33 @@ def picture(figure: go.Figure, name: str, *, numbers: Any = None) -> html.Figure
         config=_CONFIG,
         className="plot",
     )
-    table = numbers if numbers is not None else _points(figure)
-    return html.Figure([graph, html.Details([html.Summary("The same as a table"), table])])
+    return html.Figure([graph, html.Details([html.Summary("The same as a table"), numbers])])
 
 
-def _points(figure: go.Figure) -> html.Div:
-    rows = list(itertools.islice(points(figure), MOST_ROWS + 1))
-    more = " (the first rows; all are in the downloads)" if len(rows) > MOST_ROWS else ""
-    return plain_table(f"Points of the picture{more}", columns(figure), rows[:MOST_ROWS], text=2)
+def frame_table(frame: pd.DataFrame, caption: str) -> html.Div:
+    """The numbers of a figure, `Info.frame`: texts first, at most `MOST_ROWS` rows."""
+    texts = [column for column in frame if not pd.api.types.is_numeric_dtype(frame[column])]
+    ordered = frame[[*texts, *frame.columns.difference(texts, sort=False)]]
+    more = (
+        f" (the first {MOST_ROWS} of {len(frame):,} rows; all are in the CSV)"
+        if len(frame) > MOST_ROWS
+        else ""
+    )
+    rows = [
+        [short(value) for value in row]
+        for row in ordered.head(MOST_ROWS).astype(object).itertuples(index=False, name=None)
+    ]
+    heads = [str(column).replace("_", " ") for column in ordered]
+    return plain_table(f"{caption}{more}", heads, rows, text=len(texts))
+
+
+def short(value: Any) -> str:
+    """A number to four digits; a dash where there is none."""
+    if value is None or value is pd.NA or value != value:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def downloads(study: str, figure: str, **query: str | None) -> html.P:

@@ -8,7 +8,8 @@ from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, html
 
-from robustness.figures import FIGURES, applicable, draw
+from robustness.figures import FIGURES, applicable
+from robustness.figures.gallery import info
 from robustness.report import answer, asides
 from robustness.service import Reader
 from robustness.service.rendering import TABLES
@@ -17,7 +18,7 @@ from robustness.summary import Study
 from robustness.tables import standard_table
 
 from .addresses import View, api, study_at
-from .parts import downloads, layout_table, picture, request_of, spaced, switch
+from .parts import downloads, frame_table, layout_table, picture, request_of, spaced, switch
 from .sections import Sections
 
 __all__ = ["add_callbacks"]
@@ -74,12 +75,17 @@ def _figures(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[
         return [html.P("Nothing to draw yet.")]
     chosen = view.figure if view.figure in names else names[0]
     links = [(FIGURES[name].title, view.href(study.name, figure=name), name == chosen) for name in names]
+    numbers = info(chosen, request)
     query: dict[str, str | None] = {"task": request.task}
     if FIGURES[chosen].kind == "pair":
         query |= {"a": view.a, "b": view.b}
     return [
         switch("Figure", links),
-        picture(draw(chosen, request), "figure"),
+        picture(
+            FIGURES[chosen].draw(numbers, request.size),
+            "figure",
+            frame_table(numbers.frame(), FIGURES[chosen].title),
+        ),
         downloads(study.name, chosen, **query),
     ]
 

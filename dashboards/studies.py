@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
 from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
 
 from robustness.service import Reader
 from robustness.service.kept import Kept
 from robustness.service.reading import ROWS_KEPT
 from robustness.store import Standing
-from robustness.store.schema import study_trial, trial
+from robustness.store.activity import last_nonfinite
 
 from .addresses import COMPARE, NEW, query_of
 from .raw import raw, rendered
@@ -88,7 +88,7 @@ def add_callbacks(sections: Sections) -> None:
     )
 
 
-def _list(rows: list[tuple[dict[str, Any], dict[str, Any] | None]], total: int, part: str) -> Any:
+def _list(rows: list[tuple[dict[str, Any], Mapping[str, Any] | None]], total: int, part: str) -> Any:
     if not rows:
         if part:
             return html.P("No study has that in its name or title.")
@@ -106,31 +106,13 @@ class _Divergences:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._known: Kept[int, tuple[Any, dict[str, Any] | None]] = Kept(ROWS_KEPT)
+        self._known: Kept[int, tuple[Any, Mapping[str, Any] | None]] = Kept(ROWS_KEPT)
 
-    def last(self, standing: Standing) -> dict[str, Any] | None:
+    def last(self, standing: Standing) -> Mapping[str, Any] | None:
         # Counts are as old as the reader lets them be, and this is as old as they.
         progress = self._reader.progress(standing)
         known = self._known.get(standing.id)
         if known is None or known[0] is not progress:
-            known = (progress, self._look(standing))
+            known = (progress, last_nonfinite(self._reader.store, standing.id))
             self._known.put(standing.id, known)
         return known[1]
-
-    def _look(self, standing: Standing) -> dict[str, Any] | None:
-        query = (
-            sa.select(
-                study_trial.c.optimizer,
-                study_trial.c.init,
-                trial.c.lr,
-                trial.c.first_nonfinite_step.label("step"),
-                trial.c.finished_at.label("at"),
-            )
-            .join(trial, trial.c.id == study_trial.c.trial_id)
-            .where(study_trial.c.study_id == standing.id, trial.c.nonfinite)
-            .order_by(trial.c.finished_at.desc(), study_trial.c.position.desc())
-            .limit(1)
-        )
-        with self._reader.store.reading() as connection:
-            row = connection.execute(query).mappings().first()
-        return None if row is None else dict(row)

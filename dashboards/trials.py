@@ -10,15 +10,14 @@ from dash import Input, html
 from markupsafe import Markup
 
 from robustness.figures.gallery import parse_cell, task_labels
-from robustness.figures.learning import Cell, draw_learning, learning_info
+from robustness.figures.learning import Cell, cell_epochs, draw_learning, learning_info
 from robustness.figures.style import SIZES
 from robustness.service import Reader, rows
-from robustness.store import Standing
+from robustness.store.trial_frames import read_trial_epochs
 from robustness.summary import Study
-from robustness.summary.epochs import cell_epochs
 
 from .addresses import View, api, study_at
-from .parts import aria, picture, plain_table, spaced
+from .parts import aria, picture, plain_table, short, spaced
 from .raw import link
 from .sections import Sections
 
@@ -37,7 +36,7 @@ def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
         if view.cell is None:
             return []
         asked = ("trials", view)
-        return sections.kept(name, asked, lambda study, standing: _trials(reader, study, standing, view))
+        return sections.kept(name, asked, lambda study, _: _trials(reader, study, view))
 
     @sections.fill("curve-section", *given, Input("revision", "data"), Input("narrow", "data"))
     def curve(path: str, search: str, _: Any, narrow: bool | None) -> Any:
@@ -45,9 +44,7 @@ def add_callbacks(sections: Sections, given: Sequence[Any]) -> None:
         if view.trial is None or view.cell is None:
             return []
         asked = ("curve", view.task, view.cell, view.trial, bool(narrow))
-        return sections.kept(
-            name, asked, lambda study, standing: _curve(reader, study, standing, view, narrow=bool(narrow))
-        )
+        return sections.kept(name, asked, lambda study, _: _curve(reader, study, view, narrow=bool(narrow)))
 
 
 def _cell(study: Study, view: View) -> Cell:
@@ -55,7 +52,7 @@ def _cell(study: Study, view: View) -> Cell:
     return parse_cell(study, task, view.cell or "")
 
 
-def _trials(reader: Reader, study: Study, standing: Standing, view: View) -> list[Any]:
+def _trials(reader: Reader, study: Study, view: View) -> list[Any]:
     cell = _cell(study, view)
     query = rows.TrialQuery(
         labels=rows.Labels(task=cell.task, optimizer=cell.optimizer, init=cell.init),
@@ -67,7 +64,7 @@ def _trials(reader: Reader, study: Study, standing: Standing, view: View) -> lis
         limit=A_PAGE,
         offset=view.first,
     )
-    found = rows.trials(reader.store, standing.id, study, query)
+    found = rows.trials(reader.store, study, query)
     table = [_row(study.name, view, trial) for trial in found["items"]]
     score = study.facts[cell.task].score_name
     columns = (
@@ -120,19 +117,15 @@ def _row(name: str, view: View, trial: dict[str, Any]) -> list[Any]:
         shown,
         f"{trial['state']}{tried}",
         mark,
-        *(_short(value) for value in (trial["skill"], score, trial["train_loss"])),
+        *(short(value) for value in (trial["skill"], score, trial["train_loss"])),
         _whole(trial["epochs"]),
         _whole(trial["first_nonfinite_step"]),
-        _short(trial["seconds"]),
+        short(trial["seconds"]),
     ]
 
 
 def _known(value: Any) -> bool:
     return value is not None and value == value
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if _known(value) else "–"
 
 
 def _whole(value: Any) -> str:
@@ -151,12 +144,10 @@ def _pages(name: str, view: View, total: int) -> list[Any]:
     return [html.Nav(list(spaced(links)), **aria("More trials"))]
 
 
-def _curve(reader: Reader, study: Study, standing: Standing, view: View, *, narrow: bool) -> list[Any]:
+def _curve(reader: Reader, study: Study, view: View, *, narrow: bool) -> list[Any]:
     cell, key = _cell(study, view), view.trial or ""
-    recorded = rows.epochs(reader.store, standing, key)
-    epochs = cell_epochs(
-        reader.store, study.name, task=cell.task, optimizer=cell.optimizer, lr=cell.lr, init=cell.init
-    )
+    recorded = read_trial_epochs(reader.store, study.id, key)
+    epochs = cell_epochs(reader.store, study, cell)
     own = epochs[epochs["key"] == key]
     close = html.A("close", href=view.href(study.name, trial=None), className="close")
     if not len(own):
@@ -195,12 +186,12 @@ def _curve(reader: Reader, study: Study, standing: Standing, view: View, *, narr
     numbers = plain_table(
         f"Epochs of seed {seed}",
         columns,
-        [[row["epoch"], *(_short(row[name]) for name in fields)] for row in recorded],
+        [[row["epoch"], *(short(row[name]) for name in fields)] for row in recorded],
     )
     return [
         html.H2([f"Learning curve: seed {seed} ", close]),
         html.P(told, className="step"),
-        picture(figure, "curve", numbers=numbers),
+        picture(figure, "curve", numbers),
         html.P(
             ["As JSON: ", html.A("epochs", href=api(study.name, f"/trials/{key}/epochs"))],
             className="downloads",

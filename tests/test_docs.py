@@ -16,7 +16,7 @@ from robustness.figures import FIGURES
 from robustness.service import Access, Settings, Sites, Token, Tokens, create_app
 from robustness.spec import expand, parse, read_text
 from robustness.summary import METRICS
-from robustness.summary.cells import OUTCOMES
+from robustness.summary.grid import OUTCOMES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

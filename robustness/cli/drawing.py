@@ -16,6 +16,7 @@ from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, wr
 from robustness.errors import SpecError, check_known
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
     from robustness.figures import Request
@@ -29,7 +30,10 @@ def figures(
     out: Annotated[Path, typer.Option("--out", help="The folder to write to; made where it does not exist.")],
     store: StoreUrl = DEFAULT_STORE,
     formats: Annotated[
-        str, typer.Option(help="Of svg, pdf, png (these need a Chromium) and html, separated by commas.")
+        str,
+        typer.Option(
+            help="Of svg, pdf, png (these need a Chromium), html and csv (the numbers), separated by commas."
+        ),
     ] = "pdf",
     figure: Annotated[
         list[str] | None,
@@ -53,7 +57,7 @@ def figures(
     threshold: ThresholdChanges = None,
 ) -> None:
     """Write a study's figures as files for a paper or a page."""
-    from robustness.figures.export import browser_path, write_all
+    from robustness.figures.export import IMAGES, browser_path, write_all
     from robustness.figures.gallery import FIGURES
     from robustness.figures.style import SIZES
 
@@ -65,7 +69,7 @@ def figures(
     for option, given, kind in (("--a", a, "pair"), ("--b", b, "pair"), ("--cell", cell, "cell")):
         if given is not None and names and all(FIGURES[name].kind != kind for name in names):
             raise SpecError.of(option, f"does not go with {', '.join(names)}")
-    if set(endings) - {"html"}:
+    if set(endings) & set(IMAGES):
         browser_path("--formats")
     found = loaded(store, study, seed_filter, threshold, optimizer)
     with open_(store) as opened:
@@ -77,7 +81,7 @@ def figures(
         ]
         jobs = _planned(found, requests, names, cell)
         _folder(out)
-        written = write_all(_jobs(jobs, out, endings), early=bool(jobs and set(endings) - {"html"}))
+        written = write_all(_jobs(jobs, out, endings), early=bool(jobs and set(endings) & set(IMAGES)))
         for path in _shown(written, len(jobs) * len(endings)):
             print(path)
 
@@ -121,8 +125,8 @@ def _planned(
 
 def _jobs(
     planned: list[tuple[str, Request]], out: Path, endings: list[str]
-) -> Iterator[tuple[go.Figure, Path]]:
-    from robustness.figures.gallery import draw
+) -> Iterator[tuple[go.Figure | pd.DataFrame, Path]]:
+    from robustness.figures.gallery import FIGURES, info
 
     taken: set[str] = set()
     for name, request in planned:
@@ -130,9 +134,10 @@ def _jobs(
         while stem.lower() in taken:  # two labels can look alike once they are safe
             stem += "_"
         taken.add(stem.lower())
-        drawn = draw(name, request)
+        numbers = info(name, request)
+        drawn = FIGURES[name].draw(numbers, request.size) if set(endings) - {"csv"} else None
         for ending in endings:
-            yield drawn, out / f"{stem}.{ending}"
+            yield numbers.frame() if ending == "csv" else drawn, out / f"{stem}.{ending}"
 
 
 def _shown(paths: Iterator[Path], total: int) -> Iterator[Path]:

@@ -90,7 +90,7 @@ def _format(output: Path, named: ExportFormat | None) -> ExportFormat:
 def _table(
     store: str, study: str, output: Path, format_: ExportFormat, columns: str | None, *, epochs: bool
 ) -> None:
-    from robustness.summary.frame import load_study
+    from robustness.summary.study import load_study
 
     writable(output)
     with open_(store) as opened:
@@ -127,7 +127,7 @@ _FACTS = {
 
 def _frame(store: Store, study: Study, *, epochs: bool) -> pd.DataFrame:
     """All that is recorded, and what the rule needs of each task: `robustness import csv` makes the study of it again."""
-    from robustness.summary.frame import epoch_frame, trial_frame
+    from robustness.summary.study import epoch_frame, trial_frame
     from robustness.summary.tasks import task_facts
 
     frame = trial_frame(store, study)

@@ -69,9 +69,8 @@ def table(
 ) -> None:
     """Print a study's table: the tuned one, or any metrics in rows and columns of your choice."""
     from robustness.summary import Delta
-    from robustness.summary.chosen import not_meant, sampler_of
-    from robustness.summary.measure import resampled
     from robustness.summary.rows import check_metrics
+    from robustness.summary.sampler_limits import not_meant, sampler_of
     from robustness.tables.axes import parse_axes
     from robustness.tables.measured import tuned_scores
     from robustness.tables.published import beside, read_published
@@ -93,7 +92,7 @@ def table(
     sampler = sampler_of(found.spec)
     main = "critical_lr" if sampler == "edge" else "score"
     names = list(dict.fromkeys([*([] if names and figures is None else [main]), *names]))
-    samples = resampled(found, draws=0)
+    samples = found.tuning
     refused = not_meant("score", sampler) != ""
     scores = tuned_scores(samples) if "score" in names and not refused else []
     intervals = refused or spread is TableSpread.INTERVAL  # a refused score is a row that says why
@@ -121,7 +120,7 @@ def table(
         spread=(spread or TableSpread.SD).value,
         delta=str(width),
         notes=notes,
-        warnings=study_warnings(found, samples, width),
+        warnings=study_warnings(found, width),
         test=_test(found, samples, width),
     )
     print(_written(layout, format_), end="")
@@ -165,9 +164,7 @@ def _standard(study: Study, format_: TableFormat) -> str:
     from robustness import tables
 
     if format_ is TableFormat.CSV:
-        from robustness.summary import cell_table
-
-        return tables.write_csv(cell_table(study.trials, study.complete))
+        return tables.write_csv(study.grid.squares)
     return _written(tables.standard_table(study), format_)
 
 

@@ -30,7 +30,7 @@ from optuna.trial import TrialState as OptunaState
 from robustness.errors import writing
 from robustness.store import Store
 from robustness.summary import Study, load_study
-from robustness.summary.frame import epoch_frame, trial_frame
+from robustness.summary.study import epoch_frame, trial_frame
 from robustness.trial import TrialState
 
 __all__ = ["write_journal"]

@@ -4,27 +4,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
 from robustness.figures.curves import score_axis
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
-from robustness.figures.words import draws_of, n_text
+from robustness.figures.words import n_text
 from robustness.summary import Study
 from robustness.summary.best_of_k import BestOfRow, best_of_row
 from robustness.summary.cubes import Cube
-from robustness.summary.resampling import Resamples, own_resamples
+from robustness.summary.resampling import estimates
 
 __all__ = ["BestOfK", "BestOfKInfo", "best_of_k_info", "draw_best_of_k"]
 
 Floats = npt.NDArray[np.float64]
-DRAWS = 300
 MOST = 64
 
 
@@ -37,8 +36,8 @@ class BestOfK:
         index: its place among the task's optimizers.
         ks_K: numbers of trials.
         score_K: expected score.
-        low_K: 2.5 % point over draws of whole seeds; NaN with one seed.
-        high_K: 97.5 % point.
+        low_K: end of the 95 % interval; NaN with one seed.
+        high_K: the other end.
     """
 
     optimizer: str
@@ -59,29 +58,46 @@ class BestOfKInfo:
     score_name: str
     notes: tuple[str, ...]
 
+    def frame(self) -> pd.DataFrame:
+        """One row a point: init, optimizer, k, the expected score and its band."""
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {
+                        "init": init,
+                        "optimizer": line.optimizer,
+                        "k": line.ks_K,
+                        "score": line.score_K,
+                        "low": line.low_K,
+                        "high": line.high_K,
+                    }
+                )
+                for init, lines in self.panels
+                for line in lines
+            ]
+            or [pd.DataFrame(columns=["init", "optimizer", "k", "score", "low", "high"])],
+            ignore_index=True,
+        )
 
-def best_of_k_info(
-    study: Study, cubes: Sequence[Cube], task: str, *, rng: np.random.Generator
-) -> BestOfKInfo:
+
+def best_of_k_info(study: Study, task: str) -> BestOfKInfo:
     """The curves of one task; k up to the number of learning rates: beyond, a grid has nothing new.
 
     Args:
         study: for the labels.
-        cubes: of `summary.cubes`.
         task: its label.
-        rng: for the bands.
     """
     trials = study.trials[study.trials["task"] == task]
     names = list(dict.fromkeys(trials["optimizer"]))
     found: dict[str, list[BestOfK]] = {init: [] for init in dict.fromkeys(trials["init"])}
     rows: list[BestOfRow] = []
-    for cube in (cube for cube in cubes if cube.task == task):
-        resamples = own_resamples(cube.seeds_S, cube.orders, rng, draws_of(cube, DRAWS))
+    for sample in (sample for sample in study.resamples if sample.cube.task == task):
+        cube = sample.cube
         for i, init in enumerate(cube.inits):
             if not np.isnan(cube.score_SIL[:, i]).all():
-                row = best_of_row(cube, i, resamples, lambda most: range(1, min(most, MOST) + 1))
+                row = best_of_row(sample, i, lambda most: range(1, min(most, MOST) + 1))
                 rows.append(row)
-                found[init].append(_line(row, cube.optimizer, names.index(cube.optimizer), resamples))
+                found[init].append(_line(row, cube, names.index(cube.optimizer)))
     facts = study.facts[task]
     pooled = any(row.pooled for row in rows)
     drawn = "trials" if pooled else "learning rates of a seed"
@@ -105,19 +121,15 @@ def best_of_k_info(
     )
 
 
-def _line(row: BestOfRow, optimizer: str, index: int, resamples: Resamples) -> BestOfK:
-    ends = np.full((2, len(row.ks_K)), np.nan)
-    draws = row.values_RK[1 + resamples.seeds :]
-    defined = ~np.isnan(draws).any(axis=0)
-    if len(draws) and resamples.seeds > 1 and defined.any():
-        ends[:, defined] = np.quantile(draws[:, defined], [0.025, 0.975], axis=0)
+def _line(row: BestOfRow, cube: Cube, index: int) -> BestOfK:
+    intervals = estimates(list(row.values_RK.T), cube.shape[0])
     return BestOfK(
-        optimizer=optimizer,
+        optimizer=cube.optimizer,
         index=index,
         ks_K=np.array(row.ks_K),
         score_K=row.values_RK[0],
-        low_K=ends[0],
-        high_K=ends[1],
+        low_K=np.array([interval.low for interval in intervals]),
+        high_K=np.array([interval.high for interval in intervals]),
     )
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
@@ -17,13 +19,12 @@ from robustness.figures.lanes import Lanes, jitter, lanes
 from robustness.figures.style import Size
 from robustness.figures.words import n_text
 from robustness.summary import Study
-from robustness.summary.cubes import Cube
-from robustness.summary.resampling import Estimate, estimates, own_resamples, quantile
+from robustness.summary.resampled import Resampled
+from robustness.summary.resampling import Estimate, estimates, quantile
 
 __all__ = ["CriticalInfo", "CriticalRow", "critical_info", "draw_critical"]
 
 Floats = npt.NDArray[np.float64]
-DRAWS = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +69,48 @@ class CriticalInfo:
     high: float
     notes: tuple[str, ...]
 
+    def frame(self) -> pd.DataFrame:
+        """Of each row its seeds, then the 10 % and 50 % points of their first failures; learning rates, not logarithms."""
+        lines: list[dict[str, Any]] = []
+        for row in self.rows:
+            labels = {"init": row.init, "optimizer": row.optimizer}
+            lines += [
+                {
+                    **labels,
+                    "what": "seed",
+                    "seed": seed,
+                    "first_not_trained": 10**first,
+                    "last_trained": 10**last,
+                }
+                for seed, first, last in zip(row.seeds_S, row.first_S, row.last_S, strict=True)
+            ]
+            lines += [
+                {
+                    **labels,
+                    "what": name,
+                    "first_not_trained": 10**estimate.value,
+                    "low": 10**estimate.low,
+                    "high": 10**estimate.high,
+                }
+                for name, estimate in (("10 % point", row.tenth), ("50 % point", row.half))
+            ]
+        columns = ["init", "optimizer", "what", "seed", "first_not_trained", "last_trained", "low", "high"]
+        return pd.DataFrame(lines, columns=columns).astype({"seed": "Int64"})
 
-def critical_info(
-    study: Study, cubes: Sequence[Cube], task: str, *, rng: np.random.Generator
-) -> CriticalInfo:
+
+def critical_info(study: Study, task: str) -> CriticalInfo:
     """The critical learning rates of one task; learning rates drawn at random have none, a seed having only one."""
     trials = study.trials[study.trials["task"] == task]
     names = tuple(dict.fromkeys(trials["optimizer"]))
-    own = [cube for cube in cubes if cube.task == task and not cube.binned]
-    rows = [row for cube in own for row in _rows(cube, names.index(cube.optimizer), rng)]
+    samples = [s for s in study.resamples if s.cube.task == task and not s.cube.binned]
+    rows = [row for sample in samples for row in _rows(sample, names.index(sample.cube.optimizer))]
     lrs = trials["lr"].to_numpy(dtype=float)
     never = sum(row.never for row in rows)
     return CriticalInfo(
         title=f"Critical learning rates: {task}",
         subtitle="The first learning rate of each seed that does not train above one that does. Not trained: not finite, "
         f"or skill ≤ {study.thresholds.skill_floor:g}. "
-        + n_text((cube.shape[0] for cube in own), "seed", " a row"),
+        + n_text((sample.cube.shape[0] for sample in samples), "seed", " a row"),
         inits=tuple(dict.fromkeys(trials["init"])),
         optimizers=names,
         rows=tuple(rows),
@@ -102,16 +129,15 @@ def critical_info(
     )
 
 
-def _rows(cube: Cube, lane: int, rng: np.random.Generator) -> list[CriticalRow]:
-    found = cube.critical
-    resamples = own_resamples(cube.seeds_S, cube.orders, rng, DRAWS)
+def _rows(sample: Resampled, lane: int) -> list[CriticalRow]:
+    cube, found = sample.cube, sample.cube.critical
     rows = []
     for i, init in enumerate(cube.inits):
         first_S, there = found.first_not_trained[:, i], ~np.isnan(found.first_not_trained[:, i])
         complete = ~np.isnan(cube.trained_SIL[:, i]).all(axis=1)
         if not complete.any():
             continue
-        points = [quantile(first_S[:, None], resamples, q)[:, 0] for q in (0.1, 0.5)]
+        points = [quantile(first_S[:, None], sample.resamples, q)[:, 0] for q in (0.1, 0.5)]
         tenth, half = estimates(points, cube.shape[0])
         rows.append(
             CriticalRow(

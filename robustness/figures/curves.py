@@ -4,21 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
 from robustness.figures.lines import Line, Panels, add_line, panels
 from robustness.figures.style import Size
-from robustness.figures.words import draws_of, n_text, unit
+from robustness.figures.words import n_text, unit
 from robustness.summary import Study
-from robustness.summary.cubes import Cube
-from robustness.summary.resampling import Resamples, estimates, own_resamples, quantile
+from robustness.summary.resampled import Resampled
+from robustness.summary.resampling import estimates
 
 __all__ = ["Band", "Curve", "CurvesInfo", "curves_info", "draw_curves", "score_axis"]
 
@@ -27,7 +27,6 @@ Band = Literal["range", "interval"]
 
 SEEDS_FOR_INTERVAL = 10
 """Below, an interval of a median covers less than it states: the range says what was seen."""
-DRAWS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,36 +76,64 @@ class CurvesInfo:
     band: Band
     notes: tuple[str, ...]
 
+    def frame(self) -> pd.DataFrame:
+        """One row a point: init, optimizer, lr, median score, its band, n, whether most seeds diverged."""
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {
+                        "init": init,
+                        "optimizer": curve.optimizer,
+                        "lr": curve.lrs_L,
+                        "median": curve.median_L,
+                        "low": curve.low_L,
+                        "high": curve.high_L,
+                        "n": curve.n_L,
+                        "mostly_diverged": curve.mostly_diverged_L,
+                    }
+                )
+                for init, curves in self.panels
+                for curve in curves
+            ]
+            or [
+                pd.DataFrame(
+                    columns=["init", "optimizer", "lr", "median", "low", "high", "n", "mostly_diverged"]
+                )
+            ],
+            ignore_index=True,
+        )
+
 
 def curves_info(
     study: Study,
-    cubes: Sequence[Cube],
     task: str,
     *,
-    rng: np.random.Generator,
     band: Band | None = None,
 ) -> CurvesInfo:
     """The curves of one task, from its complete trials.
 
     Args:
         study: for the labels and the rule.
-        cubes: of `summary.cubes`.
         task: its label.
-        rng: for the intervals.
         band: the range over seeds, or the 95 % interval of the median by resampling whole seeds; by default the
             interval from ten seeds on.
     """
     trials = study.trials[study.trials["task"] == task]
     inits = list(dict.fromkeys(trials["init"]))
     names = list(dict.fromkeys(trials["optimizer"]))
-    own = [cube for cube in cubes if cube.task == task]
+    own = study.grid.of_task(task)
     independent = max((cube.shape[0] for cube in own if not cube.clustered), default=0)
     band = band or ("interval" if independent >= SEEDS_FOR_INTERVAL else "range")
-    curves = [(cube, _curves(cube, names.index(cube.optimizer), band, rng)) for cube in own]
+    samples = study.resamples if band == "interval" else study.tuning
+    curves = [
+        _curves(sample, names.index(sample.cube.optimizer), band)
+        for sample in samples
+        if sample.cube.task == task
+    ]
     facts, of = study.facts[task], unit(own)
     drawn = "trials" if of == "trial" else "whole seeds"
     ends = f"range over {of}s" if band == "range" else f"95 % interval of the median, {drawn} resampled"
-    drawn_curves = [curve for _, part in curves for curve in part.values()]
+    drawn_curves = [curve for part in curves for curve in part.values()]
     sizes = [int(n) for curve in drawn_curves for n in curve.n_L]
     bare = any(np.isnan(curve.low_L).any() for curve in drawn_curves)
     return CurvesInfo(
@@ -115,7 +142,7 @@ def curves_info(
         f"{n_text(sizes, of, ' a bin of a quarter decade' if of == 'trial' else '')} "
         f"A trial that did not train (skill ≤ {study.thresholds.skill_floor:g}) counts at chance.",
         panels=tuple(
-            (init, tuple(part[init] for _, part in curves if init in part and len(part[init].lrs_L)))
+            (init, tuple(part[init] for part in curves if init in part and len(part[init].lrs_L)))
             for init in inits
         ),
         chance=facts.chance,
@@ -129,19 +156,16 @@ def curves_info(
     )
 
 
-def _curves(cube: Cube, index: int, band: Band, rng: np.random.Generator) -> dict[str, Curve]:
+def _curves(sample: Resampled, index: int, band: Band) -> dict[str, Curve]:
+    cube = sample.cube
     seeds, inits, lrs = cube.shape
-    flat_SC = cube.score_SIL.reshape(seeds, inits * lrs)
+    median_IL = sample.score_RIL[0]
     if band == "interval":
-        resamples = own_resamples(cube.seeds_S, cube.orders, rng, draws_of(cube, DRAWS))
-        drawn_RC = quantile(flat_SC, resamples)
-        found = estimates(list(drawn_RC.T), seeds)
-        low, high = ([getattr(e, end) for e in found] for end in ("low", "high"))
+        intervals = estimates(list(sample.score_RIL.reshape(-1, inits * lrs).T), seeds)
+        low, high = ([getattr(interval, end) for interval in intervals] for end in ("low", "high"))
+        low_IL, high_IL = (np.array(ends, dtype=float).reshape(inits, lrs) for ends in (low, high))
     else:
-        none = Resamples.of(seeds, rng, draws=0)
-        low, high = quantile(flat_SC, none, 0.0)[0].tolist(), quantile(flat_SC, none, 1.0)[0].tolist()
-    median_IL = quantile(flat_SC, Resamples.of(seeds, rng, draws=0))[0].reshape(inits, lrs)
-    low_IL, high_IL = (np.array(part, dtype=float).reshape(inits, lrs) for part in (low, high))
+        low_IL, high_IL = np.fmin.reduce(cube.score_SIL), np.fmax.reduce(cube.score_SIL)
     n_IL = (~np.isnan(cube.score_SIL)).sum(axis=0)
     gone_IL = np.nansum(cube.diverged_SIL, axis=0) > 0.5 * n_IL
     present_IL = ~np.isnan(median_IL)

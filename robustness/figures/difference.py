@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
@@ -18,7 +19,7 @@ from robustness.figures.squares import Squares, canvas, draw_squares, edges, fit
 from robustness.figures.style import Size
 from robustness.summary import Study, wilson
 from robustness.summary.comparison.paired import newcombe_paired
-from robustness.summary.cubes import Cube, cube_of
+from robustness.summary.cubes import Cube
 
 __all__ = ["DifferenceInfo", "difference_info", "draw_difference"]
 
@@ -64,21 +65,47 @@ class DifferenceInfo:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(self.k_a_IL / self.n_a_IL - self.k_b_IL / self.n_b_IL, dtype=float)
 
+    def interval(self, i: int, j: int) -> tuple[float, float]:
+        """Newcombe's paired interval of a square's difference; NaN where the trials are no pairs."""
+        both, n = int(self.both_IL[i, j]), int(self.n_a_IL[i, j])
+        if both < 0 or n == 0:
+            return math.nan, math.nan
+        only_a, only_b = int(self.k_a_IL[i, j]) - both, int(self.k_b_IL[i, j]) - both
+        _, low, high = newcombe_paired(both, only_a, only_b, n - both - only_a - only_b)
+        return low, high
 
-def difference_info(
-    study: Study, cubes: Sequence[Cube], task: str, a: str, b: str, rule: Rule = "diverged"
-) -> DifferenceInfo:
+    def frame(self) -> pd.DataFrame:
+        """One row a square: init, lr, n and k of both, the difference of their shares with its interval."""
+        return pd.DataFrame(
+            [
+                {
+                    "init": init,
+                    "lr": lr,
+                    "n_a": int(self.n_a_IL[i, j]),
+                    "k_a": int(self.k_a_IL[i, j]),
+                    "n_b": int(self.n_b_IL[i, j]),
+                    "k_b": int(self.k_b_IL[i, j]),
+                    "difference": float(self.difference_IL[i, j]),
+                    **dict(zip(("low", "high"), self.interval(i, j), strict=True)),
+                }
+                for i, init in enumerate(self.inits)
+                for j, lr in enumerate(self.lrs)
+            ],
+            columns=["init", "lr", "n_a", "k_a", "n_b", "k_b", "difference", "low", "high"],
+        )
+
+
+def difference_info(study: Study, task: str, a: str, b: str, rule: Rule = "diverged") -> DifferenceInfo:
     """A minus B on one task, at the same nominal learning rates.
 
     Args:
         study: for the rule.
-        cubes: of `summary.cubes`.
         task: its label.
         a: an optimizer's label.
         b: another's.
         rule: what is counted.
     """
-    first, second = cube_of(cubes, task, a), cube_of(cubes, task, b)
+    first, second = study.grid.cube(task, a), study.grid.cube(task, b)
     inits: tuple[str, ...]
     lrs: tuple[float, ...]
     if first is None or second is None:
@@ -225,12 +252,8 @@ def _missing(difference_IL: npt.NDArray[np.float64], lrs: tuple[float, ...]) -> 
 def _interval(info: DifferenceInfo, i: int, j: int) -> str:
     """The difference, with Newcombe's interval where the trials are pairs."""
     value = f"{100 * info.difference_IL[i, j]:+.0f}"
-    both, n = int(info.both_IL[i, j]), int(info.n_a_IL[i, j])
-    if both < 0 or n == 0:
-        return value
-    only_a, only_b = int(info.k_a_IL[i, j]) - both, int(info.k_b_IL[i, j]) - both
-    _, low, high = newcombe_paired(both, only_a, only_b, n - both - only_a - only_b)
-    return f"{value} [{100 * low:+.0f}, {100 * high:+.0f}]"
+    low, high = info.interval(i, j)
+    return value if math.isnan(low) else f"{value} [{100 * low:+.0f}, {100 * high:+.0f}]"
 
 
 def _hover(info: DifferenceInfo) -> list[list[str]]:

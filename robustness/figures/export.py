@@ -11,15 +11,17 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.errors import RobustnessError, SpecError, writing
 from robustness.figures.style import CONFIG, SIZES, still
+from robustness.spreadsheets import defuse
 
-__all__ = ["FORMATS", "IMAGES", "browser_path", "write_all"]
+__all__ = ["FORMATS", "IMAGES", "browser_path", "numbers_csv", "write_all"]
 
 IMAGES = ("svg", "pdf", "png")
-FORMATS = (*IMAGES, "html")
+FORMATS = (*IMAGES, "html", "csv")
 _AHEAD = 3
 """Figures drawn while the browser is busy: more would only fill memory."""
 STARTS_WITHIN, CLOSES_WITHIN = 60.0, 10.0
@@ -53,14 +55,16 @@ def browser_path(option: str) -> str:
     return str(found)
 
 
-def write_all(jobs: Iterable[tuple[go.Figure, Path]], *, early: bool = False) -> Iterator[Path]:
+def write_all(
+    jobs: Iterable[tuple[go.Figure | pd.DataFrame, Path]], *, early: bool = False
+) -> Iterator[Path]:
     """Write each figure to its file, in the format that the file's name ends with; yields what is written.
 
     One browser serves all of them, as starting it takes longer than a figure; and it works on one while the next is
     drawn.
 
     Args:
-        jobs: figures and their files.
+        jobs: figures, or the numbers of one for a CSV, and their files.
         early: start the browser before the first figure is drawn: some file will need it.
 
     Raises:
@@ -72,6 +76,11 @@ def write_all(jobs: Iterable[tuple[go.Figure, Path]], *, early: bool = False) ->
             browser.start()
         waiting: list[tuple[Path, Future[bytes]]] = []
         for figure, path in jobs:
+            if isinstance(figure, pd.DataFrame):
+                with writing(path):
+                    path.write_text(numbers_csv(figure), encoding="utf-8")
+                yield path
+                continue
             if path.suffix == ".html":
                 with writing(path):
                     figure.write_html(path, include_plotlyjs=True, full_html=True, config=CONFIG)
@@ -82,6 +91,15 @@ def write_all(jobs: Iterable[tuple[go.Figure, Path]], *, early: bool = False) ->
                 yield _written(*waiting.pop(0))
         for path, image in waiting:
             yield _written(path, image)
+
+
+def numbers_csv(frame: pd.DataFrame) -> str:
+    """The numbers of a figure, `Info.frame`, as CSV: floats to full precision, formulas defused."""
+    shown = frame.copy()
+    for column in shown.select_dtypes(["object", "string"]):
+        shown[column] = shown[column].map(defuse)
+    text: str = shown.to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def _written(path: Path, image: Future[bytes]) -> Path:

@@ -4,35 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
-from robustness.errors import SpecError, nearest
+from robustness.errors import SpecError, check_known, nearest
 from robustness.figures import style
 from robustness.figures.best_of_k import best_of_k_info, draw_best_of_k
 from robustness.figures.critical import critical_info, draw_critical
 from robustness.figures.curves import curves_info, draw_curves
-from robustness.figures.difference import difference_info, draw_difference
+from robustness.figures.difference import DifferenceInfo, difference_info, draw_difference
 from robustness.figures.heatmap import Shade, heatmap_info
 from robustness.figures.heatmap_drawing import draw_heatmap
 from robustness.figures.importance import draw_importance, importance_info, is_slow, lacking
-from robustness.figures.learning import Cell, draw_learning, learning_info, telling_cell
+from robustness.figures.learning import (
+    Cell,
+    LearningInfo,
+    cell_epochs,
+    draw_learning,
+    learning_info,
+    telling_cell,
+)
 from robustness.figures.profile import draw_profile, profile_info
 from robustness.figures.shift import draw_shift
 from robustness.figures.spread import draw_spread, spread_info
 from robustness.store import Store
 from robustness.summary import Study, check_begun
-from robustness.summary.chosen import sampler_of
-from robustness.summary.cubes import Cube, cubes
-from robustness.summary.epochs import cell_epochs
-from robustness.summary.measure import resampled
-from robustness.summary.resampled import Resampled
-from robustness.summary.shift import shift_info
+from robustness.summary.sampler_limits import sampler_of
+from robustness.summary.shift import ShiftInfo, shift_info
 
-__all__ = ["FIGURES", "Drawing", "Request", "applicable", "draw", "lacks", "parse_cell", "task_labels"]
+__all__ = [
+    "FIGURES",
+    "Drawing",
+    "Info",
+    "Request",
+    "applicable",
+    "draw",
+    "info",
+    "lacks",
+    "parse_cell",
+    "task_labels",
+]
 
 Kind = Literal["task", "pair", "cell"]
 
@@ -44,7 +58,6 @@ class Request:
     Attributes:
         study: complete or not.
         task: its label.
-        given: of `summary.cubes`, where the caller has them; computed once where not.
         a: an optimizer's label, for figures of a pair; the first with something complete by default.
         b: another's; the second by default.
         cell: for figures of a cell; the most telling one by default.
@@ -54,33 +67,16 @@ class Request:
 
     study: Study
     task: str
-    given: Sequence[Cube] | None = None
     a: str | None = None
     b: str | None = None
     cell: Cell | None = None
     store: Store | None = None
     size: style.Size = field(default=style.PAGE)
 
-    @cached_property
-    def cubes(self) -> list[Cube]:
-        """Of the task."""
-        if self.given is not None:
-            return [cube for cube in self.given if cube.task == self.task]
-        own = (part[part["task"] == self.task] for part in (self.study.trials, self.study.complete))
-        trials, complete = own
-        return cubes(replace(self.study, trials=trials, complete=complete))
-
-    @cached_property
-    def samples(self) -> list[Resampled]:
-        """Of the task, with their fresh seeds where all of the study, whatever its tasks, has them."""
-        found = self.cubes if self.study.confirming.empty else self.given
-        own = resampled(self.study, found, draws=0)
-        return [sample for sample in own if sample.cube.task == self.task]
-
     @property
     def pair(self) -> tuple[str, str] | None:
         """The two optimizers; None where there are not two with something complete."""
-        names = [cube.optimizer for cube in self.cubes]
+        names = [cube.optimizer for cube in self.study.grid.of_task(self.task)]
         for name in (self.a, self.b):
             if name is not None and name not in names:
                 raise SpecError.of(
@@ -95,10 +91,13 @@ class Request:
             raise SpecError.of("optimizer", f"a pair needs two optimizers, got {a!r:.80} twice")
         return a, b
 
-    @property
-    def rng(self) -> np.random.Generator:
-        """Fixed, so that the same store gives the same figure."""
-        return np.random.default_rng(20_260)
+
+class Info(Protocol):
+    """The numbers of a figure."""
+
+    def frame(self) -> pd.DataFrame:
+        """As a table: the page's, and the CSV download."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,40 +107,39 @@ class Drawing:
     Attributes:
         title: what it shows.
         kind: what it is drawn of: a task, a pair of optimizers, a cell.
-        draw: from a request.
+        info: its numbers, from a request.
+        draw: from the numbers.
         lacks: why a request cannot be drawn; empty where it can.
         is_slow: whether a request takes seconds: reports leave it out.
     """
 
     title: str
-    draw: Callable[[Request], go.Figure]
+    info: Callable[[Request], Any]
+    draw: Callable[[Any, style.Size], go.Figure]
     kind: Kind = "task"
     lacks: Callable[[Request], str] = lambda _: ""
     is_slow: Callable[[Request], bool] = lambda _: False
 
 
-def _heatmap(shade: Shade) -> Callable[[Request], go.Figure]:
-    return lambda r: draw_heatmap(heatmap_info(r.study, r.task, shade), r.size)
+def _heatmap(title: str, shade: Shade) -> Drawing:
+    return Drawing(title=title, info=lambda r: heatmap_info(r.study, r.task, shade), draw=draw_heatmap)
 
 
-def _difference(r: Request) -> go.Figure:
+def _difference(r: Request) -> DifferenceInfo:
     a, b = r.pair or ("", "")
-    return draw_difference(difference_info(r.study, r.cubes, r.task, a, b), r.size)
+    return difference_info(r.study, r.task, a, b)
 
 
-def _shift(r: Request) -> go.Figure:
+def _shift(r: Request) -> ShiftInfo:
     a, b = r.pair or ("", "")
-    return draw_shift(shift_info(r.study, r.cubes, a, b, r.task, rng=r.rng), r.size)
+    return shift_info(r.study, a, b, r.task)
 
 
-def _learning(r: Request) -> go.Figure:
+def _learning(r: Request) -> LearningInfo:
     cell = r.cell or telling_cell(r.study, r.task)
     if cell is None or r.store is None:
         raise SpecError.of("figure", "learning-curves needs a store and a cell")
-    epochs = cell_epochs(
-        r.store, r.study.name, task=cell.task, optimizer=cell.optimizer, lr=cell.lr, init=cell.init
-    )
-    return draw_learning(learning_info(r.study, epochs, cell), r.size)
+    return learning_info(r.study, cell_epochs(r.store, r.study, cell), cell)
 
 
 def _no_pair(r: Request) -> str:
@@ -155,48 +153,57 @@ def _no_cell(r: Request) -> str:
 
 
 def _drawn(r: Request) -> str:
-    own = r.cubes
-    return (
-        "learning rates were drawn at random: no seed has two" if own and all(c.binned for c in own) else ""
-    )
+    cubes = r.study.grid.of_task(r.task)
+    all_drawn = bool(cubes) and all(cube.binned for cube in cubes)
+    return "learning rates were drawn at random: no seed has two" if all_drawn else ""
 
 
 FIGURES: dict[str, Drawing] = {
-    "heatmap-diverged": Drawing(title="Where training diverges", draw=_heatmap("diverged")),
-    "heatmap-score": Drawing(title="What is learned", draw=_heatmap("score")),
-    "heatmap-nonfinite": Drawing(title="Where training is not finite", draw=_heatmap("nonfinite")),
-    "heatmap-not-trained": Drawing(title="Where nothing is learned", draw=_heatmap("not-trained")),
-    "difference": Drawing(title="Where two optimizers differ", draw=_difference, kind="pair", lacks=_no_pair),
+    "heatmap-diverged": _heatmap("Where training diverges", "diverged"),
+    "heatmap-score": _heatmap("What is learned", "score"),
+    "heatmap-nonfinite": _heatmap("Where training is not finite", "nonfinite"),
+    "heatmap-not-trained": _heatmap("Where nothing is learned", "not-trained"),
+    "difference": Drawing(
+        title="Where two optimizers differ",
+        info=_difference,
+        draw=draw_difference,
+        kind="pair",
+        lacks=_no_pair,
+    ),
     "curves": Drawing(
-        title="Score over learning rates",
-        draw=lambda r: draw_curves(curves_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
+        title="Score over learning rates", info=lambda r: curves_info(r.study, r.task), draw=draw_curves
     ),
     "critical-lr": Drawing(
         title="Critical learning rates",
-        draw=lambda r: draw_critical(critical_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
+        info=lambda r: critical_info(r.study, r.task),
+        draw=draw_critical,
         lacks=_drawn,
     ),
     "spread": Drawing(
         title="Spread at the tuned learning rate",
-        draw=lambda r: draw_spread(spread_info(r.study, r.samples, r.task), r.size),
+        info=lambda r: spread_info(r.study, r.task),
+        draw=draw_spread,
     ),
     "profile": Drawing(
-        title="Performance profile",
-        draw=lambda r: draw_profile(profile_info(r.study, r.samples, r.task, rng=r.rng), r.size),
+        title="Performance profile", info=lambda r: profile_info(r.study, r.task), draw=draw_profile
     ),
     "best-of-k": Drawing(
         title="Expected score of the best of k trials",
-        draw=lambda r: draw_best_of_k(best_of_k_info(r.study, r.cubes, r.task, rng=r.rng), r.size),
+        info=lambda r: best_of_k_info(r.study, r.task),
+        draw=draw_best_of_k,
     ),
     "importance": Drawing(
         title="Which axis decides",
-        draw=lambda r: draw_importance(importance_info(r.study, r.cubes, r.task), r.size),
-        lacks=lambda r: lacking(r.study, r.cubes),
-        is_slow=lambda r: is_slow(r.study, r.cubes),
+        info=lambda r: importance_info(r.study, r.task),
+        draw=draw_importance,
+        lacks=lambda r: lacking(r.study, r.task),
+        is_slow=lambda r: is_slow(r.study, r.task),
     ),
-    "shift": Drawing(title="Is it just a learning rate?", draw=_shift, kind="pair", lacks=_no_pair),
+    "shift": Drawing(
+        title="Is it just a learning rate?", info=_shift, draw=draw_shift, kind="pair", lacks=_no_pair
+    ),
     "learning-curves": Drawing(
-        title="Learning curves of a cell", draw=_learning, kind="cell", lacks=_no_cell
+        title="Learning curves of a cell", info=_learning, draw=draw_learning, kind="cell", lacks=_no_cell
     ),
 }
 
@@ -225,18 +232,28 @@ def applicable(request: Request) -> list[str]:
     return [name for name in FIGURES if not lacks(name, request)]
 
 
+def info(name: str, request: Request) -> Info:
+    """The numbers of a figure, by its name.
+
+    Raises:
+        SpecError: there is no such figure, or this study has none.
+    """
+    check_known("figure", name, FIGURES)
+    why = lacks(name, request)
+    if why:
+        raise SpecError.of("figure", f"{name} cannot be drawn of {request.task!r:.80}: {why}")
+    numbers: Info = FIGURES[name].info(request)
+    return numbers
+
+
 def draw(name: str, request: Request) -> go.Figure:
     """Draw a figure by its name.
 
     Raises:
         SpecError: there is no such figure, or this study has none.
     """
-    if name not in FIGURES:
-        raise SpecError.of("figure", f"there is no figure {name!r:.80}; {nearest(name, FIGURES)}")
-    why = lacks(name, request)
-    if why:
-        raise SpecError.of("figure", f"{name} cannot be drawn of {request.task!r:.80}: {why}")
-    return FIGURES[name].draw(request)
+    numbers = info(name, request)
+    return FIGURES[name].draw(numbers, request.size)
 
 
 def task_labels(study: Study, chosen: Sequence[str] = ()) -> list[str]:
@@ -281,8 +298,12 @@ def _number(text: str) -> float:
 
 def _cell_at(study: Study, cell: Cell) -> Cell:
     """The same with the study's own learning rate, which the text names to three digits."""
-    own = study.trials
-    row = own[(own["task"] == cell.task) & (own["optimizer"] == cell.optimizer) & (own["init"] == cell.init)]
+    squares = study.grid.squares
+    row = squares[
+        (squares["task"] == cell.task)
+        & (squares["optimizer"] == cell.optimizer)
+        & (squares["init"] == cell.init)
+    ]
     lrs = np.unique(row["lr"].to_numpy(dtype=float))
     close = lrs[np.isclose(lrs, cell.lr, rtol=5e-3, atol=0)]
     if not len(close):

@@ -16,9 +16,8 @@ from robustness.figures import style
 from robustness.figures.words import n_text
 from robustness.summary import Study, wilson
 from robustness.summary.checks import seeds_text
-from robustness.summary.chosen import orders_of, sampler_of
-from robustness.summary.cubes import drawn_at_random, lr_bins
-from robustness.summary.metrics import tuned_index
+from robustness.summary.resampled import Resampled
+from robustness.summary.sampler_limits import orders_of
 
 __all__ = ["SHADES", "HeatmapInfo", "Panel", "Shade", "heatmap_info"]
 
@@ -89,6 +88,7 @@ class HeatmapInfo:
         score_name: as the task's score is called.
         score_range: ends of the score's colours.
         notes: on intervals, and on selection.
+        squares: of `Grid.squares`, of this task.
     """
 
     title: str
@@ -99,6 +99,11 @@ class HeatmapInfo:
     score_name: str
     score_range: tuple[float, float]
     notes: tuple[str, ...]
+    squares: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """The squares, one a row: optimizer, lr, init, counts by outcome and side, the rate with Wilson's interval, scores."""
+        return self.squares
 
 
 def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapInfo:
@@ -110,12 +115,18 @@ def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapI
         shade: what colours a square: the share of seeds whose loss or parameters were not finite, that diverged,
             or that did not train; or the median score.
     """
-    own = study.trials[study.trials["task"] == task]
-    inits = tuple(dict.fromkeys(own["init"]))
-    complete = dict(iter(study.complete[study.complete["task"] == task].groupby("optimizer", sort=False)))
+    squares = study.grid.squares[study.grid.squares["task"] == task]
+    inits = tuple(dict.fromkeys(squares["init"]))
+    samples = {sample.cube.optimizer: sample for sample in study.tuning if sample.cube.task == task}
     panels = tuple(
-        _panel(str(name), sampler_of(study.spec), part, complete.get(name, study.complete.iloc[:0]), inits)
-        for name, part in own.groupby("optimizer", sort=False)
+        _panel(
+            str(optimizer),
+            of_optimizer,
+            inits,
+            samples.get(str(optimizer)),
+            binned=(task, str(optimizer)) in study.grid.binned,
+        )
+        for optimizer, of_optimizer in squares.groupby("optimizer", sort=False)
     )
     facts = study.facts[task]
     sizes = sorted({int(n) for panel in panels for n in panel.n_IL.flat if n})
@@ -130,6 +141,7 @@ def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapI
         framed += " No frame: no learning rate of that row trains in most seeds."
     return HeatmapInfo(
         title=", ".join(text for text in (f"{what}: {task}", study.budget(task)) if text),
+        squares=squares.drop(columns="task"),
         subtitle=_subtitle(study, shade, sizes, facts.score_name),
         inits=inits,
         panels=panels,
@@ -141,49 +153,46 @@ def heatmap_info(study: Study, task: str, shade: Shade = "diverged") -> HeatmapI
 
 
 def _panel(
-    optimizer: str, sampler: str, trials: pd.DataFrame, complete: pd.DataFrame, inits: tuple[str, ...]
+    optimizer: str, squares: pd.DataFrame, inits: tuple[str, ...], sample: Resampled | None, *, binned: bool
 ) -> Panel:
-    binned = drawn_at_random(trials, sampler)
+    lrs_L, l_N = np.unique(squares["lr"].to_numpy(dtype=float), return_inverse=True)
+    i_N = pd.Categorical(squares["init"], categories=list(inits)).codes.astype(np.intp)
 
-    def columns(part: pd.DataFrame) -> Floats:
-        lr = part["lr"].to_numpy(dtype=float)
-        return lr_bins(lr) if binned else lr
+    def dense(column: str, empty: float) -> Any:
+        values_IL = np.full((len(inits), len(lrs_L)), empty)
+        values_IL[i_N, l_N] = squares[column]
+        return values_IL
 
-    lrs_L = np.unique(columns(trials))
-    i_T = pd.Categorical(complete["init"], categories=list(inits)).codes.astype(np.intp)
-    places = (i_T, np.searchsorted(lrs_L, columns(complete)))
-    shape = (len(inits), len(lrs_L))
-
-    def counted(flags: Any) -> Counts:
-        found = np.zeros(shape, dtype=np.int64)
-        np.add.at(found, places, np.asarray(flags, dtype=np.int64))
-        return found
-
-    def median(column: str) -> Floats:
-        found = np.full(shape, math.nan)
-        by_place = complete[column].groupby(list(places)).median()
-        if len(by_place):
-            found[tuple(by_place.index.to_frame().to_numpy().T)] = by_place.to_numpy()
-        return found
-
-    not_trained_IL, n_IL = counted(complete["outcome"] != "trained"), counted(np.ones(len(complete)))
-    tuned_I = tuned_index(median("selection"))
-    # Where most seeds train nowhere, all medians are chance, and the first of them is best.
-    trains_IL = (n_IL > 0) & (2 * not_trained_IL <= n_IL)
-    trains_I = np.take_along_axis(trains_IL, tuned_I[:, None], axis=1)[:, 0]
+    n_IL, trained_IL = (dense(column, 0).astype(np.int64) for column in ("n", "trained"))
+    diverged_IL, nonfinite_IL, stalled_IL, unresolved_IL = (
+        dense(column, 0).astype(np.int64) for column in ("diverged", "nonfinite", "stalled", "unresolved")
+    )
     return Panel(
         optimizer=optimizer,
         lrs=tuple(lrs_L.tolist()),
         binned=binned,
         n_IL=n_IL,
-        diverged_IL=counted(complete["side"] == "diverged"),
-        nonfinite_IL=counted(complete["outcome"] == "nonfinite"),
-        not_trained_IL=not_trained_IL,
-        stalled_IL=counted(complete["side"] == "stalled"),
-        unresolved_IL=counted(complete["side"] == "unresolved"),
-        score_IL=median("score"),
-        tuned_I=tuple(np.where(trains_I, tuned_I, -1).tolist()),
+        diverged_IL=diverged_IL,
+        nonfinite_IL=nonfinite_IL,
+        not_trained_IL=n_IL - trained_IL,
+        stalled_IL=stalled_IL,
+        unresolved_IL=unresolved_IL,
+        score_IL=dense("score_median", math.nan),
+        tuned_I=_tuned(sample, inits, lrs_L),
     )
+
+
+def _tuned(sample: Resampled | None, inits: tuple[str, ...], lrs_L: Floats) -> tuple[int, ...]:
+    """Where most seeds train nowhere, all medians are chance, and the first of them would be best."""
+    if sample is None:
+        return (-1,) * len(inits)
+    tuned = {
+        init: int(np.searchsorted(lrs_L, sample.cube.lrs_L[place])) if trains else -1
+        for init, place, trains in zip(
+            sample.cube.inits, sample.tuned_RI[0], sample.trains_RI[0], strict=True
+        )
+    }
+    return tuple(tuned.get(init, -1) for init in inits)
 
 
 def _score_range(panels: tuple[Panel, ...], *, accuracy: bool) -> tuple[float, float]:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from robustness.figures import style
 from robustness.figures.style import Size
 from robustness.summary import Study
-from robustness.summary.cubes import Cube
 from robustness.summary.importance import MOST, Importance, Of, designs, importances
 
 __all__ = ["Bar", "ImportanceInfo", "draw_importance", "importance_info", "is_slow", "lacking"]
@@ -79,10 +79,27 @@ class ImportanceInfo:
     score_name: str
     notes: tuple[str, ...]
 
+    def frame(self) -> pd.DataFrame:
+        """One row a bar and term: optimizer (empty over all), of what, the term, its share of the variance, trials."""
+        return pd.DataFrame(
+            [
+                {
+                    "optimizer": bar.optimizer or "",
+                    "of": bar.of,
+                    "term": term,
+                    "share": share,
+                    "trials": bar.trials,
+                }
+                for bar in self.bars
+                for term, share in zip(self.terms, bar.shares, strict=bool(bar.shares))
+            ],
+            columns=["optimizer", "of", "term", "share", "trials"],
+        )
 
-def lacking(study: Study, cubes: Sequence[Cube]) -> str:
-    """Why these cubes have no importance at all; empty where one has. Fits nothing."""
-    found = list(designs(study, cubes))
+
+def lacking(study: Study, task: str) -> str:
+    """Why this task has no importance at all; empty where one has. Fits nothing."""
+    found = list(designs(study, study.grid.of_task(task)))
     if not found:
         return "no trial is complete"
     if any(design.varies(of) for design in found for of in design.values):
@@ -90,20 +107,19 @@ def lacking(study: Study, cubes: Sequence[Cube]) -> str:
     return next((design.why for design in found if design.why and design.optimizer), "all values are equal")
 
 
-def is_slow(study: Study, cubes: Sequence[Cube]) -> bool:
+def is_slow(study: Study, task: str) -> bool:
     """Whether some of it needs a forest."""
-    return any(design.is_sampled for design in designs(study, cubes))
+    return any(design.is_sampled for design in designs(study, study.grid.of_task(task)))
 
 
-def importance_info(study: Study, cubes: Sequence[Cube], task: str) -> ImportanceInfo:
+def importance_info(study: Study, task: str) -> ImportanceInfo:
     """The shares of one task; a forest of a random design takes seconds.
 
     Args:
         study: for the labels, and the settings of a random design.
-        cubes: of `summary.cubes`.
         task: its label.
     """
-    own = list(importances(study, [cube for cube in cubes if cube.task == task]))
+    own = list(importances(study, study.grid.of_task(task)))
     # An optimizer's bars first, those over all below them; a bar that cannot be is not drawn empty.
     own = [found for found in own if found.design.optimizer] + [
         found for found in own if not found.design.optimizer and not found.design.why

@@ -17,10 +17,21 @@ from robustness.figures import style
 from robustness.figures.lines import panels
 from robustness.figures.style import Size
 from robustness.phrases import counted
+from robustness.store import Store
+from robustness.store.trial_frames import read_cell_epochs
 from robustness.summary import Study
 from robustness.summary.tasks import raw_score
 
-__all__ = ["Cell", "LearningInfo", "Run", "draw_learning", "learning_info", "telling_cell"]
+__all__ = [
+    "Cell",
+    "LearningInfo",
+    "Run",
+    "cell_epochs",
+    "cell_trials",
+    "draw_learning",
+    "learning_info",
+    "telling_cell",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,15 +89,46 @@ class LearningInfo:
     score_name: str
     notes: tuple[str, ...]
 
+    def frame(self) -> pd.DataFrame:
+        """One row an epoch of a trial: seed, outcome, epoch (0 is before the first step), training loss, test score."""
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {
+                        "seed": run.seed_index,
+                        "outcome": run.outcome,
+                        "epoch": run.epochs_E,
+                        "train_loss": run.loss_E,
+                        "score": run.score_E,
+                    }
+                )
+                for run in self.runs
+            ]
+            or [pd.DataFrame(columns=["seed", "outcome", "epoch", "train_loss", "score"])],
+            ignore_index=True,
+        )
 
-def _own(study: Study, cell: Cell) -> pd.DataFrame:
-    whole = study.complete
-    near = np.isclose(whole["lr"].to_numpy(dtype=float), cell.lr, rtol=1e-3, atol=0)
+
+def cell_trials(study: Study, trials: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    """Those of these trials that stand in a square.
+
+    Args:
+        study: theirs.
+        trials: of the study, complete or not.
+        cell: its learning rate is met to three digits, as it is written.
+    """
+    near = np.isclose(study.grid.square_lr(trials), cell.lr, rtol=1e-3, atol=0)
     labels = (
-        (whole["task"] == cell.task) & (whole["optimizer"] == cell.optimizer) & (whole["init"] == cell.init)
+        (trials["task"] == cell.task)
+        & (trials["optimizer"] == cell.optimizer)
+        & (trials["init"] == cell.init)
     )
-    found: pd.DataFrame = whole[labels & near]
-    return found
+    return trials[labels & near]
+
+
+def cell_epochs(store: Store, study: Study, cell: Cell) -> pd.DataFrame:
+    """Every epoch of the complete trials of a square; see `store.trial_frames.read_cell_epochs`."""
+    return read_cell_epochs(store, study.id, cell_trials(study, study.complete, cell).index.tolist())
 
 
 def telling_cell(study: Study, task: str) -> Cell | None:
@@ -95,20 +137,19 @@ def telling_cell(study: Study, task: str) -> Cell | None:
     Of all rows the one with the most diverged seeds that has some that did not, nearest to the tuned learning rate;
     else the nearest where all did; else the first row's tuned one. None where nothing is complete.
     """
-    own = study.complete[study.complete["task"] == task]
     best: tuple[tuple[float, ...], Cell] | None = None
-    for (optimizer, init), row in own.groupby(["optimizer", "init"], sort=False):
-        by_lr = row.groupby("lr")
-        lrs = np.unique(row["lr"].to_numpy(dtype=float))
-        tuned = int(by_lr["selection"].median().to_numpy().argmax())
-        share_L = (row["side"] == "diverged").groupby(row["lr"]).mean().to_numpy()
-        for place in range(tuned, len(lrs)):
-            share, steps = float(share_L[place]), place - tuned
-            kind = 0 if 0 < share < 1 else 1 if share == 1 else 2
-            rank = (kind, steps, -share)
-            if best is None or rank < best[0]:
-                cell = Cell(task=task, optimizer=str(optimizer), lr=float(lrs[place]), init=str(init))
-                best = (rank, cell)
+    for sample in (sample for sample in study.tuning if sample.cube.task == task):
+        cube = sample.cube
+        n_IL = (~np.isnan(cube.diverged_SIL)).sum(axis=0)
+        for i in np.flatnonzero(sample.seeds_I).tolist():
+            places = [p for p in range(int(sample.tuned_RI[0, i]), len(cube.lrs_L)) if n_IL[i, p]]
+            for steps, place in enumerate(places):
+                share = float(np.nansum(cube.diverged_SIL[:, i, place]) / n_IL[i, place])
+                kind = 0 if 0 < share < 1 else 1 if share == 1 else 2
+                rank = (kind, steps, -share)
+                if best is None or rank < best[0]:
+                    lr = float(cube.lrs_L[place])
+                    best = (rank, Cell(task=task, optimizer=cube.optimizer, lr=lr, init=cube.inits[i]))
     return best[1] if best else None
 
 
@@ -117,7 +158,7 @@ def learning_info(study: Study, epochs: pd.DataFrame, cell: Cell) -> LearningInf
 
     Args:
         study: for labels and outcomes.
-        epochs: of `summary.epochs.cell_epochs`.
+        epochs: of `cell_epochs`.
         cell: which.
     """
     facts = study.facts[cell.task]
@@ -125,7 +166,9 @@ def learning_info(study: Study, epochs: pd.DataFrame, cell: Cell) -> LearningInf
     for _, rows in epochs.groupby("key", sort=False):
         recorded.setdefault(int(rows["seed_index"].iloc[0]), []).append(rows)
     runs = []
-    for _, trial in _own(study, cell).sort_values("seed_index", kind="stable").iterrows():
+    for _, trial in (
+        cell_trials(study, study.complete, cell).sort_values("seed_index", kind="stable").iterrows()
+    ):
         # Imports can have several trials of one seed; both sides are in the study's order.
         rest = recorded.get(int(trial["seed_index"]), [])
         runs.append(_run(trial, rest.pop(0) if rest else None, facts.score))

@@ -7,27 +7,26 @@ Source: Agarwal et al. 2021 (arXiv 2108.13264), on skill at each row's tuned lea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
-from robustness.figures.words import draws_of, n_text, unit
+from robustness.figures.words import n_text, unit
 from robustness.summary import Study
 from robustness.summary.confirmed import are_confirmed
 from robustness.summary.metrics import performance_profile
-from robustness.summary.resampled import Resampled, at
-from robustness.summary.resampling import own_resamples
+from robustness.summary.resampled import at
+from robustness.summary.resampling import estimates
 
 __all__ = ["Profile", "ProfileInfo", "draw_profile", "profile_info"]
 
 Floats = npt.NDArray[np.float64]
-DRAWS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +38,8 @@ class Profile:
         index: its place among the task's optimizers.
         runs: behind it: seeds times initializations, less the missing.
         share_P: of runs above each threshold.
-        low_P: 2.5 % point over draws of whole seeds; NaN with one seed.
-        high_P: 97.5 % point.
+        low_P: end of the 95 % interval; NaN with one seed.
+        high_P: the other end.
     """
 
     optimizer: str
@@ -61,42 +60,53 @@ class ProfileInfo:
     profiles: tuple[Profile, ...]
     notes: tuple[str, ...]
 
+    def frame(self) -> pd.DataFrame:
+        """One row a threshold and optimizer: the share of runs with more skill, and its band."""
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {
+                        "optimizer": profile.optimizer,
+                        "skill": self.taus_P,
+                        "share": profile.share_P,
+                        "low": profile.low_P,
+                        "high": profile.high_P,
+                    }
+                )
+                for profile in self.profiles
+            ]
+            or [pd.DataFrame(columns=["optimizer", "skill", "share", "low", "high"])],
+            ignore_index=True,
+        )
 
-def profile_info(
-    study: Study, samples: Sequence[Resampled], task: str, *, rng: np.random.Generator
-) -> ProfileInfo:
+
+def profile_info(study: Study, task: str) -> ProfileInfo:
     """The profile of one task, of its fresh seeds where it has them.
 
     Args:
         study: for the labels.
-        samples: of the task, of `summary.measure.resampled`.
         task: its label.
-        rng: for the bands.
     """
     names = list(dict.fromkeys(study.trials.loc[study.trials["task"] == task, "optimizer"]))
-    scored = [sample.scored for sample in samples]
-    own = [(sample.cube, at(sample.cube.skill_SIL, sample.tuned_RI)) for sample in scored]
+    samples = [sample for sample in study.resamples if sample.cube.task == task]
+    own = [
+        (sample.scored, at(sample.scored.cube.skill_SIL, sample.scored.tuned_RI[:1])) for sample in samples
+    ]
     # A reference score can be beaten: the axis reaches to the best run.
     best = max((float(np.nanmax(skill_SI, initial=1.0)) for _, skill_SI in own), default=1.0)
     taus_P = np.linspace(0.0, max(1.0, best), 201)
     profiles = []
-    for cube, skill_SI in own:
-        resamples = own_resamples(cube.seeds_S, cube.orders, rng, draws_of(cube, DRAWS))
-        share_RP = performance_profile(skill_SI, taus_P, resamples)
-        draws = share_RP[1 + cube.shape[0] :]
-        ends = (
-            np.nanquantile(draws, [0.025, 0.975], axis=0) if len(draws) else np.full((2, len(taus_P)), np.nan)
-        )
-        if cube.shape[0] == 1:
-            ends = np.full_like(ends, np.nan)
+    for sample, skill_SI in own:
+        share_RP = performance_profile(skill_SI, taus_P, sample.resamples)
+        intervals = estimates(list(share_RP.T), sample.cube.shape[0])
         profiles.append(
             Profile(
-                optimizer=cube.optimizer,
-                index=names.index(cube.optimizer),
+                optimizer=sample.cube.optimizer,
+                index=names.index(sample.cube.optimizer),
                 runs=int((~np.isnan(skill_SI)).sum()),
                 share_P=share_RP[0],
-                low_P=ends[0],
-                high_P=ends[1],
+                low_P=np.array([interval.low for interval in intervals]),
+                high_P=np.array([interval.high for interval in intervals]),
             )
         )
     of = unit((sample.cube for sample in samples), fresh=are_confirmed(samples))

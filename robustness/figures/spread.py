@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
@@ -18,7 +19,7 @@ from robustness.figures.style import Size
 from robustness.figures.words import n_text, unit
 from robustness.summary import Study
 from robustness.summary.confirmed import are_confirmed
-from robustness.summary.resampled import Resampled, at
+from robustness.summary.resampled import at
 
 __all__ = ["Box", "SpreadInfo", "draw_spread", "spread_info"]
 
@@ -64,17 +65,37 @@ class SpreadInfo:
     score_name: str
     notes: tuple[str, ...]
 
+    def frame(self) -> pd.DataFrame:
+        """One row a point: init, optimizer, the tuned learning rate, seed, score, whether it trained."""
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {
+                        "init": box.init,
+                        "optimizer": box.optimizer,
+                        "tuned_lr": box.tuned_lr,
+                        self.unit.replace(" ", "_"): box.seeds_S,
+                        "score": box.score_S,
+                        "trained": box.trained_S,
+                    }
+                )
+                for box in self.boxes
+            ]
+            or [pd.DataFrame(columns=["init", "optimizer", "tuned_lr", "seed", "score", "trained"])],
+            ignore_index=True,
+        )
 
-def spread_info(study: Study, samples: Sequence[Resampled], task: str) -> SpreadInfo:
+
+def spread_info(study: Study, task: str) -> SpreadInfo:
     """The spread of one task, over its fresh seeds where it has them; rows with nothing complete are left out.
 
     Args:
         study: for the labels and the rule.
-        samples: of the task, of `summary.measure.resampled`.
         task: its label.
     """
     trials = study.trials[study.trials["task"] == task]
     names = tuple(dict.fromkeys(trials["optimizer"]))
+    samples = [sample for sample in study.tuning if sample.cube.task == task]
     boxes = []
     for sample in samples:
         tuned_I = sample.cube.lrs_L[sample.tuned_RI[0]]

@@ -1,4 +1,4 @@
-"""What subtitles say of n, and whether there are draws for a band."""
+"""What subtitles say of n."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from collections.abc import Iterable
 from robustness.phrases import counted
 from robustness.summary.cubes import Cube
 
-__all__ = ["draws_of", "n_text", "unit"]
-
-
-def draws_of(cube: Cube, draws: int) -> int:
-    """None where several trials have one setting: these are not independent, and metrics have no interval either."""
-    return 0 if cube.clustered else draws
+__all__ = ["n_text", "unit"]
 
 
 def n_text(sizes: Iterable[int], one: str, rest: str = "") -> str:

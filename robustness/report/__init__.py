@@ -18,9 +18,8 @@ from robustness.spec import StudySpec
 from robustness.store import Store
 from robustness.summary import Study, check_begun, measure
 from robustness.summary.checks import seeds_text
-from robustness.summary.chosen import not_independent, sampler_of
-from robustness.summary.measure import resampled
 from robustness.summary.outcome import ROW
+from robustness.summary.sampler_limits import not_independent, sampler_of
 from robustness.summary.warnings import study_warnings
 from robustness.tables import pivot_table, standard_table, write_html
 from robustness.tables.measured import measurements
@@ -61,8 +60,7 @@ def write_report(
         pictures.append(_embedded(draw(name, request), first=not pictures))
     on_step("tables", steps)
     tables = [write_html(standard_table(study))]
-    samples = resampled(study, draws=0)
-    if samples and not not_independent(sampler_of(study.spec)):
+    if study.tuning and not not_independent(sampler_of(study.spec)):
         # Rates of drawn learning rates come once over all of them and once a bin: curves, which are no columns.
         whole = [row for row in measure(study, metrics=_POOLED) if not row.at]
         pooled = measurements(whole)
@@ -78,7 +76,7 @@ def write_report(
         study=study,
         answer=answer(study),
         asides=asides(study),
-        warnings=study_warnings(study, samples),
+        warnings=study_warnings(study),
         pictures=pictures,
         tables=tables,
         chaotic=chaotic_cells(study),

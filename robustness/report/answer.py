@@ -9,16 +9,15 @@ import numpy as np
 
 from robustness.summary import MetricRow, Study, measure
 from robustness.summary.checks import units, whole
-from robustness.summary.chosen import designed, orders_of, over_lrs, sampler_of
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
-from robustness.summary.cubes import by_bins
-from robustness.summary.intervals import Rate, seed_block_rates
-from robustness.summary.measure import resampled
+from robustness.summary.cubes import Cube
+from robustness.summary.intervals import Counts, Rate, seed_block_rates
 from robustness.summary.outcome import ROW
 from robustness.summary.raw_rows import NOTHING_TRAINS
 from robustness.summary.resampling import draws_for
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
+from robustness.summary.sampler_limits import orders_of, over_lrs, sampler_of
 from robustness.summary.winners import Winner, winners
 
 __all__ = ["answer", "asides"]
@@ -86,7 +85,7 @@ def _row_name(row: MetricRow, own: Sequence[MetricRow]) -> str:
 
 def _monotone(study: Study) -> str:
     texts = []
-    for sample in resampled(study, draws=0):
+    for sample in study.tuning:
         known_SI = ~np.isnan(sample.cube.critical.first_not_trained)
         odd = int((known_SI & ~sample.cube.critical.monotone).sum())
         tried = (~np.isnan(sample.cube.score_SIL)).sum(axis=2)[known_SI]
@@ -121,15 +120,9 @@ def _score_of(study: Study, won: Winner) -> str:
 
 
 def _rates(study: Study) -> str:
-    blocks, names, nonfinite = [], [], []
-    for optimizer, group in designed(by_bins(study, study.complete)).groupby("optimizer", sort=False):
-        diverged = (group["side"] == "diverged").groupby(group["seed_index"])
-        hits = diverged.sum()
-        sizes = diverged.size()
-        seeds_S, hits_S, sizes_S = (np.asarray(part, np.int64) for part in (hits.index, hits, sizes))
-        blocks.append((seeds_S, hits_S, sizes_S))
-        names.append(str(optimizer))
-        nonfinite.append(int((group["outcome"] == "nonfinite").sum()))
+    names = list(dict.fromkeys(cube.optimizer for cube in study.grid.cubes))
+    counts = [_seed_counts([cube for cube in study.grid.cubes if cube.optimizer == name]) for name in names]
+    blocks, nonfinite = [block for block, _ in counts], [count for _, count in counts]
     rates = seed_block_rates(blocks, draws_for(len(study.complete)), orders=orders_of(study.spec))
     found = [
         (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
@@ -137,6 +130,20 @@ def _rates(study: Study) -> str:
     ]
     by = whole(units(study, of_rates=True)[1])
     return f"Share of trials that diverged, over {over_lrs(study.complete)} and initializations, with 95 % intervals by {by}: {_listed(found)}."
+
+
+def _seed_counts(cubes: Sequence[Cube]) -> tuple[tuple[Counts, Counts, Counts], int]:
+    """Of one optimizer over all tasks: seed indices, diverged trials and trials of each; trials that were not finite."""
+    flags = [(cube, cube.flags("divergence_rate")) for cube in cubes]
+    seeds_S = np.unique(np.concatenate([cube.seeds_S for cube, _ in flags]))
+    hits_S, sizes_S = np.zeros(len(seeds_S), np.int64), np.zeros(len(seeds_S), np.int64)
+    for cube, flags_SIL in flags:
+        places = np.searchsorted(seeds_S, cube.seeds_S)
+        hits_S[places] += np.nansum(flags_SIL, axis=(1, 2)).astype(np.int64)
+        sizes_S[places] += (~np.isnan(flags_SIL)).sum(axis=(1, 2))
+    nonfinite = int(sum(np.nansum(cube.flags("nonfinite_rate")) for cube in cubes))
+    seen = sizes_S > 0
+    return (seeds_S[seen], hits_S[seen], sizes_S[seen]), nonfinite
 
 
 def _rate_text(rate: Rate) -> str:

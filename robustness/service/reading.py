@@ -9,18 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any
-
-import sqlalchemy as sa
 
 from robustness.service.answers import Answer, as_json
 from robustness.service.kept import Kept
 from robustness.service.lookout import Lookout
 from robustness.store import Queue, Standing, Store, StudyState
-from robustness.store.schema import study_trial, trial
+from robustness.store.activity import trials_per_second
 from robustness.summary import Study, load_study
-from robustness.summary.measure import resampled
 from robustness.summary.warnings import study_warnings
 from robustness.trial import TrialState
 
@@ -89,24 +85,7 @@ class Reader:
         return known if same and standing.driven and time.monotonic() - known.at < RUNNING_SECONDS else None
 
     def _rate(self, standing: Standing) -> float | None:
-        """Trials a second over the minute before the last one: a function of the store, not of when it is asked."""
-        own = (study_trial.c.study_id == standing.id, trial.c.state == TrialState.COMPLETE.value)
-        finished = trial.c.finished_at
-        joined = study_trial.join(trial, trial.c.id == study_trial.c.trial_id)
-        with self.store.reading() as connection:
-            last = connection.execute(
-                sa.select(sa.func.max(finished)).select_from(joined).where(*own)
-            ).scalar()
-            if last is None or last < standing.updated_at:
-                return None
-            end, began = datetime.fromisoformat(last), datetime.fromisoformat(standing.updated_at)
-            since = max(began, end - timedelta(seconds=RATE_SECONDS))
-            count = connection.execute(
-                sa.select(sa.func.count())
-                .select_from(joined)
-                .where(*own, finished >= since.isoformat(timespec="seconds"))
-            ).scalar_one()
-        return float(count / max((end - since).total_seconds(), 1.0))
+        return trials_per_second(self.store, standing.id, since=standing.updated_at, window=RATE_SECONDS)
 
     def named(self, text: str) -> list[Standing]:
         """Studies with this in their name or title, by name."""
@@ -159,7 +138,7 @@ class Reader:
 
     def _look(self, standing: Standing) -> list[str]:
         study = self.study(standing)
-        return study_warnings(study, resampled(study, draws=0))
+        return study_warnings(study)
 
     # -- its results -------------------------------------------------------------------------------
 

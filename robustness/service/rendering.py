@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robustness.figures import CONFIG, Request, draw
-from robustness.figures.export import write_all
-from robustness.figures.gallery import parse_cell, task_labels
+from robustness.figures import CONFIG, FIGURES, Request
+from robustness.figures.export import numbers_csv, write_all
+from robustness.figures.gallery import info, parse_cell, task_labels
 from robustness.figures.style import SIZES
 from robustness.report import write_report
 from robustness.service.answers import Answer
 from robustness.store import Store
-from robustness.summary import Study, cell_table, check_begun
+from robustness.summary import Study, check_begun
 from robustness.tables import standard_table, write_csv, write_html, write_latex, write_markdown
 
 __all__ = ["FIGURE_MEDIA", "TABLES", "TABLE_MEDIA", "FigureQuery", "figure", "report", "table"]
@@ -29,7 +29,7 @@ _SANDBOX = {
 
 
 def _csv(study: Study) -> str:
-    return write_csv(cell_table(study.trials, study.complete))
+    return write_csv(study.grid.squares)
 
 
 TABLES: dict[str, tuple[str, str, Callable[[Study], str]]] = {
@@ -46,6 +46,7 @@ _FIGURES = {
     "svg": "image/svg+xml",
     "png": "image/png",
     "pdf": "application/pdf",
+    "csv": "text/csv; charset=utf-8",
 }
 FIGURE_MEDIA = {media.partition(";")[0]: "binary" for media in _FIGURES.values() if "json" not in media}
 
@@ -90,8 +91,11 @@ def figure(study: Study, store: Store, asked: FigureQuery) -> Answer:
     request = Request(
         study=study, task=task, a=asked.a, b=asked.b, cell=cell, store=store, size=SIZES[asked.size]
     )
-    drawn = draw(asked.name, request)
+    numbers = info(asked.name, request)
     media, named = _FIGURES[asked.format], _named(study, asked.name, asked.format)
+    if asked.format == "csv":
+        return Answer.of(numbers_csv(numbers.frame()), media, named)
+    drawn = FIGURES[asked.name].draw(numbers, request.size)
     if asked.format == "json":
         return Answer.of(drawn.to_json(), media)
     if asked.format == "html":

@@ -17,6 +17,7 @@ from robustness.service.reading import Reader
 from robustness.service.schemas import CellRow, EpochRow, Metric, Page, TrialRow
 from robustness.service.studies import Limit, Offset, StudyId
 from robustness.store import Standing
+from robustness.store.trial_frames import read_trial_epochs
 from robustness.summary import METRICS, Delta, Study
 from robustness.summary.rows import check_metrics
 from robustness.trial import TrialState
@@ -28,7 +29,7 @@ HEAVY = 2
 
 Label = Annotated[str | None, Query(max_length=200, description="only this label")]
 TableFormat = Literal["html", "markdown", "latex", "csv"]
-FigureFormat = Literal["html", "json", "svg", "png", "pdf"]
+FigureFormat = Literal["html", "json", "svg", "png", "pdf", "csv"]
 
 
 def results_router(reader: Reader) -> APIRouter:
@@ -95,7 +96,7 @@ def results_router(reader: Reader) -> APIRouter:
             request,
             study,
             wanted,
-            lambda found, standing: as_json(rows.trials(reader.store, standing.id, found, wanted)),
+            lambda found, _: as_json(rows.trials(reader.store, found, wanted)),
         )
 
     @router.get(
@@ -108,7 +109,7 @@ def results_router(reader: Reader) -> APIRouter:
     ) -> Response:
         """The learning curve of a trial: the epoch in which it dies is its last, null where not finite."""
         standing = reader.queue.of(study)
-        return send(request, as_json(rows.epochs(reader.store, standing, key)))
+        return send(request, as_json(read_trial_epochs(reader.store, standing.id, key)))
 
     @router.get("/metrics", response_model=list[Metric], responses=documented(404, 422, etag=True))
     async def metrics(
@@ -171,7 +172,7 @@ def results_router(reader: Reader) -> APIRouter:
         ] = None,
         size: Annotated[Literal["page", "column"], Query(description="column: 3.4 inch wide")] = "page",
     ) -> Response:
-        """A figure of one of its tasks; json is plotly's."""
+        """A figure of one of its tasks; json is plotly's, csv its numbers."""
         asked = rendering.FigureQuery(name=name, format=format, task=task, a=a, b=b, cell=cell, size=size)
         return await computed(
             request, study, asked, lambda found, _: rendering.figure(found, reader.store, asked)

@@ -8,15 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import sqlalchemy as sa
 
-from robustness.errors import StoreMissing
-from robustness.store import Standing, Store
-from robustness.store.schema import epoch, study_trial, trial
-from robustness.summary import Delta, Study, cell_table, measure
+from robustness.store import Store
+from robustness.store.trial_frames import read_details
+from robustness.summary import Delta, Study, measure
 from robustness.trial import TrialState
 
-__all__ = ["Labels", "OutcomeName", "SortKey", "TrialQuery", "cells", "epochs", "metrics", "trials"]
+__all__ = ["Labels", "OutcomeName", "SortKey", "TrialQuery", "cells", "metrics", "trials"]
 
 OutcomeName = Literal["trained", "untrained", "nonfinite", "blowup"]
 SortKey = Literal[
@@ -35,15 +33,6 @@ SortKey = Literal[
     "test_accuracy",
 ]
 _CLASSIFIED = ["outcome", "side", "score", "skill"]
-_STORED = (
-    "key",
-    "attempts",
-    "error",
-    "finished_at",
-    "first_nonfinite_step",
-    "epochs",
-    "seconds",
-)
 _FIGURES = ("train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
 MOST_ERROR = 4_000
 """Characters of a traceback: its end, which says what happened."""
@@ -85,12 +74,12 @@ def _page(items: Sequence[Mapping[Any, Any]], total: int, limit: int, offset: in
 
 def cells(study: Study, labels: Labels, limit: int, offset: int) -> dict[str, Any]:
     """`schemas.CellRow`, in the study's order."""
-    found = cell_table(labels.of(study.trials), labels.of(study.complete))
+    found = labels.of(study.grid.squares)
     part = found.iloc[offset : offset + limit]
     return _page(part.to_dict("records"), len(found), limit, offset)
 
 
-def trials(store: Store, study_id: int, study: Study, query: TrialQuery) -> dict[str, Any]:
+def trials(store: Store, study: Study, query: TrialQuery) -> dict[str, Any]:
     """`schemas.TrialRow`; what the page shows is read from the store, what it is chosen by is in memory."""
     every, labels = study.trials, study.complete[_CLASSIFIED]
     if len(study.confirming):
@@ -98,7 +87,8 @@ def trials(store: Store, study_id: int, study: Study, query: TrialQuery) -> dict
         labels = pd.concat([labels, study.confirmed[_CLASSIFIED]])
     found = query.labels.of(every.join(labels))
     if query.lr is not None:
-        found = found[np.isclose(found["lr"].to_numpy(float), query.lr, rtol=1e-3, atol=0)]
+        near = np.isclose(found["lr"].to_numpy(float), query.lr, rtol=1e-3, atol=0)
+        found = found[near | np.isclose(study.grid.square_lr(found), query.lr, rtol=1e-3, atol=0)]
     if query.states:
         found = found[found["state"].isin([state.value for state in query.states])]
     if query.outcomes:
@@ -108,53 +98,25 @@ def trials(store: Store, study_id: int, study: Study, query: TrialQuery) -> dict
     elif query.descending:
         found = found.iloc[::-1]
     part = found.iloc[query.offset : query.offset + query.limit]
-    stored = _stored(store, study_id, part.index.tolist())
+    stored = read_details(store, study.id, part.index.tolist())
     items = [_trial(stored[place], row) for place, row in part.iterrows() if place in stored]
     return _page(items, len(found), query.limit, query.offset)
 
 
-def _stored(store: Store, study_id: int, positions: list[int]) -> dict[Any, Any]:
-    query = (
-        sa.select(study_trial.c.position, *(trial.c[name] for name in _STORED))
-        .join(trial, trial.c.id == study_trial.c.trial_id)
-        .where(study_trial.c.study_id == study_id, study_trial.c.position.in_(positions))
-    )
-    with store.reading() as connection:
-        return {row.position: row for row in connection.execute(query)}
-
-
-def _trial(stored: Any, row: pd.Series[Any]) -> dict[str, Any]:
+def _trial(stored: Mapping[str, Any], row: pd.Series[Any]) -> dict[str, Any]:
     complete = row["state"] == TrialState.COMPLETE.value
     return {
-        "key": stored.key,
+        "key": stored["key"],
         **{name: row[name] for name in ("task", "optimizer", "init", "reason", "lr", "seed_index", "state")},
         # Of a trial that is not complete pandas has NaN.
         **{name: row[name] if complete else None for name in (*_CLASSIFIED, *_FIGURES)},
-        "attempts": stored.attempts,
-        "error": stored.error[-MOST_ERROR:] if stored.error else None,
-        "finished_at": stored.finished_at,
-        "first_nonfinite_step": stored.first_nonfinite_step,
-        "epochs": stored.epochs,
-        "seconds": stored.seconds,
+        "attempts": stored["attempts"],
+        "error": stored["error"][-MOST_ERROR:] if stored["error"] else None,
+        "finished_at": stored["finished_at"],
+        "first_nonfinite_step": stored["first_nonfinite_step"],
+        "epochs": stored["epochs"],
+        "seconds": stored["seconds"],
     }
-
-
-def epochs(store: Store, standing: Standing, key: str) -> list[Mapping[str, Any]]:
-    """`schemas.EpochRow`, in order.
-
-    Raises:
-        StoreMissing: the study has no such trial.
-    """
-    figures = [column for column in epoch.c if column.name != "trial_id"]
-    own = sa.select(study_trial.c.trial_id).join(trial, trial.c.id == study_trial.c.trial_id)
-    with store.reading() as connection:
-        trial_id = connection.execute(
-            own.where(study_trial.c.study_id == standing.id, trial.c.key == key)
-        ).scalar()
-        if trial_id is None:
-            raise StoreMissing(f"the study {standing.name!r} has no trial {key!r:.80}")
-        query = sa.select(*figures).where(epoch.c.trial_id == trial_id).order_by(epoch.c.epoch)
-        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def metrics(study: Study, names: list[str], delta: Delta) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from robustness.store import StudyState
-from robustness.summary.cells import OUTCOMES
+from robustness.summary.grid import OUTCOMES
 from robustness.trial import TrialState
 
 __all__ = [
@@ -104,6 +104,7 @@ class CellRow(_Model):
     score_sd: float | None
     score_median: float | None
     stalled: int
+    unresolved: int = Field(description="neither trained, diverged nor stalled")
     validation_median: float | None
 
 

@@ -21,12 +21,11 @@ from robustness.summary.audit_rows import (
     selections,
 )
 from robustness.summary.checks import FEW_SEEDS, Budget, RowEdges, budgets, row_edges, uneven_tasks
-from robustness.summary.chosen import not_meant, sampler_of
 from robustness.summary.confirmed import are_confirmed
-from robustness.summary.frame import Study
-from robustness.summary.measure import resampled
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.rows import DEFAULT_DELTA
+from robustness.summary.sampler_limits import not_meant, sampler_of
+from robustness.summary.study import Study
 
 __all__ = ["AuditInfo", "Section", "Verdict", "audit_info"]
 
@@ -83,7 +82,7 @@ def audit_info(study: Study) -> AuditInfo:
     Args:
         study: classified.
     """
-    samples = resampled(study, draws=0)
+    samples = study.tuning
     given = budgets(study)
     sampler = sampler_of(study.spec)
     window, tuned = (not_meant(metric, sampler) for metric in ("tolerance_window", "tuned_lr"))

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 
 from robustness.summary.checks import RowGaps, budgets, fewest_seeds, row_gaps
-from robustness.summary.frame import Study
 from robustness.summary.measure import measure
 from robustness.summary.outcome import RESTING, ROW
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import MetricRow
+from robustness.summary.study import Study
 
 __all__ = [
     "Addition",
@@ -175,7 +175,7 @@ def against_defaults(study: Study, samples: Sequence[Resampled]) -> Iterator[Aga
 
     Args:
         study: for the metric `tunability`, with its intervals.
-        samples: of `measure.resampled`.
+        samples: of `Study.tuning`.
     """
     gains: dict[tuple[str | None, str, str | None], MetricRow] = {
         (row.task, row.optimizer, row.init): row for row in measure(study, metrics=("tunability",))

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from robustness.summary.cubes import Cube
 from robustness.summary.metrics import expected_best_of_k
+from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import Resamples, mean
 
 __all__ = ["BestOfRow", "best_of_row"]
 
 Floats = npt.NDArray[np.float64]
+DRAWS_SHARE = 20
+"""Of the draws: enough for a band."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +38,17 @@ class BestOfRow:
     pooled: bool
 
 
-def best_of_row(cube: Cube, i: int, resamples: Resamples, ks_of: Callable[[int], Sequence[int]]) -> BestOfRow:
+def best_of_row(sample: Resampled, i: int, ks_of: Callable[[int], Sequence[int]]) -> BestOfRow:
     """Of one initialization: k of a seed's learning rates are tried, each once; the mean over seeds.
 
     Seeds that have fewer learning rates than others do not count: a learning rate with more seeds would count more.
 
     Args:
-        cube: of the optimizer.
+        sample: of the optimizer.
         i: place of the initialization, which has a trial.
-        resamples: of the cube's seeds.
         ks_of: the numbers of trials, from the most that there are.
     """
+    cube, resamples = sample.cube, sample.resamples.fewer(sample.draws // DRAWS_SHARE)
     selection_SL, score_SL = cube.selection_SIL[:, i], cube.score_SIL[:, i]
     present_SL = ~np.isnan(score_SL)
     lrs_S = present_SL.sum(axis=1)

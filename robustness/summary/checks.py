@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 
 from robustness.phrases import counted
-from robustness.summary.chosen import orders_of, sampler_of
-from robustness.summary.cubes import are_clustered, drawn_at_random, is_binned
-from robustness.summary.frame import Study
 from robustness.summary.metrics import is_open, touched, window_ends
 from robustness.summary.metrics.learning_rates import Edge
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Delta
+from robustness.summary.sampler_limits import orders_of
+from robustness.summary.study import Study
 
 __all__ = [
     "FEW_SEEDS",
@@ -86,7 +85,7 @@ def budgets(study: Study) -> list[Budget]:
                 fewest_lrs=int(lrs.min()),
                 most_lrs=int(lrs.max()),
                 seeds=int(part["seed_index"].nunique()),
-                drawn=drawn_at_random(part, sampler_of(study.spec)),
+                drawn=(task, optimizer) in study.grid.binned,
             )
         )
     return found
@@ -130,9 +129,8 @@ def units(study: Study, *, of_rates: bool = False) -> tuple[str, str]:
         study: classified.
         of_rates: of divergence rates by row, which have whole seeds where those share drawn settings.
     """
-    whole = of_rates and are_clustered(study)
-    parts = [part for _, part in study.complete.groupby(["task", "optimizer"], sort=False)]
-    kinds = dict.fromkeys("trial" if is_binned(study, part) and not whole else "seed" for part in parts)
+    whole = of_rates and study.grid.is_clustered
+    kinds = dict.fromkeys("trial" if cube.binned and not whole else "seed" for cube in study.grid.cubes)
     names = list(kinds) or ["seed"]
     return " or ".join(names), " or ".join(f"{name}s" for name in names)
 
@@ -179,7 +177,7 @@ def row_edges(samples: Sequence[Resampled], delta: Delta) -> list[RowEdges]:
     """Of every row with something complete.
 
     Args:
-        samples: of `measure.resampled`.
+        samples: of `Study.tuning`.
         delta: of the tolerance windows.
     """
     found = []

@@ -9,9 +9,10 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from robustness.summary.cubes import dense_cube
-from robustness.summary.frame import Study
 from robustness.summary.resampled import Resampled
 
 __all__ = ["are_confirmed", "with_confirmed"]
@@ -22,23 +23,31 @@ def are_confirmed(samples: Sequence[Resampled]) -> bool:
     return any(sample.confirmed is not None for sample in samples)
 
 
-def with_confirmed(study: Study, samples: Sequence[Resampled]) -> list[Resampled]:
+def with_confirmed(
+    samples: Sequence[Resampled], *, confirming: pd.DataFrame, confirmed: pd.DataFrame
+) -> list[Resampled]:
     """Samples with their confirming seeds, once every row that trains has all of them at its tuned learning rate.
 
     Until then none has: optimizers are compared by one kind of seeds. A row in which nothing trains counts as
     confirmed, with the constant predictor's score.
+
+    Args:
+        samples: of every optimizer on every task.
+        confirming: trials with fresh seeds.
+        confirmed: the complete ones, classified.
     """
-    seeds = study.confirming["seed_index"].nunique()
-    found = [_confirmed(study, sample, seeds) for sample in samples] if seeds else [None]
+    seeds_S = np.sort(confirming["seed_index"].unique()).astype(np.int64)
+    found = [_confirmed(sample, confirmed, seeds_S) for sample in samples] if len(seeds_S) else [None]
     if any(fresh is None for fresh in found):
         return list(samples)
     return [replace(sample, confirmed=fresh) for sample, fresh in zip(samples, found, strict=True)]
 
 
-def _confirmed(study: Study, sample: Resampled, seeds: int) -> Resampled | None:
-    cube = sample.cube
-    own = study.confirmed
-    own = own[(own["task"] == cube.task) & (own["optimizer"] == cube.optimizer)]
+def _confirmed(
+    sample: Resampled, confirmed: pd.DataFrame, seeds_S: npt.NDArray[np.int64]
+) -> Resampled | None:
+    cube, seeds = sample.cube, len(seeds_S)
+    own = confirmed[(confirmed["task"] == cube.task) & (confirmed["optimizer"] == cube.optimizer)]
     tuned = dict(zip(cube.inits, cube.lrs_L[sample.tuned_RI[0]], strict=True))
     own = own[own["lr"] == own["init"].map(tuned)]
     sizes = own["init"].value_counts()
@@ -50,8 +59,9 @@ def _confirmed(study: Study, sample: Resampled, seeds: int) -> Resampled | None:
     if lacking or cube.binned:
         return None
     # Each initialization has a learning rate of its own: the place of them all is "the tuned one".
-    fresh = dense_cube(study, cube.task, cube.optimizer, cube.inits, own.assign(lr=1.0))
-    seeds_S = np.sort(study.confirming["seed_index"].unique()).astype(np.int64)
+    fresh = dense_cube(
+        own.assign(lr=1.0), sample.constants, task=cube.task, optimizer=cube.optimizer, inits=cube.inits
+    )
     dead_I = ~sample.trains_I
     numbers: dict[str, Any] = {}
     for field in fields(fresh):

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from robustness.summary.cubes import Cube
-from robustness.summary.frame import Study
 from robustness.summary.rows import MetricRow
+from robustness.summary.study import Study
 
 __all__ = [
     "MOST",
@@ -282,13 +282,8 @@ def importances(study: Study, samples: Sequence[Cube]) -> Iterator[Importance]:
             yield Importance(design=design, of=of, shares=shares, note=note)
 
 
-def importance_rows(study: Study, samples: Sequence[Cube]) -> list[MetricRow]:
-    """The metric `importance`: of each task over all optimizers ("all"), and of each optimizer.
-
-    Args:
-        study: for the settings of a random design.
-        samples: its cubes.
-    """
+def importance_rows(study: Study) -> list[MetricRow]:
+    """The metric `importance`: of each task over all optimizers ("all"), and of each optimizer."""
     return [
         MetricRow(
             metric="importance",
@@ -303,6 +298,6 @@ def importance_rows(study: Study, samples: Sequence[Cube]) -> list[MetricRow]:
             note=found.note,
             at=f"{axis} for {found.of}" if axis else f"for {found.of}",
         )
-        for found in importances(study, samples)
+        for found in importances(study, study.grid.cubes)
         for axis, share in (found.shares or {"": math.nan}).items()
     ]

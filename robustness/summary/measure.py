@@ -4,56 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
-from robustness.catalog import OPTIMIZERS
-from robustness.summary.chosen import not_meant, sampler_of
-from robustness.summary.confirmed import are_confirmed, with_confirmed
-from robustness.summary.cubes import Cube, cubes
-from robustness.summary.frame import Study
 from robustness.summary.importance import importance_rows
 from robustness.summary.resampled import Resampled
-from robustness.summary.resampling import Estimate, draws_for, estimates
+from robustness.summary.resampling import Estimate, estimates
 from robustness.summary.row_metrics import ROW_METRICS, refused_row
 from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Raw
+from robustness.summary.sampler_limits import not_meant, sampler_of
+from robustness.summary.study import Study
 from robustness.summary.study_metrics import OVER_TASKS, against, over_tasks
 
-__all__ = ["default_lr", "is_confirmed", "measure", "resampled"]
+__all__ = ["measure"]
 
 _AGAINST = ("rate_difference", "probability_of_improvement", "comparison")
-
-
-def default_lr(study: Study, optimizer: str) -> float:
-    """The learning rate of an optimizer's own documentation; NaN where the catalog has none."""
-    name = study.optimizers.get(optimizer, {}).get("name", "")
-    return OPTIMIZERS.get(name).default_lr if name in [entry.name for entry in OPTIMIZERS] else math.nan
-
-
-def resampled(
-    study: Study, found: Collection[Cube] | None = None, draws: int | None = None
-) -> list[Resampled]:
-    """Every optimizer on every task of a study.
-
-    Args:
-        study: classified.
-        found: its cubes, where a caller has them.
-        draws: of the bootstrap; by the size of the study by default, 0 for the sample itself and nothing else.
-    """
-    samples = [
-        Resampled(
-            cube=cube,
-            constants=study.facts[cube.task],
-            default_lr=default_lr(study, cube.optimizer),
-            draws=draws_for(len(study.complete)) if draws is None else draws,
-        )
-        for cube in (cubes(study) if found is None else found)
-    ]
-    return with_confirmed(study, samples)
-
-
-def is_confirmed(study: Study) -> bool:
-    """Whether scores are those of fresh seeds; see `confirmed.with_confirmed`."""
-    return len(study.confirming) > 0 and are_confirmed(resampled(study, draws=0))
 
 
 def measure(
@@ -67,7 +31,7 @@ def measure(
         delta: of the windows.
     """
     wanted = [name for name in METRICS if metrics is None or name in metrics]
-    samples = resampled(study)
+    samples = study.resamples
     found: list[tuple[str | None, str, Raw]] = []
     sampler = sampler_of(study.spec)
     for name in wanted:
@@ -89,9 +53,7 @@ def measure(
             found += _against(name, samples, delta)
     rows = list(_with_intervals(study, found))
     return rows + (
-        importance_rows(study, [sample.cube for sample in samples])
-        if "importance" in wanted and not not_meant("importance", sampler)
-        else []
+        importance_rows(study) if "importance" in wanted and not not_meant("importance", sampler) else []
     )
 
 
@@ -102,7 +64,7 @@ def _refused(name: str, sample: Resampled) -> str:
     return ""
 
 
-def _against(name: str, samples: list[Resampled], delta: Delta) -> Iterator[tuple[str, str, Raw]]:
+def _against(name: str, samples: Sequence[Resampled], delta: Delta) -> Iterator[tuple[str, str, Raw]]:
     """Each optimizer against the first of its task."""
     first: dict[str, Resampled] = {}
     for sample in samples:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.best_of_k import best_of_row
-from robustness.summary.cubes import BINS_PER_DECADE
+from robustness.summary.grid import BINS_PER_DECADE
 from robustness.summary.intervals import wilson
 from robustness.summary.metrics import (
     cvar,
@@ -37,7 +37,6 @@ __all__ = ["CRITICAL_MEDIAN", "ROW_METRICS", "refused_row"]
 
 Floats = npt.NDArray[np.float64]
 
-BEST_OF_K_SHARE = 20  # of the draws: enough for a band
 _SPREADS: tuple[Spread, ...] = ("sd", "iqr", "p05", "worst")
 CRITICAL_MEDIAN = "first not trained, 50 % point"
 
@@ -282,9 +281,9 @@ def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
 
 
 def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    cube, fewer = sample.cube, sample.resamples.fewer(sample.draws // BEST_OF_K_SHARE)
+    cube = sample.cube
     for i in np.flatnonzero(sample.seeds_I).tolist():
-        found = best_of_row(cube, i, fewer, _powers_and_all)
+        found = best_of_row(sample, i, _powers_and_all)
         for place, k in enumerate(found.ks_K):
             yield Raw(
                 metric=metric,

@@ -12,18 +12,19 @@ good shifts the smallest counts.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from robustness.errors import SpecError, nearest
-from robustness.summary.cubes import Cube, cube_of
-from robustness.summary.frame import Study
+from robustness.summary.cubes import Cube
 from robustness.summary.metrics import tolerance_window, tuned_index
-from robustness.summary.resampling import Estimate, Resamples, estimates, own_resamples, quantile
+from robustness.summary.resampled import Resampled
+from robustness.summary.resampling import Estimate, Resamples, estimates, quantile
 from robustness.summary.rows import DEFAULT_DELTA
+from robustness.summary.study import Study
 
 __all__ = ["DRAWS", "ShiftInfo", "best_shifts", "shift_info", "signed", "verdict"]
 
@@ -80,32 +81,48 @@ class ShiftInfo:
     tuned: Estimate
     note: str = ""
 
+    def frame(self) -> pd.DataFrame:
+        """One row a point of the curves: init, optimizer, lr, the shifted lr, median score."""
+        shift = 0.0 if math.isnan(self.shift.value) else self.shift.value
+        return pd.DataFrame(
+            [
+                {
+                    "init": init,
+                    "optimizer": optimizer,
+                    "lr": lr,
+                    "shifted_lr": lr * 10**moved,
+                    "median": float(median_IL[i, place]),
+                }
+                for i, init in enumerate(self.inits if self.lrs_a else ())
+                for optimizer, lrs, median_IL, moved in (
+                    (self.a, self.lrs_a, self.median_a_IL, 0.0),
+                    (self.b, self.lrs_b, self.median_b_IL, shift),
+                )
+                for place, lr in enumerate(lrs)
+            ],
+            columns=["init", "optimizer", "lr", "shifted_lr", "median"],
+        )
+
 
 def shift_info(
     study: Study,
-    cubes: Sequence[Cube],
     a: str,
     b: str,
     task: str,
-    *,
-    rng: np.random.Generator,
-    draws: int = DRAWS,
 ) -> ShiftInfo:
     """The best shift of B onto A, with intervals by the same draws of whole seeds for both.
 
     Args:
         study: for the task's constants.
-        cubes: of `summary.cubes`.
         a: an optimizer's label.
         b: another's.
         task: its label.
-        rng: for the draws; the shift is estimated anew in each.
-        draws: how many.
 
     Raises:
         SpecError: an optimizer has nothing complete on this task.
     """
-    first, second = (_found(cubes, task, name) for name in (a, b))
+    samples = [_sample(study, task, name) for name in (a, b)]
+    first, second = (sample.cube for sample in samples)
     facts = study.facts[task]
     inits = tuple(init for init in first.inits if init in second.inits)
     # Drawn at random, no seed has two learning rates: nothing is paired, and trials are resampled.
@@ -115,13 +132,11 @@ def shift_info(
     note = _impossible(inits, parts, paired=paired, shared=len(shared)) or _dead((a, b), parts, facts.chance)
     sides: list[_Side] = []
     if not note:
-        seeds = [shared if paired else cube.seeds_S for cube in (first, second)]
-        samples = [own_resamples(own, first.orders, rng, draws) for own in seeds]
-        if paired:
-            samples[1] = samples[0]
+        draws = [sample.cut(shared, inits).resamples if paired else sample.resamples for sample in samples]
         window = DEFAULT_DELTA.in_score(facts.reference - facts.chance, is_loss=facts.score == "loss")
         sides = [
-            _side(part, sample, window, facts.chance) for part, sample in zip(parts, samples, strict=True)
+            _side(part, resamples.fewer(DRAWS), window, facts.chance)
+            for part, resamples in zip(parts, draws, strict=True)
         ]
     found = [_NONE] * 5
     if sides:
@@ -153,15 +168,15 @@ def shift_info(
     )
 
 
-def _found(cubes: Sequence[Cube], task: str, optimizer: str) -> Cube:
-    cube = cube_of(cubes, task, optimizer)
-    if cube is None:
-        names = [other.optimizer for other in cubes if other.task == task]
+def _sample(study: Study, task: str, optimizer: str) -> Resampled:
+    of_task = {sample.cube.optimizer: sample for sample in study.resamples if sample.cube.task == task}
+    if optimizer not in of_task:
+        names = list(of_task)
         raise SpecError.of(
             "optimizer",
             f"{optimizer!r:.80} has nothing complete on {task!r:.80}; {nearest(optimizer, names)}",
         )
-    return cube
+    return of_task[optimizer]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,14 +16,13 @@ from robustness.summary.checks import (
     row_gaps,
     uneven_tasks,
 )
-from robustness.summary.chosen import designed, not_independent, sampler_of
 from robustness.summary.confirmed import are_confirmed
-from robustness.summary.frame import Study
-from robustness.summary.measure import resampled
 from robustness.summary.outcome import RESTING, classify
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
+from robustness.summary.sampler_limits import designed, not_independent, sampler_of
+from robustness.summary.study import Study
 
 __all__ = ["FLOORS", "assumed", "floor_rates", "study_warnings"]
 
@@ -31,19 +30,16 @@ FLOORS = (0.05, 0.2)
 """The skill floors between which a report shows how much the rates move."""
 
 
-def study_warnings(
-    study: Study, samples: Sequence[Resampled] | None = None, delta: Delta = DEFAULT_DELTA
-) -> list[str]:
+def study_warnings(study: Study, delta: Delta = DEFAULT_DELTA) -> list[str]:
     """Sentences, the gravest first; empty where there is nothing to warn of.
 
     Args:
         study: classified.
-        samples: of `measure.resampled`, where a caller has them.
         delta: of the tolerance windows.
     """
     if not len(study.complete):
         return ["Nothing is complete yet."]
-    samples = resampled(study) if samples is None else samples
+    samples = study.tuning
     sampler = sampler_of(study.spec)
     if not_independent(sampler):
         found = [*_missing(study), *_assumed(study), *_chosen(study, sampler)]

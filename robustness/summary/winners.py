@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustness.summary.frame import Study
-from robustness.summary.outcome import ROW
+import numpy as np
+
+from robustness.summary.study import Study
 
 __all__ = ["Winner", "winners"]
 
@@ -41,24 +42,27 @@ class Winner:
 
 def winners(study: Study) -> list[Winner]:
     """One for each row in which something trains, in the study's order."""
-    found = []
-    for (task, optimizer, init), part in study.complete.groupby(ROW, sort=False):
-        if not (part["outcome"] == "trained").any():
-            continue
-        medians = part.groupby("lr")["selection"].median()
-        lr = float(medians.index[int(medians.to_numpy().argmax())])
-        own = part[part["lr"] == lr]
-        settings = study.settings.loc[part.index]
-        drawn = settings.loc[own.index[0]][settings.nunique() > 1].dropna()
-        found.append(
-            Winner(
-                task=str(task),
-                optimizer=str(optimizer),
-                init=str(init),
-                lr=lr,
-                settings={str(name): float(value) for name, value in drawn.items()},
-                score=float(own["score"].mean()),
-                seeds=len(own),
+    winning: list[Winner] = []
+    for sample in study.tuning:
+        cube = sample.cube
+        pair = (study.complete["task"] == cube.task) & (study.complete["optimizer"] == cube.optimizer)
+        for i in np.flatnonzero(sample.trains_I).tolist():
+            row = study.complete[pair & (study.complete["init"] == cube.inits[i])]
+            place = sample.tuned_RI[0, i]
+            settings = study.settings.loc[row.index]
+            setting = settings.loc[row.index[row["lr"] == cube.lrs_L[place]][0]]
+            drawn = setting[settings.nunique() > 1].dropna()
+            score_S = cube.score_SIL[:, i, place]
+            score_S = score_S[~np.isnan(score_S)]
+            winning.append(
+                Winner(
+                    task=cube.task,
+                    optimizer=cube.optimizer,
+                    init=cube.inits[i],
+                    lr=float(cube.lrs_L[place]),
+                    settings={str(name): float(value) for name, value in drawn.items()},
+                    score=float(score_S.mean()),
+                    seeds=len(score_S),
+                )
             )
-        )
-    return found
+    return winning

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from robustness.phrases import counted
 from robustness.summary import Study
 from robustness.summary.checks import FEW_SEEDS, seeds_text, units, whole
-from robustness.summary.chosen import orders_of
-from robustness.summary.measure import is_confirmed
 from robustness.summary.rows import METRICS
+from robustness.summary.sampler_limits import orders_of
 from robustness.tables.axes import Arrangement
 from robustness.tables.entries import RATES, Spread, unit_text
 from robustness.tables.layout import rule_sentence, title_sentence, tuned_lr_words
@@ -110,7 +109,7 @@ def pivot_caption(
     sentences.append(f"n = {counted(most, one, many)}{each}.")
     if orders_of(study.spec) > 1:
         sentences.append(f"Seeds are {seeds_text(study)}.")
-    if any(m.metric == "score" for m in measured) and is_confirmed(study):
+    if any(m.metric == "score" for m in measured) and study.is_confirmed:
         sentences.append("Scores are those of fresh seeds, which did not choose the learning rate.")
     sentences.append(rule_sentence(study))
     if ranking.best:

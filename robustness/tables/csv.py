@@ -8,16 +8,16 @@ from collections.abc import Iterable
 import pandas as pd
 
 from robustness.spreadsheets import defuse
-from robustness.summary.cells import CELL_COLUMNS
+from robustness.summary.grid import SQUARE_COLUMNS
 from robustness.tables.axes import AXES
 from robustness.tables.measured import Measurement
 
 __all__ = ["write_csv", "write_measured_csv"]
 
 
-def write_csv(cells: pd.DataFrame) -> str:
-    """The cells as CSV; NaN is an empty field. The same store gives the same bytes."""
-    shown = cells[list(CELL_COLUMNS)].copy()
+def write_csv(squares: pd.DataFrame) -> str:
+    """Squares, `Grid.squares`, as CSV; NaN is an empty field. The same store gives the same bytes."""
+    shown = squares[list(SQUARE_COLUMNS)].copy()
     for column in ("task", "optimizer", "init"):
         shown[column] = shown[column].map(defuse)
     text: str = shown.to_csv(index=False, lineterminator="\n")

@@ -10,8 +10,8 @@ import pandas as pd
 
 from robustness.summary import Study
 from robustness.summary.checks import seeds_text, units
-from robustness.summary.chosen import over_lrs
-from robustness.summary.cubes import BINS_PER_DECADE
+from robustness.summary.grid import BINS_PER_DECADE
+from robustness.summary.sampler_limits import over_lrs
 
 __all__ = ["Spanner", "TableLayout", "rule_sentence", "title_sentence", "tuned_lr_words", "tuned_table"]
 
@@ -95,7 +95,7 @@ def tuned_table(study: Study, rows: pd.DataFrame, *, confirmed: bool = False) ->
 
     Args:
         study: for the caption.
-        rows: of `summary.row_table`.
+        rows: of `summary.tuned_rows`.
         confirmed: scores are those of fresh seeds.
 
     Returns:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from robustness.summary import Study, cell_table, measure, row_table
-from robustness.summary.chosen import not_independent, orders_of, sampler_of
-from robustness.summary.cubes import by_bins
-from robustness.summary.measure import is_confirmed, resampled
-from robustness.summary.outcome import ROW
+from robustness.summary import Study, measure
+from robustness.summary.sampler_limits import not_independent, sampler_of
+from robustness.summary.tuned_rows import tuned_rows
 from robustness.summary.warnings import study_warnings
 from robustness.summary.winners import winners
 from robustness.tables.layout import TableLayout, tuned_table
@@ -18,29 +14,15 @@ from robustness.tables.pivot import pivot_table
 __all__ = ["standard_table"]
 
 
-def _confirmed(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the scores of fresh seeds in place of those that the learning rate was chosen by."""
-    fresh = study.confirmed.groupby(ROW)["score"].agg(
-        tuned_n="size", score_mean="mean", score_sd="std", score_median="median"
-    )
-    kept = rows.drop(columns=list(fresh.columns)).merge(fresh, how="left", left_on=ROW, right_index=True)
-    return kept.assign(tuned_n=kept["tuned_n"].fillna(0).astype(int))[list(rows.columns)]
-
-
 def standard_table(study: Study) -> TableLayout:
     """Tuned scores and divergence rates of every row; of `edge` where its training ends, of `tpe` what it found."""
     sampler = sampler_of(study.spec)
     if not not_independent(sampler):
-        trials, complete = (by_bins(study, frame) for frame in (study.trials, study.complete))
-        cells = cell_table(trials, complete)
-        rows = row_table(complete, cells, orders=orders_of(study.spec))
-        if is_confirmed(study):
-            return tuned_table(study, _confirmed(study, rows), confirmed=True)
-        return tuned_table(study, rows)
+        return tuned_table(study, tuned_rows(study), confirmed=study.is_confirmed)
     if sampler == "edge":
         entries, notes = measurements(measure(study, metrics=("critical_lr",))), []
     else:
-        entries = tuned_scores(resampled(study, draws=0))
+        entries = tuned_scores(study.tuning)
         notes = [f"{won.optimizer}, {won.task}, {won.init}: {won.text}." for won in winners(study)]
     return pivot_table(
         study,

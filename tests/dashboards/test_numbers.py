@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from robustness.dashboards.numbers import columns, points
 
-from robustness.figures import Request, applicable, draw
+from robustness.figures import Request, applicable
+from robustness.figures.gallery import info
 from robustness.store import Store, open_store
 from robustness.summary import Study, load_study
 from tests.service.live import fill
@@ -32,24 +32,26 @@ def request_of(study: Study, store: Store) -> Request:
 def test_points_of_curves_are_the_medians_at_the_learning_rates_themselves(
     study: Study, store: Store
 ) -> None:
-    figure = draw("curves", request_of(study, store))
-    assert columns(figure) == ("panel", "line", "learning rate", "test accuracy")
-    found = list(points(figure))
+    frame = info("curves", request_of(study, store)).frame()
     median = study.complete.query("optimizer == 'adam' and lr == 0.1")["score"].median()
-    assert ("default", "adam", "0.1", f"{median:.4g}") in found
-    assert {row[2] for row in found} == {"0.1", "1"}
+    [point] = frame.query("init == 'default' and optimizer == 'adam' and lr == 0.1").to_dict("records")
+    assert point["median"] == median
+    assert set(frame["lr"]) == {0.1, 1.0}
 
 
-def test_rows_of_a_figure_are_called_by_their_labels(study: Study, store: Store) -> None:
-    for name in ("critical-lr", "spread"):
-        assert {row[3] for row in points(draw(name, request_of(study, store)))} == {"default"}
-
-
-def test_every_figure_has_its_numbers_in_words(study: Study, store: Store) -> None:
+def test_every_figure_that_applies_has_a_frame_with_rows(study: Study, store: Store) -> None:
     request = request_of(study, store)
-    drawn = [name for name in applicable(request) if not name.startswith("heatmap") and name != "difference"]
-    assert len(drawn) >= 7
-    for name in drawn:
-        found = list(points(draw(name, request)))
-        assert found, name
-        assert all("nan" not in text for row in found for text in row), name
+    names = applicable(request)
+    assert len(names) >= 10
+    for name in names:
+        frame = info(name, request).frame()
+        assert len(frame), name
+        assert not frame.columns.duplicated().any(), name
+
+
+def test_squares_of_a_heatmap_are_those_of_the_grid(study: Study, store: Store) -> None:
+    request = request_of(study, store)
+    squares = study.grid.squares
+    for shade in ("diverged", "score", "nonfinite", "not-trained"):
+        frame = info(f"heatmap-{shade}", request).frame()
+        assert frame.equals(squares[squares["task"] == request.task].drop(columns="task"))

@@ -26,7 +26,7 @@ from robustness.bench.reading import fill
 from robustness.exporters import write_journal
 from robustness.store import FailedAttempt, open_store
 from robustness.summary import Study, load_study
-from robustness.summary.frame import epoch_frame, trial_frame
+from robustness.summary.study import epoch_frame, trial_frame
 from tests.browser import open_page
 from tests.builders import dead_epoch, epoch, record, save, trials
 

@@ -13,7 +13,6 @@ from robustness.figures.curves import CurvesInfo, curves_info, draw_curves
 from robustness.figures.heatmap import heatmap_info
 from robustness.figures.heatmap_drawing import draw_heatmap
 from robustness.summary import Study
-from robustness.summary.cubes import cubes
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
 from tests.summary.frames import frame
@@ -27,7 +26,7 @@ def info_of(found: Study, shade: Any = "diverged") -> Any:
 
 def curves_of(found: Study, band: Any = None) -> CurvesInfo:
     [task] = found.tasks
-    return curves_info(found, cubes(found), task, rng=np.random.default_rng(0), band=band)
+    return curves_info(found, task, band=band)
 
 
 def test_a_heatmap_counts_the_diverged_of_each_square(tmp_path: Path) -> None:

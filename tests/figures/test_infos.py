@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,18 @@ from robustness.figures.curves import curves_info
 from robustness.figures.difference import difference_info
 from robustness.figures.gallery import Request, draw
 from robustness.figures.importance import draw_importance, importance_info, is_slow, lacking
-from robustness.figures.learning import draw_learning, learning_info, telling_cell
+from robustness.figures.learning import cell_epochs, draw_learning, learning_info, telling_cell
 from robustness.figures.profile import profile_info
 from robustness.figures.spread import draw_spread, spread_info
 from robustness.figures.style import COLUMN, PAGE, fitted, still, text_width, told_apart, wrapped
 from robustness.store import CONFIRM, open_store
-from robustness.summary.cubes import cubes
-from robustness.summary.epochs import cell_epochs
-from robustness.summary.measure import measure, resampled
+from robustness.summary.measure import measure
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
 from tests.summary.frames import AT_CHANCE, frame
 from tests.summary.studies import grid_study, study_of
 
 ADAM = "<b>adam</b>"
-
-
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
 
 
 def is_adam(trial: Any) -> bool:
@@ -51,13 +45,11 @@ def test_a_difference_is_a_minus_b_over_the_same_seeds(tmp_path: Path) -> None:
 
     found = study(tmp_path, complete)
     [task] = found.tasks
-    info = difference_info(found, cubes(found), task, ADAM, "sgd")
+    info = difference_info(found, task, ADAM, "sgd")
     assert info.difference_IL.tolist() == [[0, 0, 1]] * 2
     assert info.n_a_IL.tolist() == info.n_b_IL.tolist() == [[3, 3, 2]] * 2
-    assert (
-        difference_info(found, cubes(found), task, "sgd", ADAM).difference_IL == -info.difference_IL
-    ).all()
-    assert difference_info(found, cubes(found), task, ADAM, "sgd", "not-trained").k_a_IL[0, 2] == 2
+    assert (difference_info(found, task, "sgd", ADAM).difference_IL == -info.difference_IL).all()
+    assert difference_info(found, task, ADAM, "sgd", "not-trained").k_a_IL[0, 2] == 2
 
 
 def test_a_spread_is_of_the_tuned_learning_rate_and_counts_the_untrained_at_chance(tmp_path: Path) -> None:
@@ -68,7 +60,7 @@ def test_a_spread_is_of_the_tuned_learning_rate_and_counts_the_untrained_at_chan
 
     found = study(tmp_path, complete)
     [task] = found.tasks
-    box = spread_info(found, resampled(found, draws=0), task).boxes[0]
+    box = spread_info(found, task).boxes[0]
     chance = found.facts[task].chance
     assert box.tuned_lr == 0.1
     assert box.score_S.tolist() == [0.8, 0.9, chance]
@@ -79,7 +71,7 @@ def test_a_spread_is_of_the_tuned_learning_rate_and_counts_the_untrained_at_chan
 def test_a_profile_is_the_share_of_runs_above_each_skill(tmp_path: Path) -> None:
     found = study(tmp_path, lambda t: [epoch(1, test_accuracy=0.3 if t.seed_index == 0 else 0.91)])
     [task] = found.tasks
-    info = profile_info(found, resampled(found, draws=0), task, rng=rng())
+    info = profile_info(found, task)
     profile = info.profiles[0]
     assert profile.runs == 6
     assert profile.share_P[0] == 1
@@ -109,13 +101,13 @@ def confirmed_rows(task: str, fresh: int) -> list[dict[str, Any]]:
 def test_profile_and_spread_are_of_the_fresh_seeds_as_the_metrics_are() -> None:
     found = study_of(frame(*confirmed_rows("t", 5)))
     request = Request(study=found, task="t")
-    info = profile_info(found, request.samples, "t", rng=rng())
+    info = profile_info(found, "t")
     assert info.profiles[0].runs == 5
     for row in measure(found, metrics=["performance_profile"]):
         tau = float(row.at.split("> ")[1])
         assert info.profiles[0].share_P[int(np.searchsorted(info.taus_P, tau))] == row.value
     assert "n = 5 runs an optimizer (fresh seeds × initializations)" in info.subtitle
-    spread = spread_info(found, request.samples, "t")
+    spread = spread_info(found, "t")
     assert spread.boxes[0].score_S.tolist() == [0.6] * 5
     assert spread.boxes[0].tuned_lr == 0.1
     assert "n = 5 fresh seeds a box." in spread.subtitle
@@ -124,7 +116,7 @@ def test_profile_and_spread_are_of_the_fresh_seeds_as_the_metrics_are() -> None:
 
 def test_until_all_tasks_have_their_fresh_seeds_figures_are_of_the_others_as_the_metrics_are() -> None:
     found = study_of(frame(*confirmed_rows("t", 5), *confirmed_rows("u", 4)))
-    spread = spread_info(found, Request(study=found, task="t").samples, "t")
+    spread = spread_info(found, "t")
     assert len(spread.boxes[0].score_S) == 6
     assert "n = 6 seeds a box." in spread.subtitle
 
@@ -132,7 +124,7 @@ def test_until_all_tasks_have_their_fresh_seeds_figures_are_of_the_others_as_the
 def test_a_spread_of_trials_drawn_at_random_says_trials() -> None:
     lrs = np.geomspace(0.01, 1, 60)
     found = study_of(frame(*[{"lr": float(lr), "seed_index": i} for i, lr in enumerate(lrs)]))
-    info = spread_info(found, resampled(found, draws=0), "t")
+    info = spread_info(found, "t")
     assert info.title == "Spread over trials at the tuned learning rate: t"
     assert "in bins of a quarter decade" in info.subtitle
     assert info.subtitle.endswith(f"n = {len(info.boxes[0].score_S)} trials a box.")
@@ -164,7 +156,7 @@ def test_an_x_is_a_seed_that_did_not_train_and_nothing_else() -> None:
         for s in range(3)
     ]
     found = study_of(frame(*rows))
-    info = spread_info(found, resampled(found, draws=0), "t")
+    info = spread_info(found, "t")
     assert "× did not train" in info.notes[0]
     points = [trace for trace in draw_spread(info).data if trace.type == "scatter"]
     legend = [trace.marker.symbol for trace in points if trace.showlegend is not False]
@@ -179,7 +171,7 @@ def test_the_best_of_k_rises_to_the_best_of_all(tmp_path: Path) -> None:
         tmp_path, lambda t: [epoch(1, test_accuracy=score[t.cell.lr], validation_accuracy=score[t.cell.lr])]
     )
     [task] = found.tasks
-    line = best_of_k_info(found, cubes(found), task, rng=rng()).panels[0][1][0]
+    line = best_of_k_info(found, task).panels[0][1][0]
     assert line.ks_K.tolist() == [1, 2, 3]
     assert line.score_K[0] == pytest.approx(0.7)
     assert (np.diff(line.score_K) > 0).all()
@@ -188,7 +180,7 @@ def test_the_best_of_k_rises_to_the_best_of_all(tmp_path: Path) -> None:
 def test_the_best_of_k_of_thousands_of_random_trials_has_no_band() -> None:
     lrs = np.linspace(0.01, 1, 2_001)
     found = study_of(frame(*[{"lr": float(lr), "seed_index": i} for i, lr in enumerate(lrs)]))
-    line = best_of_k_info(found, cubes(found), "t", rng=rng()).panels[0][1][0]
+    line = best_of_k_info(found, "t").panels[0][1][0]
     assert len(line.ks_K) == 64
     assert not np.isnan(line.score_K).any()
     assert np.isnan([line.low_K, line.high_K]).all()
@@ -196,28 +188,24 @@ def test_the_best_of_k_of_thousands_of_random_trials_has_no_band() -> None:
 
 def test_several_trials_of_one_setting_have_no_interval_in_figures_as_in_metrics() -> None:
     lrs = np.repeat(np.geomspace(0.01, 1, 60), 2)
-    found = study_of(frame(*[{"lr": float(lr), "seed_index": i % 2} for i, lr in enumerate(lrs)]))
-    [cube] = cubes(found)
-    lines = [
-        best_of_k_info(found, [replace(cube, binned=True, clustered=clustered)], "t", rng=rng()).panels[0][1][
-            0
-        ]
-        for clustered in (False, True)
-    ]
-    assert [bool(np.isnan(line.low_K).all()) for line in lines] == [False, True]
-    samples = [replace(sample, cube=replace(cube, clustered=True)) for sample in resampled(found, draws=0)]
-    assert np.isnan(profile_info(found, samples, "t", rng=rng()).profiles[0].low_P).all()
-    many = replace(
-        cube, seeds_S=np.arange(12), score_SIL=np.repeat(cube.score_SIL, 6, axis=0), clustered=True
-    )
-    assert curves_info(found, [many], "t", rng=rng()).band == "range"
+    trials = frame(*[{"lr": float(lr), "seed_index": i % 2} for i, lr in enumerate(lrs)])
+    drawn = {
+        "spec": {"search": {"sampler": "qmc"}},
+        "settings": trials[["lr"]].rename(columns={"lr": "momentum"}),
+    }
+    clustered = replace(study_of(trials), **drawn)
+    alone = replace(study_of(trials.assign(seed_index=0)), **drawn)
+    bands = [best_of_k_info(found, "t").panels[0][1][0].low_K for found in (alone, clustered)]
+    assert [bool(np.isnan(low_K).all()) for low_K in bands] == [False, True]
+    assert np.isnan(profile_info(clustered, "t").profiles[0].low_P).all()
+    assert curves_info(clustered, "t").band == "range"
 
 
 def test_critical_learning_rates_have_gaps_and_ends_beyond_the_grid(tmp_path: Path) -> None:
     dies = {0: {1.0}, 1: {0.1}, 2: set()}
     found = study(tmp_path, lambda t: [dead_epoch(1)] if t.cell.lr in dies[t.seed_index] else [epoch(1)])
     [task] = found.tasks
-    row = critical_info(found, cubes(found), task, rng=rng()).rows[0]
+    row = critical_info(found, task).rows[0]
     assert row.first_S.tolist() == [0.0, -1.0, math.inf]
     assert row.last_S.tolist() == [-1.0, 0.0, 0.0]
     assert row.monotone_S.tolist() == [True, False, True]
@@ -236,7 +224,7 @@ def test_learning_curves_mark_the_epoch_in_which_a_trial_died(tmp_path: Path) ->
     assert cell is not None
     assert (cell.lr, cell.optimizer, cell.init) == (1.0, "sgd", "default")
     with open_store(str(tmp_path / "s.db")) as store:
-        epochs = cell_epochs(store, "small", task=task, optimizer="sgd", lr=1.0004, init="default")
+        epochs = cell_epochs(store, found, replace(cell, lr=1.0004))
     info = learning_info(found, epochs, cell)
     alive, dead, _ = info.runs
     assert (alive.outcome, dead.outcome) == ("trained", "nonfinite")
@@ -269,7 +257,7 @@ def deciding(trial: Any) -> Any:
 def test_the_parts_of_a_bar_sum_to_one_and_small_ones_are_in_the_rest(tmp_path: Path) -> None:
     found = study(tmp_path, deciding)
     [task] = found.tasks
-    info = importance_info(found, cubes(found), task)
+    info = importance_info(found, task)
     assert info.terms == ("lr", "init", "optimizer", "optimizer x lr", "rest")
     by_name = {(bar.optimizer, bar.of): bar for bar in info.bars}
     assert [bar.optimizer for bar in info.bars[::2]] == ["sgd", ADAM, None]
@@ -292,7 +280,7 @@ def test_the_parts_of_a_bar_sum_to_one_and_small_ones_are_in_the_rest(tmp_path: 
 def test_a_column_shortens_the_names_of_axes_and_says_what_they_mean(tmp_path: Path) -> None:
     found = study(tmp_path, deciding)
     [task] = found.tasks
-    info = importance_info(found, cubes(found), task)
+    info = importance_info(found, task)
     page, column = (texts(draw_importance(info, size)) for size in (PAGE, COLUMN))
     assert {"optimizer × learning rate", "learning rate", "share of variance", "rest"} <= set(page)
     assert {"opt × lr", "lr", "share of variance", "rest"} <= set(column)
@@ -308,9 +296,8 @@ def test_of_half_a_grid_a_forest_estimates_single_axes_and_the_bar_says_so(tmp_p
     search = {"lr": [0.01, 0.1, 1.0], "init": ["default", "orthogonal"], "seeds": 5}
     found = study(tmp_path, complete, search=search)
     [task] = found.tasks
-    own = cubes(found)
-    assert is_slow(found, own)
-    info = importance_info(found, own, task)
+    assert is_slow(found, task)
+    info = importance_info(found, task)
     assert [bar.is_sampled for bar in info.bars] == [True, False, False, False]
     assert info.bars[0].shares[0] > 0.9
     assert "n = 28 to 30 trials" in info.subtitle
@@ -321,8 +308,9 @@ def test_of_half_a_grid_a_forest_estimates_single_axes_and_the_bar_says_so(tmp_p
 
 def test_without_a_variance_there_is_no_importance_and_the_reason_is_told(tmp_path: Path) -> None:
     found = study(tmp_path, lambda t: [dead_epoch(1)])
-    assert lacking(found, cubes(found)) == "all values are equal"
-    assert lacking(found, []) == "no trial is complete"
+    [task] = found.tasks
+    assert lacking(found, task) == "all values are equal"
+    assert lacking(found, "nothing") == "no trial is complete"
 
 
 def test_a_loss_that_hardly_moves_has_two_ticks_or_a_linear_axis(tmp_path: Path) -> None:
@@ -334,7 +322,7 @@ def test_a_loss_that_hardly_moves_has_two_ticks_or_a_linear_axis(tmp_path: Path)
         cell = telling_cell(found, task)
         assert cell is not None
         with open_store(str(folder / "s.db")) as store:
-            info = learning_info(found, cell_epochs(store, "small", **asdict(cell)), cell)
+            info = learning_info(found, cell_epochs(store, found, cell), cell)
         flat = [replace(run, loss_E=np.array([6.1 if last > 2 else 2.3, last])) for run in info.runs]
         axis = draw_learning(replace(info, runs=tuple(flat))).layout.yaxis
         assert axis.type == kind

@@ -15,7 +15,7 @@ from robustness.importers import import_logs, surveyed
 from robustness.store import Store, open_store
 from robustness.store.schema import study_trial, trial
 from robustness.summary import Study, load_study
-from robustness.summary.frame import trial_frame
+from robustness.summary.study import trial_frame
 
 DATA = Path(__file__).parents[1] / "data" / "imports"
 NAN = math.nan

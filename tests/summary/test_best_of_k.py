@@ -10,7 +10,6 @@ import pytest
 
 from robustness.figures.best_of_k import BestOfK, BestOfKInfo, best_of_k_info
 from robustness.summary import Study, measure
-from robustness.summary.cubes import cubes
 from tests.summary.frames import frame
 from tests.summary.studies import study_of
 
@@ -27,7 +26,7 @@ def rows(lrs: dict[float, float], seeds: range) -> list[dict[str, Any]]:
 
 
 def figure(study: Study) -> tuple[BestOfKInfo, BestOfK]:
-    info = best_of_k_info(study, cubes(study), "t", rng=np.random.default_rng(0))
+    info = best_of_k_info(study, "t")
     return info, info.panels[0][1][0]
 
 

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from robustness.summary import cell_table, classify, row_table, wilson
-from robustness.summary.cells import CELL_COLUMNS
+from robustness.summary import wilson
+from robustness.summary.grid import SQUARE_COLUMNS
 from robustness.summary.intervals import Rate, seed_block_rates
-from tests.summary.frames import AT_CHANCE, BLOWUP, FACTS, NONFINITE, frame
+from robustness.summary.tuned_rows import tuned_rows
+from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE, frame
+from tests.summary.studies import study_of
 
 
 def seed_block_rate(flags: list[np.ndarray]) -> Rate:
@@ -25,10 +27,8 @@ def seed_block_rate(flags: list[np.ndarray]) -> Rate:
 
 
 def tables(*rows: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    trials = frame(*rows)
-    complete = classify(trials[trials["state"] == "complete"], {"t": FACTS})
-    cells = cell_table(trials, complete)
-    return cells, row_table(complete, cells)
+    study = study_of(frame(*rows))
+    return study.grid.squares, tuned_rows(study)
 
 
 @given(st.integers(0, 60), st.integers(1, 60))
@@ -104,7 +104,7 @@ def test_seeds_with_other_cells_are_no_draws_of_the_same() -> None:
 def test_a_cell_counts_each_outcome_once() -> None:
     rows = [{"seed_index": i, **row} for i, row in enumerate(({}, NONFINITE, BLOWUP, AT_CHANCE))]
     cells, _ = tables(*rows)
-    assert list(cells.columns[: len(CELL_COLUMNS)]) == list(CELL_COLUMNS)
+    assert list(cells.columns) == list(SQUARE_COLUMNS)
     [cell] = cells.to_dict("records")
     assert [cell[c] for c in ("n", "trained", "untrained", "nonfinite", "blowup", "diverged")] == [
         4,

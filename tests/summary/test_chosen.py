@@ -14,7 +14,6 @@ from robustness.spec import expand, parse
 from robustness.store import open_store
 from robustness.summary import Study, load_study, measure
 from robustness.summary.comparison.comparing import compare, compare_cell
-from robustness.summary.cubes import cubes
 from robustness.summary.importance import importance_rows
 from robustness.summary.warnings import study_warnings
 from robustness.summary.winners import winners
@@ -71,9 +70,7 @@ def of(**search: Any) -> dict[str, Any]:
 def test_importance_of_drawn_settings_is_theirs_and_not_the_learning_rates(tmp_path: Path) -> None:
     plain = of(sampler="qmc", budget=40, optimizers=[MOMENTUM])
     found = ran(tmp_path, plain, lambda t: trained(t, 0.3 + 0.6 * momentum(t)))
-    shares = {
-        row.at: row.value for row in importance_rows(found, cubes(found)) if row.at.endswith("for score")
-    }
+    shares = {row.at: row.value for row in importance_rows(found) if row.at.endswith("for score")}
     assert shares["sgd.momentum for score"] > 0.8
     assert shares["lr for score"] < 0.2
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robustness.summary import MetricRow, Study, cell_table, measure, row_table
+from robustness.summary import MetricRow, Study, measure
 from robustness.summary.checks import seeds_text
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.resampling import crossed_resamples, estimates, mean
+from robustness.summary.tuned_rows import tuned_rows
 from tests.summary.comparison.ruled import grid_rows, study
 from tests.summary.frames import BLOWUP
 
@@ -93,9 +94,7 @@ def test_a_rate_of_none_has_wilsons_interval_over_weights(found: Study) -> None:
 
 
 def test_the_table_and_the_metric_have_the_same_interval(found: Study) -> None:
-    cells = cell_table(found.trials, found.complete)
-    table = row_table(found.complete, cells, orders=ORDERS)
-    for line in table.to_dict("records"):
+    for line in tuned_rows(found).to_dict("records"):
         [row] = rows(found, "divergence_rate", optimizer=line["optimizer"], init=line["init"])
         assert (row.value, row.low, row.high) == (line["divergence_rate"], line["low"], line["high"])
 

@@ -10,6 +10,7 @@ import pytest
 
 from robustness.errors import SpecError
 from robustness.summary.cubes import Cube
+from robustness.summary.resampled import Resampled
 from robustness.summary.shift import ShiftInfo, best_shifts, shift_info, verdict
 from tests.summary.frames import FACTS
 
@@ -38,6 +39,8 @@ def cube(optimizer: str, curve_L: np.ndarray, noise: float = 0.0, seeds: int = 6
         "trained_SIL": ones,
         "diverged_SIL": 0 * ones,
         "nonfinite_SIL": 0 * ones,
+        "blowup_SIL": 0 * ones,
+        "stalled_SIL": 0 * ones,
         "designed_L": np.ones(len(curve_L), dtype=bool),
     }
     return Cube(**{**plain, **changes})
@@ -46,10 +49,13 @@ def cube(optimizer: str, curve_L: np.ndarray, noise: float = 0.0, seeds: int = 6
 class OneTask:
     facts = {"t": FACTS}  # noqa: RUF012
 
+    def __init__(self, *cubes: Cube) -> None:
+        self.resamples = [Resampled(cube=cube, constants=FACTS, draws=200) for cube in cubes]
+
 
 def shifted(a: Cube, b: Cube) -> ShiftInfo:
-    study: Any = OneTask()
-    return shift_info(study, [a, b], "a", b.optimizer, "t", rng=np.random.default_rng(0), draws=200)
+    study: Any = OneTask(a, b)
+    return shift_info(study, "a", b.optimizer, "t")
 
 
 def test_a_shifted_copy_is_found_and_nothing_remains() -> None:
@@ -163,4 +169,4 @@ def test_a_large_remainder_is_said_to_be_little_explained() -> None:
 def test_an_unknown_optimizer_is_refused_with_the_nearest() -> None:
     study: Any = OneTask()
     with pytest.raises(SpecError, match="nothing complete"):
-        shift_info(study, [cube("a", bump(-1))], "a", "x", "t", rng=np.random.default_rng(0))
+        shift_info(study, "a", "x", "t")

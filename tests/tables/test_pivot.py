@@ -13,7 +13,6 @@ import pytest
 from robustness.errors import SpecError
 from robustness.store import open_store
 from robustness.summary import Study, load_study, measure
-from robustness.summary.measure import resampled
 from robustness.tables import Measurement, Spanner, TableLayout, pivot_table, write_measured_csv
 from robustness.tables.axes import parse_axes
 from robustness.tables.entries import entry, printed
@@ -61,7 +60,7 @@ def notes(layout: TableLayout) -> str:
 
 
 def test_the_score_is_that_of_the_metric_with_the_deviation_over_seeds(study: Study) -> None:
-    scores = tuned_scores(resampled(study, draws=0))
+    scores = tuned_scores(study.tuning)
     rows = measure(study, metrics=["score"])
     assert [(s.task, s.optimizer, s.init) for s in scores] == [(r.task, r.optimizer, r.init) for r in rows]
     np.testing.assert_allclose([s.value for s in scores], [r.value for r in rows], rtol=1e-12)
@@ -75,7 +74,7 @@ def test_the_score_is_that_of_the_metric_with_the_deviation_over_seeds(study: St
 def test_several_metrics_stand_under_each_column_and_what_cannot_be_pooled_has_its_own_lines(
     study: Study,
 ) -> None:
-    scores = tuned_scores(resampled(study, draws=0))
+    scores = tuned_scores(study.tuning)
     rates = measurements(measure(study, metrics=["divergence_rate"]))
     layout = pivot_table(study, [*scores, *rates], rows=("optimizer",), columns=("task",))
     assert layout.columns == ("Optimizer", "Initialization", *["Score (%)", "Diverged (%)"] * 2)
@@ -100,7 +99,7 @@ def test_what_every_metric_pools_has_no_lines_of_its_own(study: Study) -> None:
 
 
 def test_levels_of_rows_and_columns_are_as_many_as_asked_for(study: Study) -> None:
-    scores = tuned_scores(resampled(study, draws=0))
+    scores = tuned_scores(study.tuning)
     layout = pivot_table(study, scores, rows=(), columns=("task", "init"))
     assert [len(level) for level in layout.spanners] == [2]
     assert layout.columns == ("Optimizer", *["default", "kaiming-normal"] * 2)
@@ -270,7 +269,7 @@ def test_the_caption_states_n_the_rule_the_spread_and_the_budget(study: Study) -
 
 
 def test_warnings_stand_in_the_notes_and_the_rest_are_counted(study: Study) -> None:
-    scores = tuned_scores(resampled(study, draws=0))
+    scores = tuned_scores(study.tuning)
     layout = pivot_table(
         study, scores, rows=("optimizer",), columns=(), warnings=[f"warning {k}." for k in range(9)]
     )
@@ -282,7 +281,7 @@ def test_warnings_stand_in_the_notes_and_the_rest_are_counted(study: Study) -> N
 
 def test_one_seed_has_no_spread_and_says_so(tmp_path: Path) -> None:
     study = small(tmp_path, search={"lr": [0.1], "init": ["default"], "seeds": 1})
-    scores = tuned_scores(resampled(study, draws=0))
+    scores = tuned_scores(study.tuning)
     assert all(math.isnan(score.sd) for score in scores)
     layout = pivot_table(study, scores, rows=("optimizer",), columns=("task",))
     assert "One seed: neither standard deviations nor intervals" in notes(layout)
@@ -292,23 +291,19 @@ def test_one_seed_has_no_spread_and_says_so(tmp_path: Path) -> None:
 
 def test_an_optimizer_that_never_trains_is_a_dash_with_a_note(tmp_path: Path) -> None:
     study = small(tmp_path, search={"lr": [1.0, 5.0], "init": ["default"], "seeds": 3})
-    layout = pivot_table(
-        study, tuned_scores(resampled(study, draws=0)), rows=("optimizer",), columns=("task",)
-    )
+    layout = pivot_table(study, tuned_scores(study.tuning), rows=("optimizer",), columns=("task",))
     assert cells(layout)["momentum",] == ("–",)
     assert "a No learning rate trains." in notes(layout)
 
 
 def test_a_study_with_nothing_complete_has_an_empty_table(tmp_path: Path) -> None:
     study = small(tmp_path, leave=120)
-    layout = pivot_table(
-        study, tuned_scores(resampled(study, draws=0)), rows=("optimizer",), columns=("task",)
-    )
+    layout = pivot_table(study, tuned_scores(study.tuning), rows=("optimizer",), columns=("task",))
     assert layout.rows == ()
 
 
 def test_csv_has_metrics_in_columns_and_rows_by_task_optimizer_and_initialization(study: Study) -> None:
-    scores = tuned_scores(resampled(study, draws=0))
+    scores = tuned_scores(study.tuning)
     rates = measurements(measure(study, metrics=["divergence_rate"]))
     measured = [dataclasses.replace(found, note="=cmd|' /C calc'!A0") for found in (*scores, *rates)]
     header, *lines = write_measured_csv(measured).splitlines()

@@ -13,7 +13,6 @@ from robustness.spec import COMPARABLE
 from robustness.store import open_store
 from robustness.summary import load_study
 from robustness.summary.comparison.comparing import compare_all
-from robustness.summary.measure import resampled
 from robustness.summary.rows import DEFAULT_DELTA
 from robustness.tables.ranking import Pair
 from robustness.tables.significance import NEED_DRAWS, over_seeds, paired_test
@@ -85,11 +84,7 @@ def test_a_mark_rests_on_the_p_of_the_comparison(each_init: bool, seeds: int, tm
         (c.metric, c.task, c.init): (c.difference, c.p)
         for c in compare_all(study, "insgd", "adam", metrics, each_init=each_init)
     }
-    quick = list(
-        over_seeds(
-            resampled(study, draws=0), "insgd", "adam", metrics, delta=DEFAULT_DELTA, each_init=each_init
-        )
-    )
+    quick = list(over_seeds(study.tuning, "insgd", "adam", metrics, delta=DEFAULT_DELTA, each_init=each_init))
     assert {found.metric for found in quick} == set(metrics)
     for found in quick:
         expected = whole[found.metric, found.task, found.init]
@@ -99,6 +94,6 @@ def test_a_mark_rests_on_the_p_of_the_comparison(each_init: bool, seeds: int, tm
 def test_windows_alone_need_draws(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path / 's.db'}", create=True) as store:
         fill(store)
-        samples = resampled(load_study(store, "small"), draws=0)
+        samples = load_study(store, "small").tuning
     tested = over_seeds(samples, "insgd", "adam", list(COMPARABLE), delta=DEFAULT_DELTA, each_init=True)
     assert {found.metric for found in tested} == set(COMPARABLE) - set(NEED_DRAWS)

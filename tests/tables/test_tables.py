@@ -222,6 +222,9 @@ def test_csv_has_a_row_for_each_cell_and_reads_back() -> None:
         "score_mean",
         "score_sd",
         "score_median",
+        "stalled",
+        "unresolved",
+        "validation_median",
     ]
     assert [row[1] for row in rows] == ["'=evil", 'a,b"c', "o"]
     assert rows[2][4] == "0"

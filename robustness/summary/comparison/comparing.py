@@ -19,17 +19,15 @@ import numpy.typing as npt
 
 from robustness.errors import SpecError, check_known, nearest
 from robustness.spec import COMPARABLE
-from robustness.summary.chosen import not_meant, sampler_of
 from robustness.summary.comparison.contrasts import RATES, Contrast, contrasted
 from robustness.summary.comparison.paired import bootstrap_p, mcnemar_exact, newcombe_paired, seed_test
 from robustness.summary.comparison.pairing import Pair, paired
 from robustness.summary.comparison.result import Comparison, Nominal, corrected
-from robustness.summary.cubes import cubes
-from robustness.summary.frame import Study
-from robustness.summary.measure import resampled
 from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import estimates
 from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta
+from robustness.summary.sampler_limits import not_meant, sampler_of
+from robustness.summary.study import Study
 
 __all__ = [
     "Comparison",
@@ -96,7 +94,7 @@ def compare_all(
 ) -> list[Comparison]:
     """As `compare`, by several metrics, corrected for all of them together."""
     checked_names(study, a, b, metrics, task=task, init=init)
-    sides = {(side.cube.task, side.cube.optimizer): side for side in resampled(study, cubes(study))}
+    sides = {(side.cube.task, side.cube.optimizer): side for side in study.resamples}
     found = []
     for metric in dict.fromkeys(metrics):
         for label in study.tasks if task is None else [task]:
@@ -141,7 +139,7 @@ def compare_cell(
     inits = [init] if init is not None else [str(name) for name in study.trials["init"].unique()]
     if len(inits) > 1:
         raise SpecError.of("--init", f"is needed beside --lr: one of {', '.join(inits)}")
-    sides = {(side.cube.task, side.cube.optimizer): side for side in resampled(study, cubes(study))}
+    sides = {(side.cube.task, side.cube.optimizer): side for side in study.resamples}
     found = []
     for label in study.tasks if task is None else [task]:
         asked = (label, inits[0], metric, a, b)

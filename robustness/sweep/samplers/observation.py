@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from robustness.spec import Space
+from robustness.store.trial_frames import TRIAL_COLUMNS
 from robustness.summary import Thresholds, task_facts
-from robustness.summary.frame import COLUMNS
 from robustness.summary.outcome import outcomes
 from robustness.summary.tasks import TaskConstants, filled
 
@@ -50,7 +50,7 @@ class Observer:
 
     def __init__(self, space: Space) -> None:
         """Look up the constants of the study's tasks."""
-        none = pd.DataFrame(columns=list(COLUMNS), dtype=float)
+        none = pd.DataFrame(columns=list(TRIAL_COLUMNS), dtype=float)
         self._facts = {task.label: filled(task_facts(task.config), none) for task in space.tasks}
 
     def __call__(self, tasks: Sequence[str], figures: Sequence[Mapping[str, Any]]) -> list[Observation]:

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustness.store import CONFIRM, StudyTrial
-from robustness.summary import TaskConstants, cell_table, classify, row_table
+from robustness.summary.tuned_rows import tuned_rows
 from robustness.sweep.samplers.confirming import tuned_lr
 from robustness.sweep.samplers.observation import Observation
 from robustness.trial import Trial
 from tests.builders import space
 from tests.summary.frames import frame
+from tests.summary.studies import study_of
 from tests.sweep.samplers.asked import asked, keys, observation
 
 LRS = [0.01, 0.1, 1.0, 10.0]
@@ -81,7 +82,5 @@ def test_it_is_the_learning_rate_that_the_read_side_tunes_to(scores: dict[float,
             for seed, score in enumerate(own)
         )
     )
-    constants = TaskConstants(chance=0.1, constant_loss=2.3, reference=0.97, test_size=360)
-    complete = classify(trials, {"t": constants})
-    [row] = row_table(complete, cell_table(trials, complete)).to_dict("records")
+    [row] = tuned_rows(study_of(trials)).to_dict("records")
     assert tuned_lr(scores) == row["tuned_lr"]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustness.store.rows import final_figures
+from robustness.store.trial_frames import TRIAL_COLUMNS
 from robustness.summary import classify
-from robustness.summary.frame import COLUMNS
 from robustness.sweep.samplers.observation import Observer
 from robustness.trial import TrialRecord
 from tests.builders import epoch, record, trials
@@ -36,7 +36,9 @@ def test_outcomes_and_skills_are_those_of_the_read_side_and_always_finite(found:
     figures = [final_figures(each) for each in found]
     told = observer([task.label] * len(found), figures)
     facts = observer._facts[task.label]  # noqa: SLF001
-    rows = [{name: row[name] for name in COLUMNS if name in row} | {"task": task.label} for row in figures]
+    rows = [
+        {name: row[name] for name in TRIAL_COLUMNS if name in row} | {"task": task.label} for row in figures
+    ]
     read = classify(
         frame(*({**row, "nonfinite": float(row["nonfinite"])} for row in rows)), {task.label: facts}
     )

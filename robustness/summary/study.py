@@ -1,56 +1,49 @@
-"""From the store to data frames."""
+"""A study as the read side sees it: its trials, classified once, and what is computed from them, once, on demand."""
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import sqlalchemy as sa
 
+from robustness.catalog import OPTIMIZERS
 from robustness.errors import SpecError
 from robustness.phrases import counted
 from robustness.spec.sampling import DRAWING
 from robustness.store import CONFIRM, Store
-from robustness.store.schema import epoch, study_trial, trial
-from robustness.store.schema import study as study_table
-from robustness.summary.chosen import sampler_of
+from robustness.store.trial_frames import (
+    LABELS,
+    RECORD_COLUMNS,
+    TRIAL_COLUMNS,
+    read_configs,
+    read_epochs,
+    read_records,
+    read_trials,
+)
+from robustness.summary.confirmed import with_confirmed
+from robustness.summary.grid import Grid
 from robustness.summary.outcome import Thresholds, classify
+from robustness.summary.resampled import Resampled
+from robustness.summary.resampling import draws_for
+from robustness.summary.sampler_limits import sampler_of
 from robustness.summary.tasks import TaskConstants, filled, task_facts
 from robustness.trial import ImportedTask, TaskConfig, TrialState, task_from_dict
 
-__all__ = ["COLUMNS", "Study", "check_begun", "epoch_frame", "load_study", "trial_frame"]
-
-_LABELS = ("task", "optimizer", "init")
-_FIGURES = (
-    "l0",
-    "nonfinite",
-    "stopped",
-    "train_loss",
-    "min_train_loss",
-    "max_train_loss",
-    "validation_loss",
-    "validation_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "max_earlier_score",
-    "clamped_share",
-)
-COLUMNS = (*_LABELS, "reason", "lr", "seed_index", "state", *_FIGURES)
-"""What summaries need of a trial; `trial_frame` has all that was recorded."""
+__all__ = ["Study", "check_begun", "epoch_frame", "load_study", "trial_frame"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study as the read side sees it.
+    """A study with its trials. Grid, tuning and resamples are computed once, when they are first asked for.
 
     Attributes:
-        name: its id.
+        id: of its row in the store.
+        name: its id for users.
         title: free text; escape where shown.
         question: free text; escape where shown.
         spec: what the user wrote; empty where imported.
@@ -59,7 +52,7 @@ class Study:
         tasks: the configuration of each task label.
         facts: the constants of each task label, stand-ins included.
         optimizers: name and arguments of each optimizer label, as recorded with its first trial.
-        trials: every trial of the study's design or its sampler, `COLUMNS`, in the spec's order.
+        trials: every trial of the study's design or its sampler, `TRIAL_COLUMNS`, in the spec's order.
         complete: the complete ones, classified; see `outcome.classify`.
         confirming: trials that repeat tuned settings with fresh seeds, as `trials`; in no rate and in no selection.
         confirmed: the complete ones, classified.
@@ -68,6 +61,7 @@ class Study:
         thresholds: the rule by which they were classified.
     """
 
+    id: int = 0
     name: str
     title: str
     question: str
@@ -83,6 +77,45 @@ class Study:
     confirmed: pd.DataFrame
     settings: pd.DataFrame
     thresholds: Thresholds
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Its squares: what every rate, figure and table is computed from."""
+        return Grid(
+            trials=self.trials,
+            complete=self.complete,
+            settings=self.settings,
+            facts=self.facts,
+            spec=self.spec,
+            optimizers=tuple(self.optimizers),
+        )
+
+    @cached_property
+    def tuning(self) -> tuple[Resampled, ...]:
+        """What is tuned, of every optimizer on every task with something complete, on the sample itself."""
+        return self._resampled(0)
+
+    @cached_property
+    def resamples(self) -> tuple[Resampled, ...]:
+        """The same in every resample of whole seeds: what intervals are made from."""
+        return self._resampled(draws_for(len(self.complete)))
+
+    def _resampled(self, draws: int) -> tuple[Resampled, ...]:
+        samples = [
+            Resampled(
+                cube=cube,
+                constants=self.facts[cube.task],
+                default_lr=_default_lr(self.optimizers.get(cube.optimizer, {})),
+                draws=draws,
+            )
+            for cube in self.grid.cubes
+        ]
+        return tuple(with_confirmed(samples, confirming=self.confirming, confirmed=self.confirmed))
+
+    @cached_property
+    def is_confirmed(self) -> bool:
+        """Whether scores are those of fresh seeds; see `confirmed.with_confirmed`."""
+        return any(sample.confirmed is not None for sample in self.tuning)
 
     def budget(self, task: str) -> str:
         """Of a task, in words; what a sampler drew of it as a range."""
@@ -135,7 +168,7 @@ def load_study(
     rules = thresholds or Thresholds()
     source = json.loads(row.source or "{}")
     tasks = {label: task_from_dict(plain) for label, plain in json.loads(row.tasks).items()}
-    every = _read_trials(store, row.id)
+    every = read_trials(store, row.id)
     trials = every[every["reason"] != CONFIRM]
     confirming = every[every["reason"] == CONFIRM]
     complete = trials[trials["state"] == TrialState.COMPLETE.value]
@@ -146,7 +179,7 @@ def load_study(
     drawn = bool(source) or sampler_of(spec) in DRAWING
     settings = _settings(store, row.id, trials, imported=bool(source)) if drawn else trials[[]]
     within = (
-        settings.groupby([trials[label] for label in _LABELS], sort=False).nunique() if drawn else settings
+        settings.groupby([trials[label] for label in LABELS], sort=False).nunique() if drawn else settings
     )
     only_lr_varies = not (within > 1).any(axis=None)
     classified = classify(complete, facts, rules, only_lr_varies=only_lr_varies)
@@ -158,6 +191,7 @@ def load_study(
                 "--seed-filter", f"no trial of {name!r} has one of the seed indices {sorted(seeds)}"
             )
     return Study(
+        id=row.id,
         name=row.name,
         title=row.title,
         question=row.question,
@@ -194,69 +228,31 @@ def _confirmed(
     return classify(pd.concat([complete, own]) if len(own) else own, facts, rules).loc[own.index]
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which would walk a hundred thousand new rows again and again."""
-    collected = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collected:
-            gc.enable()
-
-
-def _read_trials(store: Store, study_id: int) -> pd.DataFrame:
-    # The database's own values, a column at a time: rows as objects take five times as long.
-    columns = [
-        *(study_trial.c[name] for name in (*_LABELS, "reason")),
-        *(trial.c[name] for name in ("lr", "seed_index", "state", *_FIGURES)),
-    ]
-    query = (
-        sa.select(*columns)
-        .join(trial, trial.c.id == study_trial.c.trial_id)
-        .where(study_trial.c.study_id == study_id)
-        .order_by(study_trial.c.position)
-    )
-    with store.reading() as connection, _uncollected():
-        rows = connection.execute(query).cursor.fetchall()
-    values = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(COLUMNS, ())
-    kinds = {"seed_index": np.int64, **dict.fromkeys((*_LABELS, "reason", "state"), object)}
-    # NULL is NaN.
-    arrays = {name: np.array(column, dtype=kinds.get(name, float)) for name, column in values.items()}
-    return pd.DataFrame(arrays)
-
-
 def _optimizers(store: Store, study_id: int, trials: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The optimizer of one trial of each label: all of a label share it."""
     first = trials["optimizer"].drop_duplicates()
-    query = (
-        sa.select(study_trial.c.optimizer, trial.c.config)
-        .join(trial, trial.c.id == study_trial.c.trial_id)
-        .where(study_trial.c.study_id == study_id, study_trial.c.position.in_(first.index.tolist()))
-        .order_by(study_trial.c.position)
-    )
-    with store.reading() as connection:
-        return {row.optimizer: json.loads(row.config)["optimizer"] for row in connection.execute(query)}
+    configs = read_configs(store, study_id, first.index.tolist())
+    return {
+        str(label): configs[int(position)]["optimizer"]
+        for position, label in zip(first.index, first, strict=True)
+    }
+
+
+def _default_lr(optimizer: dict[str, Any]) -> float:
+    """The learning rate of an optimizer's own documentation; NaN where the catalog has none."""
+    name = optimizer.get("name", "")
+    return OPTIMIZERS.get(name).default_lr if name in [entry.name for entry in OPTIMIZERS] else math.nan
 
 
 def _settings(store: Store, study_id: int, trials: pd.DataFrame, *, imported: bool) -> pd.DataFrame:
     """The numbers that vary between trials, the learning rate apart; of a study that was run, what its sampler drew."""
-    query = (
-        sa.select(study_trial.c.position, trial.c.config)
-        .join(trial, trial.c.id == study_trial.c.trial_id)
-        .where(study_trial.c.study_id == study_id)
-        .order_by(study_trial.c.position)
-    )
-    with store.reading() as connection:
-        rows = connection.execute(query).all()
-    plain = [_numbers(json.loads(row.config)) for row in rows]
-    frame = pd.DataFrame(plain, index=[row.position for row in rows]).loc[trials.index]
+    numbers = {position: _numbers(config) for position, config in read_configs(store, study_id).items()}
+    frame = pd.DataFrame(list(numbers.values()), index=list(numbers)).loc[trials.index]
     numeric = frame.select_dtypes("number")
     if imported:
         return numeric.loc[:, numeric.nunique() > 1]
-    own = numeric.groupby([trials[label] for label in _LABELS], sort=False)
-    return numeric.loc[:, (own.nunique() > 1).any()]
+    by_row = numeric.groupby([trials[label] for label in LABELS], sort=False)
+    return numeric.loc[:, (by_row.nunique() > 1).any()]
 
 
 def _numbers(config: dict[str, Any]) -> dict[str, float]:
@@ -270,43 +266,18 @@ def _numbers(config: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-_RECORDED = (
-    "lr",
-    "seed_index",
-    "key",
-    "state",
-    "attempts",
-    "config",
-    "error",
-    "finished_at",
-    "first_nonfinite_step",
-    "epochs",
-    "parameter_norm",
-    "distance",
-    "seconds",
-)
-
-
 def trial_frame(store: Store, study: Study) -> pd.DataFrame:
     """Every trial with all that was recorded: figures, config (JSON), last error, when it ended.
 
     Outcome, side and evidence are empty where a trial is not complete.
     """
-    query = (
-        sa.select(*(trial.c[name] for name in _RECORDED))
-        .join(study_trial, study_trial.c.trial_id == trial.c.id)
-        .join(study_table, study_table.c.id == study_trial.c.study_id)
-        .where(study_table.c.name == study.name)
-        .order_by(study_trial.c.position)
-    )
-    with store.reading() as connection:
-        rows = connection.execute(query).all()
     trials = pd.concat([study.trials, study.confirming]).sort_index()
-    rest = pd.DataFrame.from_records(rows, columns=list(_RECORDED)).loc[trials.index]
-    rest = rest.astype(dict.fromkeys(_RECORDED[_RECORDED.index("first_nonfinite_step") :], float))
+    records = read_records(store, study.id).loc[trials.index]
     labels = pd.concat([study.complete, study.confirmed])[["outcome", "side", "evidence", "skill", "score"]]
-    own = trials[[name for name in COLUMNS if name not in _RECORDED]]
-    return pd.concat([own[list(_LABELS)], rest, own.drop(columns=list(_LABELS))], axis=1).join(labels)
+    figures = trials[[name for name in TRIAL_COLUMNS if name not in RECORD_COLUMNS]]
+    return pd.concat([figures[list(LABELS)], records, figures.drop(columns=list(LABELS))], axis=1).join(
+        labels
+    )
 
 
 def epoch_frame(store: Store, name: str) -> pd.DataFrame:
@@ -315,23 +286,4 @@ def epoch_frame(store: Store, name: str) -> pd.DataFrame:
     Raises:
         StoreMissing: no study of that name.
     """
-    study_id = store.study(name).id
-    figures = [c for c in epoch.c if c.name not in ("trial_id", "epoch")]
-    query = (
-        sa.select(
-            *(study_trial.c[label] for label in _LABELS),
-            trial.c.lr,
-            trial.c.seed_index,
-            trial.c.key,
-            epoch.c.epoch,
-            *(sa.type_coerce(c, sa.Double).label(c.name) for c in figures),
-        )
-        .join(trial, trial.c.id == study_trial.c.trial_id)
-        .join(epoch, epoch.c.trial_id == trial.c.id)
-        .where(study_trial.c.study_id == study_id)
-        .order_by(study_trial.c.position, epoch.c.epoch)
-    )
-    with store.reading() as connection:
-        result = connection.execute(query)
-        frame = pd.DataFrame.from_records(result.all(), columns=list(result.keys()))
-    return frame.astype({c.name: float for c in figures})
+    return read_epochs(store, store.study(name).id)
