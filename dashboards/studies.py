@@ -1,4 +1,4 @@
-"""The list of studies: state, progress, rate, and what diverged last."""
+"""The list of studies: state, progress, rate, and which trial became not finite last."""
 
 from __future__ import annotations
 

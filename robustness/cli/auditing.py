@@ -76,7 +76,11 @@ def _parts(info: AuditInfo) -> Iterator[_Part]:
         ("edges", info.edges, ("tuned", "edge", "window beyond")),
         ("defaults", info.defaults, ("tuned", "score", "at default", "tuned less default")),
         ("selection", info.selection, ("data", "seeds")),
-        ("labels", info.labels, ("labels", "by smaller lr", "by larger lr", "chaotic", "gaps")),
+        (
+            "labels",
+            info.labels,
+            ("labels", "by own seed", "by other seeds", "by loss rise", "chaotic", "gaps"),
+        ),
     ]
     lines = (
         _budgets(info.budgets.rows),
@@ -182,7 +186,8 @@ def _score(value: float) -> str:
 def _labels(rows: Sequence[Labels]) -> Iterator[_Line]:
     for row in rows:
         odd = sum(len(gap.seeds) for gap in row.gaps)
-        counts = (row.complete, row.smaller_lr_trains, row.larger_lr_trains, row.chaotic)
+        bases = row.changeable
+        counts = (row.complete, bases.own_seed, bases.other_seeds, bases.loss_rise, row.chaotic)
         told = f"{odd:,} of {row.seed_rows:,}" if row.seed_rows else "drawn"
         cells = (*(f"{count:,}" for count in counts), told)
         yield _Line(heading=row.task, label=row.optimizer, cells=cells)

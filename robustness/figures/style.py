@@ -349,6 +349,6 @@ def escaped(text: str) -> str:
 def rule_text(thresholds: Thresholds) -> str:
     """The rule of a divergence, in words."""
     return (
-        f"Diverged: not finite, or skill ≤ {thresholds.skill_floor:g} with a loss that blew up, rose, or fell back "
-        "from training, or above a rate that trains."
+        f"Diverged: not finite, or skill ≤ {thresholds.skill_floor:g} with a loss that blew up or rose, after "
+        "training that collapsed, or above a rate that trains."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, Literal, TypeVar
 
 from robustness.phrases import counted, listed
@@ -20,7 +20,15 @@ from robustness.summary.audit_rows import (
     lacking,
     selections,
 )
-from robustness.summary.checks import FEW_SEEDS, Budget, RowEdges, budgets, row_edges, uneven_tasks
+from robustness.summary.checks import (
+    FEW_SEEDS,
+    Budget,
+    ChangeableLabels,
+    RowEdges,
+    budgets,
+    row_edges,
+    uneven_tasks,
+)
 from robustness.summary.confirmed import are_confirmed
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.rows import DEFAULT_DELTA
@@ -219,11 +227,16 @@ def _labels(rows: Sequence[Labels]) -> Section[Labels]:
     complete, chaotic, total = (
         sum(getattr(row, name) for row in rows) for name in ("complete", "chaotic", "seed_rows")
     )
-    resting = sum(row.smaller_lr_trains + row.larger_lr_trains for row in rows)
+    changeable = ChangeableLabels(
+        **{
+            field.name: sum(getattr(row.changeable, field.name) for row in rows)
+            for field in fields(ChangeableLabels)
+        }
+    )
     odd = sum(len(gap.seeds) for row in rows for gap in row.gaps)
     parts = [
-        f"{resting:,} of {counted(complete, 'label')} rest on other learning rates of their row"
-        if resting
+        f"{changeable.total:,} of {counted(complete, 'label')} can change when trials are added: {changeable.bases}"
+        if changeable.total
         else "",
         f"{counted(chaotic, 'trial')} {'is' if chaotic == 1 else 'are'} chaotic" if chaotic else "",
         f"{odd:,} of {counted(total, 'row')} of a seed train above a learning rate that does not"

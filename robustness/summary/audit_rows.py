@@ -10,9 +10,16 @@ from typing import Literal
 
 import numpy as np
 
-from robustness.summary.checks import RowGaps, budgets, fewest_seeds, row_gaps
+from robustness.summary.checks import (
+    ChangeableLabels,
+    RowGaps,
+    budgets,
+    changeable_labels,
+    fewest_seeds,
+    row_gaps,
+)
 from robustness.summary.measure import measure
-from robustness.summary.outcome import RESTING, ROW
+from robustness.summary.outcome import ROW
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import MetricRow
 from robustness.summary.study import Study
@@ -108,8 +115,7 @@ class Labels:
         task: label.
         optimizer: label.
         complete: trials.
-        smaller_lr_trains: diverged because a smaller learning rate of the row trains.
-        larger_lr_trains: stalled because a larger one does.
+        changeable: labels that can change when trials are added, by what they rest on.
         chaotic: trials in which rounding can decide how they end.
         seed_rows: rows of a single seed; none of learning rates that were drawn at random.
         gaps: rows of which some seed trains above a learning rate that does not.
@@ -118,8 +124,7 @@ class Labels:
     task: str
     optimizer: str
     complete: int
-    smaller_lr_trains: int
-    larger_lr_trains: int
+    changeable: ChangeableLabels
     chaotic: int
     seed_rows: int
     gaps: tuple[RowGaps, ...]
@@ -217,14 +222,12 @@ def labels(study: Study, samples: Sequence[Resampled]) -> Iterator[Labels]:
     for sample in samples:
         task, optimizer = sample.cube.task, sample.cube.optimizer
         own = study.complete[(study.complete["task"] == task) & (study.complete["optimizer"] == optimizer)]
-        smaller, larger = (int((own["evidence"] == evidence).sum()) for evidence in RESTING)
         gaps = row_gaps([sample])
         yield Labels(
             task=task,
             optimizer=optimizer,
             complete=len(own),
-            smaller_lr_trains=smaller,
-            larger_lr_trains=larger,
+            changeable=changeable_labels(own),
             chaotic=int(own["chaotic"].sum()),
             seed_rows=sum(row.of for row in gaps),
             gaps=tuple(row for row in gaps if row.seeds),

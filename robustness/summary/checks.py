@@ -14,14 +14,17 @@ from robustness.summary.metrics.learning_rates import Edge
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Delta
 from robustness.summary.sampler_limits import orders_of
+from robustness.summary.sides import OTHER_SEEDS_EVIDENCE, OWN_SEED_EVIDENCE, Evidence
 from robustness.summary.study import Study
 
 __all__ = [
     "FEW_SEEDS",
     "Budget",
+    "ChangeableLabels",
     "RowEdges",
     "RowGaps",
     "budgets",
+    "changeable_labels",
     "fewest_seeds",
     "row_edges",
     "row_gaps",
@@ -244,3 +247,43 @@ def row_gaps(samples: Sequence[Resampled]) -> list[RowGaps]:
                 )
             )
     return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangeableLabels:
+    """How many labels can change when trials are added, by what they rest on.
+
+    Attributes:
+        own_seed: other learning rates of the same row and seed.
+        other_seeds: learning rates of the row's other seeds.
+        loss_rise: a rise of the training loss, as no learning rate of the row says anything.
+    """
+
+    own_seed: int
+    other_seeds: int
+    loss_rise: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.own_seed + self.other_seeds + self.loss_rise
+
+    @property
+    def bases(self) -> str:
+        """What they rest on, in words; "" where there are none."""
+        counts = (
+            (self.own_seed, "on other learning rates of their seed"),
+            (self.other_seeds, "on other seeds of their row"),
+            (self.loss_rise, "on a rise of the training loss"),
+        )
+        return ", ".join(f"{count:,} {basis}" for count, basis in counts if count)
+
+
+def changeable_labels(complete: pd.DataFrame) -> ChangeableLabels:
+    """Of complete trials, classified."""
+    evidence = complete["evidence"]
+    return ChangeableLabels(
+        own_seed=int(evidence.isin(OWN_SEED_EVIDENCE).sum()),
+        other_seeds=int(evidence.isin(OTHER_SEEDS_EVIDENCE).sum()),
+        loss_rise=int((evidence == Evidence.LOSS_RISE).sum()),
+    )

@@ -1,17 +1,27 @@
-"""Outcomes: what happened to the *optimization* of a complete trial.
+"""Outcomes and sides: what happened to the *optimization* of a complete trial (rule version 3).
 
 - `nonfinite`: a loss or a parameter norm was not finite.
 - not trained, if skill s = (S - b) / (r - b) <= max(floor, z SE / (r - b)), SE the binomial standard
-  error at b over the test set: `blowup` if the final training loss > 1.05 max(l0, L_b), else `untrained`.
+  error at b over the test set: `blowup` if the final training loss is above 1.05 max(l0, L_b), else `untrained`.
   A trial that its study's `stop_above` ended is a `blowup`.
 - `trained` otherwise.
 
 S is the final test score (accuracy, or minus the loss), b that of the best constant predictor, r the
 reference score, l0 the training loss before the first step, L_b the constant predictor's. A bare chance threshold is too low:
-many networks that were never trained exceed it.
+many networks that were never trained exceed it. Losses may be negative: where S is one, the blow-up threshold is
+max(l0, L_b) + 0.05 |L_b - r|, r the reference loss.
 
-Sides: `diverged` is nonfinite, blowup, or untrained with evidence; `stalled` is untrained while a larger
-learning rate of the row trains; `unresolved` is the rest. Source: METRICS of the design.
+An untrained trial failed on one `side`. In this order:
+
+1. `diverged`: nonfinite, blowup.
+2. `diverged` (collapsed): an earlier epoch's skill was above the floor, the final one is below half of it.
+3. `diverged`: a smaller learning rate of the same row and seed trained.
+4. `stalled`: a larger one did, and no smaller one.
+5. Where no other learning rate of the seed trained, the row's other seeds, if at least 3 tried such a rate: `diverged`
+   where a smaller one trained in most of them, `stalled` where a larger one did; else `diverged` if the training loss
+   ended above its minimum by 0.3 % of |L_b| or of |that minimum|, whichever is larger; else `unresolved`.
+
+Source: METRICS of the design.
 """
 
 from __future__ import annotations
@@ -24,14 +34,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from robustness.summary.sides import STALLED_EVIDENCE, Evidence, row_evidence
 from robustness.summary.tasks import ROW, TaskConstants, raw_score
 
-__all__ = ["RESTING", "ROW", "Thresholds", "classify", "outcomes"]
+__all__ = ["ROW", "Thresholds", "classify", "outcomes"]
 
 Array = npt.NDArray[Any]
-
-RESTING = ("smaller-lr-trains", "larger-lr-trains")
-"""Evidence that lies in other learning rates of the row, and can change when trials are added."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +49,12 @@ class Thresholds:
     Attributes:
         skill_floor: skill that a trained trial must exceed.
         chance_z: standard errors above chance that it must exceed too.
-        blowup: a final loss beyond this multiple of max(l0, L_b) is a blow-up.
-        loss_rise: share of L_b by which the loss must end above its minimum to count as evidence.
+        blowup: a final loss beyond this multiple of max(l0, L_b) is a blow-up; where the score is a loss, one beyond
+            max(l0, L_b) by the excess of this over 1, times the distance from L_b to the reference.
+        collapse: share of an earlier epoch's skill below which the final one must lie to have collapsed.
+        fewest_other_seeds: how many of a row's other seeds must have tried a learning rate to say something of a seed.
+        loss_rise: share of |L_b|, or of |the minimum| where that is larger, by which the loss must end above its
+            minimum to count as evidence.
         chaos: a training loss that was ever beyond this multiple of max(l0, L_b), a single step's, marks a trial
             in which rounding can decide how it ends.
         version: of the defaults.
@@ -51,9 +63,11 @@ class Thresholds:
     skill_floor: float = 0.1
     chance_z: float = 3.09
     blowup: float = 1.05
+    collapse: float = 0.5
+    fewest_other_seeds: float = 3
     loss_rise: float = 0.003
     chaos: float = 1.5
-    version: int = 2
+    version: int = 3
 
 
 def outcomes(
@@ -85,17 +99,32 @@ def outcomes(
     ...          train_loss_T=np.array([0.1, 2.3, 5]), constants=task, thresholds=Thresholds()).tolist()
     ['trained', 'untrained', 'blowup']
     """
-    span = constants.reference - constants.chance
-    floor = thresholds.skill_floor
-    if constants.score == "accuracy" and constants.test_size is not None:
-        error = math.sqrt(constants.chance * (1 - constants.chance) / constants.test_size)
-        floor = max(floor, thresholds.chance_z * error / span)
     with np.errstate(all="ignore"):  # losses near 1e308 may overflow to what they nearly are
-        skilled_T = (score_T - constants.chance) / span > floor
-        beyond_T = train_loss_T > thresholds.blowup * _before(l0_T, constants)
+        skilled_T = _skill(score_T, constants) > _floor(constants, thresholds)
+        beyond_T = train_loss_T > _blowup_loss(l0_T, constants, thresholds)
     stopped_T = stopped_T == 1  # its loss was beyond a multiple of l0 that the study names
     conditions = [nonfinite_T == 1, skilled_T & ~stopped_T, beyond_T | stopped_T]
     return np.select(conditions, ["nonfinite", "trained", "blowup"], "untrained")
+
+
+def _skill(score_T: Array, constants: TaskConstants) -> Array:
+    return (score_T - constants.chance) / (constants.reference - constants.chance)
+
+
+def _floor(constants: TaskConstants, thresholds: Thresholds) -> float:
+    """The skill that a trained trial must exceed."""
+    if constants.score != "accuracy" or constants.test_size is None:
+        return thresholds.skill_floor
+    error = math.sqrt(constants.chance * (1 - constants.chance) / constants.test_size)
+    return max(thresholds.skill_floor, thresholds.chance_z * error / (constants.reference - constants.chance))
+
+
+def _blowup_loss(l0_T: Array, constants: TaskConstants, thresholds: Thresholds) -> Array:
+    """The training loss beyond which an untrained trial has blown up; NaN where neither l0 nor L_b is known."""
+    before_T = _before(l0_T, constants)
+    # Of losses that may be negative a multiple is no threshold. The reference score is minus the reference loss.
+    unit_T = before_T if constants.score == "accuracy" else constants.constant_loss + constants.reference
+    return before_T + (thresholds.blowup - 1) * np.abs(unit_T)
 
 
 def _before(l0_T: Array, constants: TaskConstants) -> Array:
@@ -122,30 +151,37 @@ def classify(
     Returns:
         A copy with the columns `skill`, `score` (S; b where the trial did not train), `selection` (the score by
         which a learning rate is tuned; b where it is not a number), `outcome`, `chance` (b), `chaotic` (see
-        `Thresholds.chaos`), `side` (trained, diverged, stalled, unresolved) and `evidence` (what a side rests on).
+        `Thresholds.chaos`), `side` (trained, diverged, stalled, unresolved) and `evidence` (what a side rests on, a
+        `sides.Evidence`; "" where it is trained or unresolved).
     """
     rules = thresholds or Thresholds()
-    parts = [_classified(part, facts[str(task)], rules) for task, part in trials.groupby("task", sort=False)]
-    if not parts:
-        parts = [
-            _classified(
-                trials, TaskConstants(chance=0.0, constant_loss=0.0, reference=1.0, test_size=1), rules
-            )
-        ]
-    found = pd.concat(parts).loc[trials.index]
-    resting = np.select(_neighbours_train(found), RESTING, "") if only_lr_varies else ""
-    untold = (found["outcome"] == "untrained").to_numpy() & (found["evidence"] == "").to_numpy()
-    found["evidence"] = np.where(untold, resting, found["evidence"])
-    trained = (found["outcome"] == "trained").to_numpy()
-    stalled = (found["evidence"] == RESTING[1]).to_numpy()
-    told = (found["evidence"] != "").to_numpy()
-    found["side"] = np.select([trained, stalled, told], ["trained", "stalled", "diverged"], "unresolved")
-    return found
+    by_task = [
+        _classified(part, facts[str(task)], rules) for task, part in trials.groupby("task", sort=False)
+    ]
+    if not by_task:
+        nothing = TaskConstants(chance=0.0, constant_loss=0.0, reference=1.0, test_size=1)
+        by_task = [_classified(trials, nothing, rules)]
+    labelled = pd.concat(by_task).loc[trials.index]
+    outcome_T, evidence_T = (labelled[name].to_numpy(dtype=str) for name in ("outcome", "evidence"))
+    if only_lr_varies:
+        from_row_T = row_evidence(
+            row_T=labelled.groupby(ROW, sort=False).ngroup().to_numpy(),
+            lr_T=labelled["lr"].to_numpy(),
+            seed_T=labelled["seed_index"].to_numpy(),
+            trained_T=outcome_T == "trained",
+            fewest_other_seeds=rules.fewest_other_seeds,
+        )
+        # A rise of the loss comes last: noise must not decide before the row does.
+        undecided_T = (outcome_T == "untrained") & np.isin(evidence_T, ["", Evidence.LOSS_RISE.value])
+        evidence_T = np.where(undecided_T & (from_row_T != ""), from_row_T, evidence_T)
+    labelled["evidence"] = evidence_T
+    conditions = [outcome_T == "trained", np.isin(evidence_T, STALLED_EVIDENCE), evidence_T != ""]
+    labelled["side"] = np.select(conditions, ["trained", "stalled", "diverged"], "unresolved")
+    return labelled
 
 
 def _classified(trials: pd.DataFrame, constants: TaskConstants, rules: Thresholds) -> pd.DataFrame:
     """The trials of one task, but for what rests on their rows."""
-    span = constants.reference - constants.chance
     found = trials.copy()
     raw = raw_score(trials, constants.score)
     l0, loss = (trials[name].to_numpy() for name in ("l0", "train_loss"))
@@ -159,7 +195,7 @@ def _classified(trials: pd.DataFrame, constants: TaskConstants, rules: Threshold
         thresholds=rules,
     )
     found["chance"] = constants.chance
-    found["skill"] = (raw - constants.chance) / span
+    found["skill"] = _skill(raw.to_numpy(), constants)
     found["outcome"] = outcome
     found["score"] = np.where(outcome == "trained", raw, constants.chance)
     selection = raw_score(trials, constants.score, constants.selection).fillna(constants.chance)
@@ -169,24 +205,25 @@ def _classified(trials: pd.DataFrame, constants: TaskConstants, rules: Threshold
     )
     with np.errstate(all="ignore"):
         found["chaotic"] = trials["max_train_loss"].to_numpy() > rules.chaos * _before(l0, constants)
-        earlier = (trials["max_earlier_score"].to_numpy() - constants.chance) / span > rules.skill_floor
-        risen = loss - trials["min_train_loss"].to_numpy()
-    rise = risen >= rules.loss_rise * abs(constants.constant_loss)
-    # In order of weight: the first two need nothing but the trial.
-    found["evidence"] = np.select(
-        [outcome == "trained", outcome == "nonfinite", outcome == "blowup", earlier, rise],
-        ["", "nonfinite", "blowup", "earlier-skill", "loss-rise"],
-        "",
-    )
+    found["evidence"] = _own_evidence(found, constants, rules)
     return found
 
 
-def _neighbours_train(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """For each trial, whether a smaller, and a larger, learning rate of its row trains in most seeds."""
-    share = (found["outcome"] == "trained").groupby([found[c] for c in [*ROW, "lr"]]).mean()
-    trains = share[share > 0.5].reset_index()
-    span = trains.groupby(ROW)["lr"].agg(["min", "max"])
-    rows = pd.MultiIndex.from_frame(found[ROW])
-    low, high = (span[side].reindex(rows).to_numpy() for side in ("min", "max"))
-    lr = found["lr"].to_numpy()
-    return low < lr, high > lr
+def _own_evidence(
+    labelled: pd.DataFrame, constants: TaskConstants, rules: Thresholds
+) -> npt.NDArray[np.str_]:
+    """What each trial shows by itself, the first that holds."""
+    outcome, loss, least = (labelled[name].to_numpy() for name in ("outcome", "train_loss", "min_train_loss"))
+    with np.errstate(all="ignore"):
+        earlier = _skill(labelled["max_earlier_score"].to_numpy(), constants)
+        # A score that is not a number counts as the constant predictor's.
+        fallen = labelled["skill"].fillna(0.0).to_numpy() < rules.collapse * earlier
+        rise = loss - least
+        risen = (rise > 0) & (rise >= rules.loss_rise * np.fmax(np.abs(least), abs(constants.constant_loss)))
+    collapsed = (earlier > _floor(constants, rules)) & fallen
+    evidence = (Evidence.NONFINITE, Evidence.BLOWUP, Evidence.COLLAPSED, Evidence.LOSS_RISE)
+    return np.select(
+        [outcome == "trained", outcome == "nonfinite", outcome == "blowup", collapsed, risen],
+        ["", *(name.value for name in evidence)],
+        "",
+    )

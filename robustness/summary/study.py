@@ -183,7 +183,7 @@ def load_study(
     )
     only_lr_varies = not (within > 1).any(axis=None)
     classified = classify(complete, facts, rules, only_lr_varies=only_lr_varies)
-    confirmed = _confirmed(confirming, complete, facts, rules)
+    confirmed = _confirmed(confirming, complete, facts, rules, only_lr_varies=only_lr_varies)
     if seeds is not None:  # the rule, and what it takes from the study, stay those of all seeds
         trials, classified = (part[part["seed_index"].isin(seeds)] for part in (trials, classified))
         if not len(trials):
@@ -221,11 +221,17 @@ def check_begun(study: Study) -> None:
 
 
 def _confirmed(
-    confirming: pd.DataFrame, complete: pd.DataFrame, facts: dict[str, TaskConstants], rules: Thresholds
+    confirming: pd.DataFrame,
+    complete: pd.DataFrame,
+    facts: dict[str, TaskConstants],
+    rules: Thresholds,
+    *,
+    only_lr_varies: bool,
 ) -> pd.DataFrame:
     """The complete confirming trials, classified beside the design, which their labels may rest on."""
     own = confirming[confirming["state"] == TrialState.COMPLETE.value]
-    return classify(pd.concat([complete, own]) if len(own) else own, facts, rules).loc[own.index]
+    beside = pd.concat([complete, own]) if len(own) else own
+    return classify(beside, facts, rules, only_lr_varies=only_lr_varies).loc[own.index]
 
 
 def _optimizers(store: Store, study_id: int, trials: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -11,13 +11,14 @@ from robustness.phrases import counted, listed
 from robustness.summary.checks import (
     FEW_SEEDS,
     budgets,
+    changeable_labels,
     fewest_seeds,
     row_edges,
     row_gaps,
     uneven_tasks,
 )
 from robustness.summary.confirmed import are_confirmed
-from robustness.summary.outcome import RESTING, classify
+from robustness.summary.outcome import classify
 from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
@@ -191,10 +192,11 @@ def _edges(samples: Sequence[Resampled], delta: Delta) -> Iterator[str]:
 
 
 def _labels(study: Study) -> Iterator[str]:
-    resting = study.complete["evidence"].isin(RESTING).sum()
-    if resting:
+    changeable = changeable_labels(study.complete)
+    if changeable.total:
         yield (
-            f"{resting:,} labels rest on other learning rates of their row and can change when trials are added."
+            f"{counted(changeable.total, 'label')} can change when trials are added, as they rest on more than their "
+            f"own trial: {changeable.bases}."
         )
     chaotic = study.complete["chaotic"].sum()
     if chaotic:

@@ -76,10 +76,11 @@ def test_an_export_comes_back_as_the_same_tables(
     assert ("note: 1 trial not complete: left out" in said) is not epochs
     before, after = loaded(url), loaded(again)
     labels = ["optimizer", "lr", "seed_index", "outcome", "side", "evidence", "score", "chaotic", "reason"]
+    labels += ["min_train_loss", "max_earlier_score"]
     for name in ("complete", "confirmed"):
         left, right = (getattr(study, name)[labels].reset_index(drop=True) for study in (before, after))
         pd.testing.assert_frame_equal(left, right)
-    assert {"nonfinite", "blowup", "earlier-skill", "loss-rise"} <= set(before.complete["evidence"])
+    assert {"nonfinite", "blowup", "collapsed"} <= set(before.complete["evidence"])
     assert len(before.confirmed) == 2
     assert before.facts == after.facts
     for format_ in ("markdown", "csv"):

@@ -14,6 +14,7 @@ import pytest
 from robustness.store import open_store
 from robustness.summary import Study, load_study
 from robustness.summary.audit import AuditInfo, audit_info
+from robustness.summary.checks import ChangeableLabels
 from tests.builders import dead_epoch, epoch, record, save, trials
 from tests.importers.logs import DATA, imported
 from tests.summary.frames import FACTS, NONFINITE, frame
@@ -182,11 +183,17 @@ def test_what_labels_rest_on_is_counted_and_rows_with_gaps_are_named() -> None:
         if row["lr"] == 0.1 and row["seed_index"] == 4:
             row |= NONFINITE
     [found] = of(*rows).labels.rows
-    assert (found.complete, found.smaller_lr_trains, found.larger_lr_trains) == (30, 0, 6)
+    assert found.complete == 30
+    assert found.changeable == ChangeableLabels(own_seed=6, other_seeds=0, loss_rise=0)
     assert (found.chaotic, found.seed_rows) == (6, 6)
     assert [(gap.init, gap.seeds) for gap in found.gaps] == [("i", (4,))]
     says = of(*rows).labels.says
-    for words in ("6 of 30 labels rest", "6 trials are chaotic", "1 of 6 rows of a seed"):
+    for words in (
+        "6 of 30 labels can change",
+        "6 on other learning rates of their seed",
+        "6 trials are chaotic",
+        "1 of 6 rows of a seed",
+    ):
         assert words in says
 
 

@@ -70,7 +70,7 @@ def test_an_optimizer_that_trains_in_a_minority_of_seeds_has_no_edge() -> None:
 
 
 def test_labels_that_rest_on_their_row_are_counted() -> None:
-    assert "labels rest on other learning rates" in "\n".join(study_warnings(grid_study()))
+    assert "on other learning rates of their seed" in "\n".join(study_warnings(grid_study()))
 
 
 def test_many_rows_are_named_by_the_first_few() -> None:
