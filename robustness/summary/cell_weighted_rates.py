@@ -64,13 +64,13 @@ def cell_weighted_rate(flags_SC: Floats) -> CellWeightedRate:
     run_C = sizes_C > 0
     cells = int(run_C.sum())
     shares_C = np.nansum(flags_SC, axis=0)[run_C] / sizes_C[run_C]
-    grid_seeds_S = (2 * present_SC.sum(axis=1) >= cells) & (cells > 0)
+    grid_seeds_S = np.asarray(2 * present_SC.sum(axis=1) >= max(cells, 1))
     return CellWeightedRate(
         value=float(shares_C.mean()) if cells else math.nan,
         n=int(sizes_C.sum()),
         cells=cells,
         grid_seeds_S=grid_seeds_S,
-        remarks=_remarks(grid_seeds_S, present_SC.any(axis=1)),
+        remarks=_remarks(grid_seeds_S, np.asarray(present_SC.any(axis=1))),
     )
 
 

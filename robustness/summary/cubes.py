@@ -19,7 +19,8 @@ from robustness.spec.sampling import DRAWING, EDGE_RESOLUTION
 from robustness.spec.space import lattice_top
 from robustness.summary.chosen import not_independent, orders_of, sampler_of
 from robustness.summary.frame import Study
-from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, log_weights
+from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, enough_runs, log_weights
+from robustness.summary.tasks import ROW
 
 __all__ = [
     "BINS_PER_DECADE",
@@ -30,6 +31,7 @@ __all__ = [
     "cubes",
     "dense_cube",
     "drawn_at_random",
+    "full_enough",
     "is_binned",
     "lr_bins",
     "without_added",
@@ -283,6 +285,17 @@ def by_bins(study: Study, trials: pd.DataFrame) -> pd.DataFrame:
             found.loc[own, "lr"] = lr_bins(trials.loc[own, "lr"].to_numpy())
             if not are_clustered(study):
                 found.loc[own, "seed_index"] = np.flatnonzero(own)
+    return found
+
+
+def full_enough(study: Study, cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells of `cell_table` without the validation score of bins that have too few runs to be tuned to."""
+    found = cells.copy()
+    drawn = {pair for pair, part in study.complete.groupby(["task", "optimizer"]) if is_binned(study, part)}
+    for (task, optimizer, _), part in cells.groupby(ROW, sort=False):
+        if (task, optimizer) in drawn:
+            few_C = ~enough_runs(part["n"].to_numpy())
+            found.loc[part.index[few_C], "validation_median"] = math.nan
     return found
 
 

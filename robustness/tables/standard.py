@@ -6,7 +6,7 @@ import pandas as pd
 
 from robustness.summary import Study, cell_table, measure, row_table
 from robustness.summary.chosen import not_independent, orders_of, sampler_of
-from robustness.summary.cubes import by_bins
+from robustness.summary.cubes import by_bins, full_enough
 from robustness.summary.measure import is_confirmed, resampled
 from robustness.summary.outcome import ROW
 from robustness.summary.warnings import study_warnings
@@ -32,7 +32,7 @@ def standard_table(study: Study) -> TableLayout:
     sampler = sampler_of(study.spec)
     if not not_independent(sampler):
         trials, complete = (by_bins(study, frame) for frame in (study.trials, study.complete))
-        cells = cell_table(trials, complete)
+        cells = full_enough(study, cell_table(trials, complete))
         rows = row_table(complete, cells, orders=orders_of(study.spec))
         if is_confirmed(study):
             return tuned_table(study, _confirmed(study, rows), confirmed=True)
