@@ -389,4 +389,4 @@ def _notes(heads: Sequence[Run], path: Path) -> list[str]:
     return [*unknown, *exported.left_out(path)]
 
 
-FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, split=False)
+FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, label_fields=lambda heads: {})

@@ -94,15 +94,17 @@ DEEPOBS: dict[str, KnownTask] = {
 }
 
 
-def deepobs_task(label: str, budgets: Collection[tuple[int, int | None]], *, accuracy: bool) -> ImportedTask:
+def deepobs_task(
+    problem: str, budgets: Collection[tuple[int, int | None]], *, accuracy: bool
+) -> ImportedTask:
     """A DeepOBS test problem.
 
     Args:
-        label: its name; one that is not known gets no facts.
+        problem: its name; one that is not known gets no facts.
         budgets: every pair of epochs and batch size in its logs.
         accuracy: some log has test accuracies.
     """
-    known = DEEPOBS.get(label) or KnownTask(
+    known = DEEPOBS.get(problem) or KnownTask(
         score="accuracy" if accuracy else "loss", note="not a test problem with known facts"
     )
     [epochs, batch] = next(iter(budgets)) if len(budgets) == 1 else (0, None)

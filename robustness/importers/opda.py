@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -57,7 +58,7 @@ def format_of(model: str) -> Format:
     """
     if model not in OPDA_REFERENCES:
         raise SpecError.of("--model", f"no model {model!r:.80}; {nearest(model, OPDA_REFERENCES)}")
-    return Format(files=_files, runs=partial(_runs, model=model), tasks=_tasks, notes=_notes, split=False)
+    return replace(FORMAT, runs=partial(_runs, model=model))
 
 
 def _files(path: Path) -> list[Path]:
@@ -145,4 +146,5 @@ def _notes(heads: Sequence[Run], path: Path) -> list[str]:
     return notes
 
 
-FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, split=False)
+# A random search has a setting a run: no label would hold two of them.
+FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, label_fields=lambda heads: {})
