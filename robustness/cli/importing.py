@@ -27,6 +27,12 @@ def import_(
     name: Annotated[str, typer.Option("--name", help="The name of the study that they become.")],
     store: StoreUrl = DEFAULT_STORE,
     title: Annotated[str, typer.Option("--title", help="Free text.")] = "",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", help="Of opda, the model that a file of another name than the published is of."
+        ),
+    ] = "",
 ) -> None:
     """Import other people's logs as a study; an earlier import of that name is replaced."""
     from robustness.importers import import_logs, surveyed
@@ -35,7 +41,7 @@ def import_(
 
     with _progress(path) as advance:
         # All mistakes are found before the store is opened, which would make one where there is none.
-        found = surveyed(format_, path, name=name, title=title, advance=advance)
+        found = surveyed(format_, path, name=name, title=title, model=model, advance=advance)
         with open_(store, create=True) as opened:
             count = import_logs(opened, found, title=title, advance=advance)
             stand_ins = assumed(load_study(opened, name))

@@ -15,7 +15,8 @@
 
 A `reference` is a score: an accuracy, or minus a loss where `score` is `loss`; there `constant_loss` says what chance is.
 
-Other columns are kept; those that hold numbers are hyperparameters to the summaries. A table with `seed_index` is our
+Other columns are kept; those that hold numbers are hyperparameters to the summaries, and part of the optimizer's label
+where the table is a grid over them: see `grid_columns`. A table with `seed_index` is our
 own export, of trials or of epochs, whose trials that are not complete are left out; see `exported`.
 """
 
@@ -31,7 +32,8 @@ from typing import Any, NamedTuple
 
 from robustness.errors import SpecError
 from robustness.importers import exported
-from robustness.importers.reading import checked_label, learning_rate, lines, share, whole
+from robustness.importers.grid_columns import grid_columns
+from robustness.importers.reading import MAX_LABEL, checked_label, learning_rate, lines, share, whole
 from robustness.importers.runs import Advance, Format, Run, epoch_row, until_death
 from robustness.trial import EpochRecord, ImportedTask
 
@@ -196,17 +198,8 @@ def _cell(row: Row) -> tuple[str, str, str, float, int | None]:
 
 def _runs(file: Path, name: str, advance: Advance) -> Iterator[Run]:
     numbered = itertools.count(1)
-    began: dict[tuple[object, ...], str] = {}
     for cell, rows in itertools.groupby(_rows(file, name, advance), key=_cell):
         for run in _split(rows):
-            if cell[-1] is not None:
-                if cell in began:
-                    raise SpecError.of(
-                        run[0].where,
-                        f"repeats the run (same task, optimizer, init, lr and seed) of {began[cell]}; "
-                        "rows of one run must stand together",
-                    )
-                began[cell] = run[0].where
             yield _run(run, cell, name, str(next(numbered)))
 
 
@@ -256,6 +249,11 @@ def _run(rows: Sequence[Row], cell: tuple[str, str, str, float, int | None], nam
         seed=seed,
         facts={
             "where": rows[0].where,
+            "words": {
+                column: text
+                for column, text in _unknown(rows, numeric=False).items()
+                if isinstance(text, str) and len(text) <= MAX_LABEL
+            },
             "accuracy": any("test_accuracy" in row.fields for row in rows),
             "unknown": _misspelt(list(dict.fromkeys(key for row in rows for key in row.fields))),
             **{column: _one(rows, column, _task_field) for column in TASK_FIELDS},
@@ -389,4 +387,4 @@ def _notes(heads: Sequence[Run], path: Path) -> list[str]:
     return [*unknown, *exported.left_out(path)]
 
 
-FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, split=False)
+FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, label_fields=grid_columns)

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from robustness.errors import SpecError
 from robustness.importers.known_tasks import DEEPOBS, deepobs_task
+from robustness.importers.labels import hyperparameters_varying_in_tasks
 from robustness.importers.reading import (
     checked_label,
     learning_rate,
@@ -51,7 +53,8 @@ READ = {
     "hyperparams",
     "optimizer_hyperparams",
 }
-SETTINGS = ("batch_size", "num_epochs", "weight_decay", "l2_reg", "lr_sched_epochs", "lr_sched_factors")
+BUDGET = ("batch_size", "num_epochs")
+SETTINGS = (*BUDGET, "weight_decay", "l2_reg", "lr_sched_epochs", "lr_sched_factors")
 
 
 def _files(path: Path) -> list[Path]:
@@ -95,6 +98,7 @@ def _run(plain: Mapping[str, Any], name: str) -> Run:
         lr=lr,
         seed=None if seed is None else whole(seed, name, "random_seed"),
         facts={
+            "problem": task,
             "epochs": planned,
             "batch_size": None if batch is None else whole(batch, name, "batch_size", low=1),
             "accuracy": bool(series["test_accuracies"]),
@@ -205,7 +209,7 @@ def _tasks(heads: Sequence[Run]) -> dict[str, ImportedTask]:
         facts = [head.facts for head in heads if head.task == label]
         budgets = {(fact["epochs"], fact["batch_size"]) for fact in facts}
         accuracy = any(fact["accuracy"] for fact in facts)
-        found[label] = deepobs_task(label, budgets, accuracy=accuracy)
+        found[label] = deepobs_task(facts[0]["problem"], budgets, accuracy=accuracy)
     return found
 
 
@@ -218,4 +222,11 @@ def _notes(heads: Sequence[Run], path: Path) -> list[str]:
     return notes
 
 
-FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, split=True)
+FORMAT = Format(
+    files=_files,
+    runs=_runs,
+    tasks=_tasks,
+    notes=_notes,
+    task_settings=BUDGET,
+    label_fields=partial(hyperparameters_varying_in_tasks, task_settings=BUDGET),
+)

@@ -21,7 +21,13 @@ FORMATS: dict[str, Format] = {
 
 
 def surveyed(
-    format_name: str, path: Path, *, name: str, title: str = "", advance: Advance = lambda size: None
+    format_name: str,
+    path: Path,
+    *,
+    name: str,
+    title: str = "",
+    model: str = "",
+    advance: Advance = lambda size: None,
 ) -> Survey:
     """Read the files once and check everything, before any store is opened.
 
@@ -30,16 +36,25 @@ def surveyed(
         path: a file or a folder.
         name: of the study to be.
         title: free text.
+        model: that the logs are of, where they do not say so themselves (opda); empty to go by the file's name.
         advance: told of every piece that was read; in all once the size of the files.
 
     Raises:
-        SpecError: no such format or path, or a file breaks a rule.
+        SpecError: no such format, path or model, or a file breaks a rule.
     """
     if format_name not in FORMATS:
         raise SpecError.of("FORMAT", f"no format {format_name!r:.80}; {nearest(format_name, FORMATS)}")
-    return survey(
-        FORMATS[format_name], path, format_name=format_name, name=name, title=title, advance=advance
-    )
+    format_ = _with_model(format_name, model) if model else FORMATS[format_name]
+    return survey(format_, path, format_name=format_name, name=name, title=title, advance=advance)
+
+
+def _with_model(format_name: str, model: str) -> Format:
+    if format_name != "opda":
+        raise SpecError.of(
+            "--model",
+            f"{format_name} names the task of each run itself; only opda takes a model, got {model!r:.80}",
+        )
+    return opda.format_of(model)
 
 
 def import_logs(store: Store, found: Survey, *, title: str = "", advance: Advance = lambda size: None) -> int:

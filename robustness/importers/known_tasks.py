@@ -13,7 +13,7 @@ from typing import Literal
 from robustness.phrases import counted
 from robustness.trial import ImportedTask
 
-__all__ = ["DEEPOBS", "KnownTask", "deepobs_task", "opda_alexnet", "step_back_task"]
+__all__ = ["DEEPOBS", "OPDA_REFERENCES", "KnownTask", "deepobs_task", "opda_task", "step_back_task"]
 
 # Format 2 of the SVHN site's cropped digits, 0 to 9.
 SVHN_TRAIN = (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659)
@@ -94,15 +94,17 @@ DEEPOBS: dict[str, KnownTask] = {
 }
 
 
-def deepobs_task(label: str, budgets: Collection[tuple[int, int | None]], *, accuracy: bool) -> ImportedTask:
+def deepobs_task(
+    problem: str, budgets: Collection[tuple[int, int | None]], *, accuracy: bool
+) -> ImportedTask:
     """A DeepOBS test problem.
 
     Args:
-        label: its name; one that is not known gets no facts.
+        problem: its name; one that is not known gets no facts.
         budgets: every pair of epochs and batch size in its logs.
         accuracy: some log has test accuracies.
     """
-    known = DEEPOBS.get(label) or KnownTask(
+    known = DEEPOBS.get(problem) or KnownTask(
         score="accuracy" if accuracy else "loss", note="not a test problem with known facts"
     )
     [epochs, batch] = next(iter(budgets)) if len(budgets) == 1 else (0, None)
@@ -128,15 +130,27 @@ def _budget(epochs: int, batch: int | None) -> str:
     return counted(epochs, "epoch") + ("" if batch is None else f", batch {batch}")
 
 
-def opda_alexnet() -> ImportedTask:
-    """AlexNet on ImageNet, tuned by random search: epochs and batch size vary."""
+OPDA_REFERENCES = {"alexnet": 0.565, "convnext-tiny": 0.825, "resnet18": 0.698}
+"""Top-1 accuracy on ImageNet that torchvision publishes for its first weights of each model whose searches opda has."""
+
+
+def opda_task(model: str) -> ImportedTask:
+    """A model on ImageNet, tuned by random search: epochs and batch size vary.
+
+    Args:
+        model: a key of `OPDA_REFERENCES`; of every other name, or none, the reference is not known.
+    """
+    reference = OPDA_REFERENCES.get(model)
+    source = (
+        "not known" if reference is None else f"the top-1 accuracy that torchvision publishes for {model}"
+    )
     return ImportedTask(
         chance=0.001,
         constant_loss=math.log(1000),
-        reference=0.565,
+        reference=reference,
         test_size=50_000,
-        note="chance and constant_loss: balanced classes (label smoothing changes neither); reference: the top-1 "
-        "accuracy that torchvision publishes for its AlexNet; test: ImageNet's validation set",
+        note="chance and constant_loss: balanced classes (label smoothing changes neither); "
+        f"reference: {source}; test: ImageNet's validation set",
     )
 
 

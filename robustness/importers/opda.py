@@ -1,30 +1,64 @@
-"""The random searches of opda: one run a line of *.jsonl, with its hyperparameters and its learning curve.
+"""opda's random searches on ImageNet: one run a line of *.jsonl, with its hyperparameters and its learning curve.
 
 A run with `nan_train_loss` died in the epoch after its curve, which may be empty. The source calls its held-out
-images a validation set; no others were recorded, so they are the test set here.
+images a validation set; no others were recorded, so they are the test set here. The lines do not say which model was
+trained: its name comes from the file's, where that is a published one, or from the user.
 
-Source: the tuning results that opda (Apache-2.0) publishes for AlexNet on ImageNet.
+Source: the results that opda (Apache-2.0) publishes for AlexNet, ConvNeXt and ResNet on ImageNet.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from robustness.errors import SpecError
-from robustness.importers.known_tasks import opda_alexnet
+from robustness.errors import SpecError, nearest
+from robustness.importers.known_tasks import OPDA_REFERENCES, opda_task
 from robustness.importers.reading import learning_rate, lines, number, parse_json, shape, share, whole
 from robustness.importers.runs import Advance, Format, Run, epoch_row, until_death
 from robustness.trial import EpochRecord, ImportedTask
 
-__all__ = ["FORMAT"]
+__all__ = ["FORMAT", "format_of"]
 
-TASK = "imagenet-alexnet"
+PUBLISHED = {
+    "alexnet_tuning.results.jsonl": "alexnet",
+    "convnext-tiny_tuning.results.jsonl": "convnext-tiny",
+    "resnet18_ablation.results.jsonl": "resnet18",
+    "resnet18_residual.results.jsonl": "resnet18",
+    "resnet18_tuning.results.jsonl": "resnet18",
+}
+"""The model of each file that opda publishes in this layout."""
+DATASET = "imagenet"
 OPTIMIZER = "sgd-momentum"
-SETTINGS = ("epochs", "batch_size", "momentum", "weight_decay", "label_smoothing", "lr_peak_epoch")
-READ = {*SETTINGS, "iteration", "lr", "nan_train_loss", "learning_curve"}
+SETTINGS = (
+    "epochs",
+    "batch_size",
+    "momentum",
+    "weight_decay",
+    "label_smoothing",
+    "lr_peak_epoch",
+    "use_blurpool",
+)
+REQUIRED = ("iteration", "lr", "momentum", "nan_train_loss", "learning_curve")
+READ = {*SETTINGS, *REQUIRED}
+
+
+def format_of(model: str) -> Format:
+    """The format with the model that the user names, whatever the file is called.
+
+    Args:
+        model: a key of `OPDA_REFERENCES`.
+
+    Raises:
+        SpecError: it is none; the known ones are listed.
+    """
+    if model not in OPDA_REFERENCES:
+        raise SpecError.of("--model", f"no model {model!r:.80}; {nearest(model, OPDA_REFERENCES)}")
+    return replace(FORMAT, runs=partial(_runs, model=model))
 
 
 def _files(path: Path) -> list[Path]:
@@ -36,16 +70,17 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _runs(file: Path, name: str, advance: Advance) -> Iterator[Run]:
+def _runs(file: Path, name: str, advance: Advance, model: str = "") -> Iterator[Run]:
+    model = model or PUBLISHED.get(PurePosixPath(name).name, "")
     for at, line in lines(file, name):
         advance(len(line))
         if line.strip():
             where = f"{name}, line {at}"
-            yield _run(shape(parse_json(line, where), where, "a run", dict), name, where)
+            yield _run(shape(parse_json(line, where), where, "a run", dict), name, where, model)
 
 
-def _run(plain: Mapping[str, Any], name: str, where: str) -> Run:
-    for key in ("iteration", "lr", "nan_train_loss", "learning_curve"):
+def _run(plain: Mapping[str, Any], name: str, where: str, model: str) -> Run:
+    for key in REQUIRED:
         if key not in plain:
             raise SpecError.of(where, f"is no run of opda: it has no {key!r}")
     died = plain["nan_train_loss"]
@@ -62,11 +97,12 @@ def _run(plain: Mapping[str, Any], name: str, where: str) -> Run:
     return Run(
         file=name,
         item=where.rpartition(" ")[2],
-        task=TASK,
+        task=f"{DATASET}-{model}" if model else DATASET,
         optimizer=OPTIMIZER,
         settings={key: plain[key] for key in SETTINGS if key in plain},
         lr=learning_rate(plain["lr"], where),
         seed=iteration,
+        facts={"model": model},
         nonfinite=died or any(dead),
         epochs=until_death(rows, dead),
         rest={key: value for key, value in plain.items() if key not in READ}
@@ -94,14 +130,21 @@ def _rows(curve: Sequence[Mapping[str, Any]], where: str) -> list[EpochRecord]:
 
 
 def _tasks(heads: Sequence[Run]) -> dict[str, ImportedTask]:
-    return {TASK: opda_alexnet()}
+    return {head.task: opda_task(head.facts["model"]) for head in heads}
 
 
 def _notes(heads: Sequence[Run], path: Path) -> list[str]:
-    return [
+    notes = [
         "a random search over all of its hyperparameters, one seed each: seed_index is the iteration",
         "test accuracy: top-1 on the ImageNet validation set, which the search itself was judged by",
     ]
+    if not all(head.facts["model"] for head in heads):
+        notes.append(
+            f"{heads[0].file}: the name is not one of opda's files, so the model and its reference are not known; "
+            f"--model names it ({', '.join(OPDA_REFERENCES)})"
+        )
+    return notes
 
 
-FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, split=False)
+# A random search has a setting a run: no label would hold two of them.
+FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, label_fields=lambda heads: {})

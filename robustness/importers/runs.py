@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,14 +77,17 @@ class Format:
         runs: the runs of a file, given its relative name, one after another.
         tasks: the tasks of all runs, which come without epochs here.
         notes: what a reader of the study should know, given the runs and the path.
-        split: optimizers of one name are told apart by the arguments and settings that vary.
+        task_settings: names of settings that belong to the task, its budget above all: where they vary between runs
+            of a task, these are tasks of their own.
+        label_fields: of each optimizer's name, the arguments and settings by which its runs are told apart.
     """
 
     files: FilesUnder
     runs: RunsOf
     tasks: TasksOf
     notes: NotesOf
-    split: bool
+    task_settings: tuple[str, ...] = ()
+    label_fields: LabelFieldsOf
 
 
 class FilesUnder(Protocol):
@@ -113,6 +116,13 @@ class NotesOf(Protocol):
 
     def __call__(self, heads: Sequence[Run], path: Path, /) -> list[str]:
         """One clause each."""
+
+
+class LabelFieldsOf(Protocol):
+    """See `Format.label_fields`."""
+
+    def __call__(self, heads: Sequence[Run], /) -> Mapping[str, Collection[str]]:
+        """Names of arguments and settings, by the optimizer's name; empty where the name is all of the label."""
 
 
 def epoch_row(epoch: int, **figures: float) -> EpochRecord:

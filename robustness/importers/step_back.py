@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from robustness.errors import SpecError
 from robustness.importers.known_tasks import step_back_task
+from robustness.importers.labels import hyperparameters_varying_in_tasks
 from robustness.importers.reading import (
     checked_label,
     learning_rate,
@@ -173,8 +175,7 @@ def _tasks(heads: Sequence[Run]) -> dict[str, ImportedTask]:
         if len({fact["score"] for fact in facts}) > 1:
             raise SpecError.of(label, "has runs with an accuracy and runs with a loss as score_func")
         budgets = {(fact["epochs"], fact["batch_size"]) for fact in facts}
-        losses = {str(fact["loss"]) for fact in facts}
-        loss = losses.pop() if len(losses) == 1 else ""
+        loss = str(facts[0]["loss"])  # one for all: runs of another are another task's
         found[label] = step_back_task(facts[0]["dataset"], loss, facts[0]["score"], budgets)
     return found
 
@@ -186,4 +187,11 @@ def _notes(heads: Sequence[Run], path: Path) -> list[str]:
     return notes
 
 
-FORMAT = Format(files=_files, runs=_runs, tasks=_tasks, notes=_notes, split=True)
+FORMAT = Format(
+    files=_files,
+    runs=_runs,
+    tasks=_tasks,
+    notes=_notes,
+    task_settings=SETTINGS,
+    label_fields=partial(hyperparameters_varying_in_tasks, task_settings=SETTINGS),
+)

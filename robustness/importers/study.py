@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import math
 import re
 from collections import defaultdict
@@ -20,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from robustness.errors import SpecError
-from robustness.importers.reading import MAX_LABEL, checked_label, existing, kept, named
+from robustness.importers.labels import label_notes, optimizer_labels, task_labels
+from robustness.importers.reading import existing, kept, named
 from robustness.importers.runs import Advance, Format, Run
 from robustness.spec.models import ID, check_text
 from robustness.trial import ImportedTask, ImportedTrial, TrialRecord, canonical_json
@@ -36,11 +36,13 @@ class Place:
     """Where a run stands in the study.
 
     Attributes:
+        task: label.
         optimizer: label.
         lr: the learning rate that it shares with those that differ by rounding.
         seed_index: distinct within its cell.
     """
 
+    task: str
     optimizer: str
     lr: float
     seed_index: int
@@ -125,20 +127,15 @@ def survey(
     heads = [replace(run, epochs=(), rest={}) for run in _runs(format_, root, files, advance, digests)]
     if not heads:
         raise SpecError.of(str(path), "holds no run")
-    places, repeated = _places(heads, split=format_.split)
-    notes = format_.notes(heads, root)
+    labelled = [
+        replace(head, task=task)
+        for head, task in zip(heads, task_labels(heads, format_.task_settings), strict=True)
+    ]
+    label_fields = format_.label_fields(labelled)
+    places, repeated = _places(labelled, optimizer_labels(labelled, label_fields))
+    notes = [*format_.notes(heads, root), *label_notes(heads, label_fields, format_.task_settings)]
     if repeated:
         notes.append(f"{repeated:,} runs repeat the seed of an earlier run of their cell: numbered on")
-    # Of the sorted digests: where the files are, and what they are called, does not change it.
-    source = {
-        "format": format_name,
-        "path": str(path),
-        "files": len(files),
-        "sha256": hashlib.sha256("".join(sorted(digests)).encode()).hexdigest(),
-        "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": version("robustness-study"),
-        "notes": notes,
-    }
     return Survey(
         name=name,
         format=format_,
@@ -146,9 +143,22 @@ def survey(
         files=files,
         digests=digests,
         places=tuple(places),
-        tasks=format_.tasks(heads),
-        source=source,
+        tasks=format_.tasks(labelled),
+        source=_source(path, format_name, digests, notes),
     )
+
+
+def _source(path: Path, format_name: str, digests: Sequence[str], notes: list[str]) -> dict[str, Any]:
+    # Of the sorted digests: where the files are, and what they are called, does not change it.
+    return {
+        "format": format_name,
+        "path": str(path),
+        "files": len(digests),
+        "sha256": hashlib.sha256("".join(sorted(digests)).encode()).hexdigest(),
+        "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": version("robustness-study"),
+        "notes": notes,
+    }
 
 
 def _digest(file: Path, name: str) -> str:
@@ -169,12 +179,11 @@ def _runs(
         yield from format_.runs(file, name, advance)
 
 
-# -- labels, learning rates, seeds -----------------------------------------------------------------
+# -- learning rates, seeds -----------------------------------------------------------------
 
 
-def _places(heads: Sequence[Run], *, split: bool) -> tuple[list[Place], int]:
+def _places(heads: Sequence[Run], labels: Sequence[str]) -> tuple[list[Place], int]:
     """Where each run stands, and how many had the seed of an earlier one of their cell."""
-    labels = _labels(heads) if split else [head.optimizer for head in heads]
     rates = joined(head.lr for head in heads)
     taken: defaultdict[tuple[object, ...], set[int]] = defaultdict(set)
     places, repeated = [], 0
@@ -186,7 +195,7 @@ def _places(heads: Sequence[Run], *, split: bool) -> tuple[list[Place], int]:
             repeated += head.seed is not None
             seed = next(free for free in itertools.count(max(seeds) + 1) if free not in seeds)
         seeds.add(seed)
-        places.append(Place(optimizer=label, lr=lr, seed_index=seed))
+        places.append(Place(task=head.task, optimizer=label, lr=lr, seed_index=seed))
     return places, repeated
 
 
@@ -208,34 +217,6 @@ def joined(rates: Iterable[float]) -> dict[float, float]:
     return found
 
 
-def _labels(heads: Sequence[Run]) -> list[str]:
-    """Each run's optimizer with the arguments and settings that vary between the runs of its name."""
-    fields = [{**head.settings, **head.arguments} for head in heads]
-    values: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    names = {head.optimizer: set[str]() for head in heads}
-    for head, plain in zip(heads, fields, strict=True):
-        names[head.optimizer] |= set(plain)
-    for head, plain in zip(heads, fields, strict=True):
-        for name in names[head.optimizer]:
-            values[head.optimizer, name].add(_word(plain[name]) if name in plain else "")
-    labels = []
-    for head, plain in zip(heads, fields, strict=True):
-        varying = [name for name in sorted(plain) if len(values[head.optimizer, name]) > 1]
-        label = " ".join([head.optimizer, *(f"{name}={_word(plain[name])}" for name in varying)])
-        if len(label) > MAX_LABEL:  # what was cut off still tells two labels apart
-            label = f"{label[: MAX_LABEL - 10]} {hashlib.sha256(label.encode()).hexdigest()[:8]}"
-        labels.append(checked_label(label, head.file, "the optimizer's label"))
-    return labels
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    return value if isinstance(value, str) else json.dumps(kept(value), sort_keys=True)
-
-
 # -- trials ----------------------------------------------------------------------------------------
 
 
@@ -253,7 +234,7 @@ def _trial(run: Run, place: Place, study: str, format_name: str) -> ImportedTria
     config = {name: kept(value) for name, value in config.items()}
     identity = canonical_json({"study": study, "file": run.file, "item": run.item, "config": config})
     return ImportedTrial(
-        task=run.task,
+        task=place.task,
         optimizer=place.optimizer,
         init=run.init,
         lr=place.lr,

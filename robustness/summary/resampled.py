@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.cubes import Cube
-from robustness.summary.metrics import tuned_index
+from robustness.summary.metrics import enough_runs, tuned_index
 from robustness.summary.resampling import (
     DRAWS,
     Resamples,
@@ -102,7 +102,14 @@ class Resampled:
 
     @cached_property
     def selection_RIL(self) -> Floats:
-        """Median selection score."""
+        """Median selection score; NaN where a bin of drawn learning rates has too few runs to be the tuned one."""
+        if not self.cube.binned:
+            return self._median_selection_RIL
+        runs_IL = (~np.isnan(self.cube.selection_SIL)).sum(axis=0)
+        return np.where(enough_runs(runs_IL), self._median_selection_RIL, math.nan)
+
+    @property
+    def _median_selection_RIL(self) -> Floats:
         if self.constants.selection == "test":
             same = np.array_equal(self.cube.selection_SIL, self.cube.score_SIL, equal_nan=True)
             if same:

@@ -164,29 +164,46 @@ def test_an_unknown_problem_has_no_facts_and_says_what_stands_in(tmp_path: Path)
     assert len(study.facts["my_problem"].assumed) == 3
 
 
-def test_settings_that_vary_tell_optimizers_apart_and_mixed_budgets_are_no_budget(tmp_path: Path) -> None:
-    curve = {"train": [2.3, 0.3], "accuracies": [0.1, 0.9]}
+def test_hyperparameters_that_vary_in_a_task_tell_optimizers_apart(tmp_path: Path) -> None:
+    curve = {"train": [2.3, 0.3], "accuracies": [0.1, 0.9], "optimizer": "MomentumOptimizer"}
     for momentum in (0.9, 0.99):
         hyperparams = {"momentum": momentum, "use_nesterov": False}
-        deepobs(
-            tmp_path / "in",
-            **curve,
-            optimizer="MomentumOptimizer",
-            hyperparams=hyperparams,
-            file=f"random_seed__42__{momentum}.json",
-        )
-    deepobs(tmp_path / "in", **curve, batch_size=64, lr=0.2)
-    deepobs(tmp_path / "in", **curve, batch_size=32, lr=0.2, seed=43)
+        deepobs(tmp_path / "in", **curve, hyperparams=hyperparams, file=f"random_seed__42__{momentum}.json")
     study = imported(tmp_path, "deepobs", tmp_path / "in")
-    assert sorted(study.trials["optimizer"]) == [
-        "Momentum momentum=0.9",
-        "Momentum momentum=0.99",
-        "SGD batch_size=32",
-        "SGD batch_size=64",
-    ]
-    assert study.tasks["fmnist_2c2d"].budget == ""
-    assert study.facts["fmnist_2c2d"].test_size == 10_000
-    assert study.settings.columns.tolist() == ["batch_size"]
+    assert study.trials["optimizer"].tolist() == ["Momentum momentum=0.9", "Momentum momentum=0.99"]
+    assert study.source["notes"] == ["Momentum: runs that differ in momentum are optimizers of their own"]
+
+
+def test_an_optimizer_has_one_label_over_problems_of_different_budgets(tmp_path: Path) -> None:
+    """DeepOBS's baselines train each problem with a batch size and a number of epochs of its own."""
+    for problem, batch, epochs_ in (
+        ("fmnist_2c2d", 128, 2),
+        ("mnist_vae", 64, 1),
+        ("cifar100_allcnnc", 256, 3),
+    ):
+        losses = [2.3] + [0.3] * epochs_
+        deepobs(tmp_path / "in", train=losses, problem=problem, batch_size=batch)
+    study = imported(tmp_path, "deepobs", tmp_path / "in")
+    assert set(study.trials["optimizer"]) == {"SGD"}
+    assert {label: task.budget for label, task in study.tasks.items()} == {
+        "cifar100_allcnnc": "3 epochs, batch 256",
+        "fmnist_2c2d": "2 epochs, batch 128",
+        "mnist_vae": "1 epoch, batch 64",
+    }
+
+
+def test_runs_of_another_budget_are_another_task_with_the_same_facts(tmp_path: Path) -> None:
+    curve = {"train": [2.3, 0.3], "accuracies": [0.1, 0.9]}
+    for batch in (64, 48):
+        deepobs(tmp_path / "in", **curve, batch_size=batch, file=f"random_seed__42__{batch}.json")
+    study = imported(tmp_path, "deepobs", tmp_path / "in")
+    assert set(study.trials["optimizer"]) == {"SGD"}
+    assert study.trials["seed_index"].tolist() == [42, 42]
+    for batch, size in ((64, 9_984), (48, 9_984)):
+        label = f"fmnist_2c2d batch_size={batch}"
+        assert study.tasks[label].budget == f"1 epoch, batch {batch}"
+        assert (study.facts[label].reference, study.facts[label].test_size) == (0.92, size)
+    assert study.source["notes"] == ["fmnist_2c2d: runs that differ in batch_size are tasks of their own"]
 
 
 def test_a_seed_that_comes_twice_is_numbered_on_and_said(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""opda's random search of AlexNet on ImageNet."""
+"""opda's random searches on ImageNet."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 
 from robustness.errors import SpecError
 from robustness.importers import surveyed
+from robustness.store import open_store
+from robustness.summary import load_study
 from tests.importers.logs import DATA, NAN, configs, epochs, imported
+from tests.test_cli import call
 
 
 def line(**changes: Any) -> str:
@@ -68,6 +72,74 @@ def test_time_is_each_epochs_own_and_the_rest_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "task", "reference"),
+    [
+        ("alexnet_tuning.results.jsonl", "imagenet-alexnet", 0.565),
+        ("convnext-tiny_tuning.results.jsonl", "imagenet-convnext-tiny", 0.825),
+        ("resnet18_ablation.results.jsonl", "imagenet-resnet18", 0.698),
+    ],
+)
+def test_a_published_file_names_its_model(tmp_path: Path, file: str, task: str, reference: float) -> None:
+    (tmp_path / file).write_text(line())
+    study = imported(tmp_path, "opda", tmp_path / file)
+    assert study.trials["task"].unique().tolist() == [task]
+    assert (study.facts[task].reference, study.facts[task].assumed) == (reference, ())
+
+
+def test_the_reference_of_a_file_of_another_name_is_not_known_and_said(tmp_path: Path) -> None:
+    (tmp_path / "my-search.jsonl").write_text(line())
+    study = imported(tmp_path, "opda", tmp_path)
+    facts = study.facts["imagenet"]
+    assert facts.assumed == (
+        "there is no reference score: skill is measured against this study's own best median",
+    )
+    assert facts.reference == 0.3  # of this file, not AlexNet's 0.565
+    assert (facts.chance, facts.constant_loss) == (0.001, math.log(1000))
+    assert study.source["notes"][-1] == (
+        "my-search.jsonl: the name is not one of opda's files, so the model and its reference are not known; "
+        "--model names it (alexnet, convnext-tiny, resnet18)"
+    )
+
+
+def test_a_model_that_is_asked_for_goes_before_the_files_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = f"sqlite:///{tmp_path / 's.db'}"
+    (tmp_path / "alexnet_tuning.results.jsonl").write_text(line())
+    arguments = ("import", "opda", tmp_path / "alexnet_tuning.results.jsonl", "--name", "x", "--store", store)
+    assert call(*arguments, "--model", "resnet18") == 0
+    assert "is not one of opda's files" not in capsys.readouterr().err
+    with open_store(store) as opened:
+        assert list(load_study(opened, "x").facts) == ["imagenet-resnet18"]
+
+
+@pytest.mark.parametrize(
+    ("format_", "model", "message"),
+    [
+        (
+            "opda",
+            "resnet",
+            "--model: no model 'resnet'; did you mean 'resnet18'? (known: alexnet, convnext-tiny",
+        ),
+        ("csv", "alexnet", "--model: csv names the task of each run itself; only opda takes a model"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused_before_a_file_is_read(
+    tmp_path: Path, format_: str, model: str, message: str
+) -> None:
+    with pytest.raises(SpecError, match=re.escape(message)):
+        surveyed(format_, tmp_path / "nowhere", name="x", model=model)
+
+
+def test_whether_pooling_blurs_is_a_setting_of_the_search(tmp_path: Path) -> None:
+    (tmp_path / "resnet18_tuning.results.jsonl").write_text(
+        line(use_blurpool=0) + line(use_blurpool=1, iteration=2)
+    )
+    study = imported(tmp_path, "opda", tmp_path)
+    assert study.settings["use_blurpool"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
     ("bad", "message"),
     [
         (line(lr="0.1"), "lr must be a number"),
@@ -81,6 +153,7 @@ def test_time_is_each_epochs_own_and_the_rest_is_kept(tmp_path: Path) -> None:
         (line(learning_curve=[{"top_1": 0.3, "train_loss": 1, "epoch": 4}]), "epoch must be 0, got 4"),
         ("[1]\n", "a run must be an object, got a list"),
         ('{"iteration": 3}\n', "is no run of opda: it has no 'lr'"),
+        ('{"iteration": 3, "lr": 0.1}\n', "is no run of opda: it has no 'momentum'"),
         ("nonsense\n", "is not valid JSON"),
     ],
 )

@@ -114,6 +114,16 @@ def test_fields_that_vary_tell_optimizers_apart_and_run_ids_are_seeds(tmp_path: 
     }
 
 
+def test_models_that_differ_are_tasks_of_their_own_and_keep_their_facts(tmp_path: Path) -> None:
+    runs = [run(2.0, config={"model_kwargs": {"batch_norm": norm}}) for norm in (True, False)]
+    study = imported(tmp_path, "step-back", write(tmp_path / "in", *runs))
+    assert study.trials["optimizer"].tolist() == ["momo", "momo"]
+    assert list(study.facts) == [
+        f'cifar10-resnet20 model_kwargs={{"batch_norm": {norm}}}' for norm in ("true", "false")
+    ]
+    assert {facts.chance for facts in study.facts.values()} == {0.1}
+
+
 def test_a_task_without_accuracy_is_judged_by_its_loss(tmp_path: Path) -> None:
     linear = {"dataset": "synthetic", "model": "linear", "loss_func": "squared", "score_func": "squared"}
     study = imported(tmp_path, "step-back", write(tmp_path / "in", run(9.0, 0.5, config=linear)))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from robustness.errors import SpecError, StoreMissing
 from robustness.importers import FORMATS, import_logs, surveyed
 from robustness.importers.runs import Run, epoch_row, until_death
-from robustness.importers.study import _labels, joined
+from robustness.importers.study import joined
 from robustness.store import Store, open_store
 from robustness.summary import load_study
 from tests.builders import save
@@ -45,6 +45,18 @@ def test_an_import_is_the_same_on_every_database_and_when_repeated(store: Store)
     assert identities[0] == identities[1]
     [row] = store.studies()
     assert (row.name, row.title, row.complete) == ("logs", "T", 5)
+
+
+def test_an_import_with_other_labels_replaces_the_earlier_one(store: Store) -> None:
+    """As the importer of an earlier version made them, with the budget in the optimizer's label."""
+    found = surveyed("deepobs", DATA / "deepobs", name="logs")
+    earlier = tuple(replace(place, optimizer="Adam batch_size=128") for place in found.places)
+    import_logs(store, replace(found, places=earlier))
+    assert set(load_study(store, "logs").trials["optimizer"]) == {"Adam batch_size=128"}
+    identities = keys(store)
+    import_logs(store, found)
+    assert set(load_study(store, "logs").trials["optimizer"]) == {"Adam"}
+    assert keys(store) == identities
 
 
 def test_two_imports_of_the_same_files_share_no_trial(store: Store) -> None:
@@ -125,31 +137,6 @@ def test_formulas_and_markup_in_labels_survive_as_data(tmp_path: Path) -> None:
     study = imported(tmp_path, "deepobs", tmp_path / "in")
     [trial] = study.trials.to_dict("records")
     assert (trial["task"], trial["optimizer"]) == (hostile, hostile)
-
-
-def head(**changes: object) -> Run:
-    return Run(file="f", task="t", optimizer="sgd", lr=0.1, **changes)  # type: ignore[arg-type]
-
-
-def test_labels_show_what_varies_and_no_more() -> None:
-    heads = [
-        head(arguments={"momentum": 0.9, "nesterov": False}, settings={"schedule": [1, 2]}),
-        head(arguments={"momentum": 0.9, "nesterov": True}, settings={"schedule": None}),
-        head(arguments={"momentum": 0.9}, settings={}),
-    ]
-    assert _labels(heads) == ["sgd nesterov=false schedule=[1, 2]", "sgd nesterov=true schedule=none", "sgd"]
-
-
-def test_labels_that_are_too_long_are_cut_and_stay_apart() -> None:
-    heads = [head(arguments={"a": "x" * 300 + end}) for end in "12"]
-    labels = _labels(heads)
-    assert len(set(labels)) == 2
-    assert all(len(label) <= 200 for label in labels)
-
-
-def test_control_characters_in_an_argument_are_refused_with_the_file() -> None:
-    with pytest.raises(SpecError, match="^f: the optimizer's label must be one line"):
-        _labels([head(arguments={"a": "x\ny"}), head(arguments={"a": 1})])
 
 
 def test_only_dead_epochs_at_the_end_go() -> None:

@@ -282,6 +282,22 @@ def test_shares_of_variance_are_exact_on_a_full_grid() -> None:
         factorial_shares(np.array([math.nan]), ["lr"])
 
 
+def test_a_single_lucky_run_is_no_tuned_learning_rate() -> None:
+    lrs = [*(10 ** np.linspace(-2.99, -2.01, 60)), 0.05]
+    scores = [*np.linspace(0.5, 0.8, 60), 0.95]
+    drawn = [
+        {"lr": lr, "seed_index": seed, "test_accuracy": score, "validation_accuracy": score}
+        for seed, (lr, score) in enumerate(zip(lrs, scores, strict=True))
+    ]
+    tuned = one(measure(study_of(frame(*drawn)), metrics=("tuned_lr",)), metric="tuned_lr")
+    assert tuned.value == pytest.approx(
+        -2.125
+    )  # the middle of the best of four bins; the lucky run's bin is at -1.375
+    assert tuned.n == 15
+    few = [row | {"lr": 10.0 ** (0.15 * seed - 6)} for seed, row in enumerate(drawn)]
+    assert one(measure(study_of(frame(*few)), metrics=("tuned_lr",)), metric="tuned_lr").n == 2
+
+
 @pytest.mark.slow
 def test_the_learning_rate_decides_a_random_design_in_which_it_alone_decides() -> None:
     rng = np.random.default_rng(0)

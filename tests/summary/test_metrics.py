@@ -14,11 +14,13 @@ from rliable import metrics as rliable_metrics
 from scipy import stats
 
 from robustness.summary.metrics import (
+    LEAST_RUNS_OF_A_BIN,
     Chosen,
     best_of_k_weights,
     critical_lrs,
     cvar,
     effective_dimension,
+    enough_runs,
     expected_best_of_k,
     hyperparameter_sensitivity,
     iqm,
@@ -237,3 +239,16 @@ def test_of_chosen_learning_rates_an_end_counts_once_its_neighbours_are_known() 
     assert critical_lrs(np.array([1, nan, 1, 1]), lrs, chosen).first_not_trained == math.inf
     unknown = Chosen(resolution=0.05, top=nan)
     assert np.isnan(critical_lrs(np.array([1, nan, 1, 1]), lrs, unknown).first_not_trained)
+
+
+@given(arrays(np.int64, st.integers(1, 8), elements=st.integers(0, 12)))
+def test_a_bin_is_eligible_with_five_runs_or_if_no_bin_has_more(runs_L: np.ndarray) -> None:
+    eligible_L = enough_runs(runs_L)
+    fullest = int(runs_L.max())
+    assert eligible_L.any() == (fullest > 0)
+    for runs, eligible in zip(runs_L.tolist(), eligible_L.tolist(), strict=True):
+        assert eligible == (runs > 0 and (runs >= LEAST_RUNS_OF_A_BIN or runs == fullest))
+
+
+def test_of_no_bins_none_has_enough_runs() -> None:
+    assert enough_runs(np.zeros((3, 0), dtype=np.int64)).shape == (3, 0)

@@ -12,9 +12,11 @@ from robustness.summary.metrics.aggregate import (
     probability_of_improvement,
 )
 from robustness.summary.metrics.learning_rates import (
+    LEAST_RUNS_OF_A_BIN,
     Chosen,
     CriticalLrs,
     critical_lrs,
+    enough_runs,
     is_open,
     log_weights,
     tolerance_window,
@@ -37,12 +39,14 @@ from robustness.summary.metrics.sensitivity import (
 )
 
 __all__ = [
+    "LEAST_RUNS_OF_A_BIN",
     "Chosen",
     "CriticalLrs",
     "best_of_k_weights",
     "critical_lrs",
     "cvar",
     "effective_dimension",
+    "enough_runs",
     "expected_best_of_k",
     "hyperparameter_sensitivity",
     "iqm",

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "LEAST_RUNS_OF_A_BIN",
     "Chosen",
     "CriticalLrs",
     "critical_lrs",
+    "enough_runs",
     "is_open",
     "log_weights",
     "tolerance_window",
@@ -28,6 +30,9 @@ Places = npt.NDArray[np.intp]
 Edge = Literal["", "low", "high", "low and high"]
 """Ends of the learning rates that were tried."""
 
+LEAST_RUNS_OF_A_BIN = 5
+"""Runs whose median may choose the tuned learning rate, where learning rates were drawn and stand in bins."""
+
 
 def tuned_index(selection_RL: Floats) -> Places:
     """The place of the best median selection score along the last axis; of equal ones the smaller.
@@ -39,6 +44,24 @@ def tuned_index(selection_RL: Floats) -> Places:
     [1, 1]
     """
     return np.asarray(np.argmax(np.where(np.isnan(selection_RL), -np.inf, selection_RL), axis=-1))
+
+
+def enough_runs(runs_L: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which bins of drawn learning rates have enough runs for their median to be the tuned one's.
+
+    The best of many single runs is luck, so a bin needs `LEAST_RUNS_OF_A_BIN`. Where none has as many, the fullest
+    bins stand in.
+
+    Args:
+        runs_L: complete trials of each bin, any leading axes.
+
+    Source: METRICS, "Random searches".
+
+    >>> enough_runs(np.array([[1, 9, 5], [1, 3, 3], [0, 0, 0]])).tolist()
+    [[False, True, True], [False, True, True], [False, False, False]]
+    """
+    fullest_1 = runs_L.max(axis=-1, keepdims=True, initial=0)
+    return np.asarray((runs_L >= np.minimum(LEAST_RUNS_OF_A_BIN, fullest_1)) & (runs_L > 0))
 
 
 def window_ends(score_RL: Floats, tuned_R: Places, delta: float) -> tuple[Places, Places]:
