@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.waiting import PATIENCE
+
+__all__ = ["PATIENCE_MS", "open_page", "rendered", "require_chromium"]
+
+PATIENCE_MS = 120_000
+"""Milliseconds that a page may take to show anything; Playwright's own are 5,000, too few on a busy machine."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def require_chromium() -> str:
@@ -36,7 +44,7 @@ def rendered(page: Path, profile: Path) -> tuple[str, str]:
         "--dump-dom",
         page.as_uri(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     return done.stdout, done.stderr
 
 
@@ -50,7 +58,7 @@ def open_page() -> Iterator[Page]:
         )
         try:
             page = browser.new_page(viewport={"width": 1600, "height": 1200})
-            page.set_default_timeout(120_000)
+            page.set_default_timeout(PATIENCE_MS)
             yield page
         finally:
             browser.close()

@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from robustness.store import Store, open_store
 from tests.rays import joining, ray_head
+from tests.started_programs import allowed_programs
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
@@ -31,6 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with most sweeps first: they take longest, and what is quick fills the gaps at the end."""
     sweeps = Counter(item.path for item in items if item.get_closest_marker("cluster"))
     items.sort(key=lambda item: -sweeps[item.path])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test starts no Ray, browser or database server that its markers do not name."""
+    with allowed_programs(item):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,6 +19,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.waiting import PATIENCE
+
 __all__ = ["Machine", "pair", "single"]
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +74,7 @@ class Machine:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen(inside, env=env, text=True, **{**pipes, **options})
 
-    def run(self, command: Sequence[str | Path], timeout: float = 100, **options: Any) -> str:
+    def run(self, command: Sequence[str | Path], timeout: float = PATIENCE, **options: Any) -> str:
         """Run a command in it that must succeed; what it said."""
         process = self.popen(command, **options)
         out, _ = process.communicate(timeout=timeout)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["PATIENCE", "joining", "ray_head"]
+from tests.started_programs import require_marker
+from tests.waiting import PATIENCE
 
-PATIENCE = 600.0
-"""Seconds that a test waits for anything: two processors may be shared with much else."""
+__all__ = ["joining", "ray_head"]
+
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 """Of these tests' Ray: it lets nobody else in."""
 HEAD = """
@@ -29,6 +30,7 @@ with ray_session("local"):
 @contextmanager
 def ray_head(log: Path) -> Iterator[str]:
     """A Ray on loopback, as a study starts its own, in a process that ends with this one; its address."""
+    require_marker("cluster")  # its process starts Ray, where nobody sees it
     with log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-c", HEAD],

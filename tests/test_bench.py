@@ -14,6 +14,7 @@ from robustness.bench.packs import TRIALS, plan_tasks
 from robustness.bench.plain import WAYS, WORKLOADS, study
 from robustness.bench.reading import COMMANDS, fill, readings
 from robustness.spec import expand, parse
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
@@ -28,7 +29,7 @@ def test_packs_train_as_many_trials_as_they_are_counted_for(workload: str) -> No
 @pytest.mark.parametrize("way", ["two loops", "packs"])
 def test_a_way_prints_its_seconds(way: str) -> None:
     command = [sys.executable, "-m", "robustness.bench.plain", way, "mlp digits", "16"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert 0 < float(done.stdout.splitlines()[-1]) < 300
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from robustness.service import Token
 from robustness.store import lease as leases
 from robustness.store import open_store
-from tests.browser import require_chromium
+from tests.browser import PATIENCE_MS, require_chromium
 from tests.builders import dead_epoch, epoch, record, save, trials
 from tests.service.live import WRITE, Live, fill, live
 
@@ -23,6 +23,12 @@ OTHER: dict[str, Any] = {
     "optimizers": [{"name": "sgd", "label": "plain"}, {"name": "adam"}],
     "search": {"lr": [0.01, 0.1, 1.0], "init": ["default", "orthogonal"], "seeds": 3},
 }
+
+LISTENS = """() => {
+  const drawing = document.querySelector("#heatmap .js-plotly-plot");
+  return drawing?._ev?.listenerCount("plotly_click") > 0 && !drawing.classList.contains("dash-graph--pending");
+}"""
+"""The heatmap answers clicks: Dash begins to listen some time after Plotly has drawn."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +68,7 @@ def visiting(
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MS)
     foreign: list[str] = []
     said: list[str] = []
     page.on(
@@ -99,8 +105,9 @@ def ready(page: Page) -> None:
 
 def click_panel(page: Page, panel: int, x: float, y: float) -> None:
     """Click a panel of the heatmap at a share of its width, from the left, and of its height, from the top."""
-    found = page.locator("#heatmap .nsewdrag").nth(panel)
-    box = found.bounding_box()
+    page.wait_for_function(LISTENS)
+    squares = page.locator("#heatmap .nsewdrag").nth(panel)
+    box = squares.bounding_box()
     assert box is not None
     # By its name once more: a drawing that came meanwhile has put another element in this one's place.
-    found.click(position={"x": x * box["width"], "y": y * box["height"]})
+    squares.click(position={"x": x * box["width"], "y": y * box["height"]})

@@ -30,6 +30,22 @@ PAGES = [
     "/new",
 ]
 MOST_BYTES = 1_000_000
+SLOW_DRAWING = """
+let plotly;
+Object.defineProperty(window, "Plotly", {
+  get: () => plotly,
+  set: (given) => {
+    plotly = given;
+    const react = given.react;
+    plotly.react = async (...drawing) => {
+      const drawn = await react(...drawing);
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      return drawn;
+    };
+  },
+});
+"""
+"""As on a machine that is busy: three seconds between a drawing and what follows it."""
 
 
 def query(page: Page) -> dict[str, str]:
@@ -89,6 +105,13 @@ def test_a_square_leads_to_its_trials_and_a_trial_to_its_curve(page: Page, serve
     page.go_back()
     expect(page.locator("#curve-section .step")).to_have_count(0)
     expect(rows).to_have_count(3)
+
+
+def test_a_click_waits_for_a_picture_that_is_drawn_and_does_not_listen_yet(page: Page, served: Live) -> None:
+    page.add_init_script(SLOW_DRAWING)
+    page.goto(f"{served.url}/studies/other")
+    click_panel(page, 0, 0.75, 0.5)  # as soon as it is there
+    expect(page.locator("#trials-section tbody tr")).to_have_count(3)
 
 
 def test_what_is_kept_for_one_reader_leads_nobody_to_that_readers_square(page: Page, served: Live) -> None:

@@ -29,6 +29,7 @@ from robustness.summary import Study, load_study
 from robustness.summary.study import epoch_frame, trial_frame
 from tests.browser import open_page
 from tests.builders import dead_epoch, epoch, record, save, trials
+from tests.waiting import PATIENCE, wait_until
 
 SPEC: dict[str, Any] = {
     "title": "Small",
@@ -247,6 +248,15 @@ def test_a_file_that_exists_is_left_as_it_is(
     assert exported.read_bytes() == before
 
 
+def answers(server: subprocess.Popen[bytes], address: str) -> bool:
+    assert server.poll() is None
+    try:
+        urllib.request.urlopen(address, timeout=PATIENCE).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def dashboard(journal: Path) -> Iterator[str]:
     """optuna-dashboard on the journal; its address."""
@@ -258,15 +268,7 @@ def dashboard(journal: Path) -> Iterator[str]:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}/dashboard"
     try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(address, timeout=10).close()
-                break
-            except OSError:
-                assert server.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+        wait_until(lambda: answers(server, address), "an answer of optuna-dashboard")
         yield address
     finally:
         server.kill()

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from robustness.service import Access, Role, Settings, Sites, Token, Tokens, create_app
 from robustness.store import Store
 from tests.builders import dead_epoch, epoch, record, save, trials
+from tests.waiting import PATIENCE
 
 WRITE, READ = Token("w" * 32, Role.WRITE, "writer"), Token("r" * 32, Role.READ, "reader")
 HOSTILE = "<img src=x onerror=alert(1)> =cmd| 100 %"
@@ -44,7 +45,7 @@ class Live:
 
     def client(self, token: Token | None = WRITE, **headers: str) -> httpx.Client:
         given = {"authorization": f"Bearer {token.secret}"} if token is not None else {}
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers={**given, **headers}, timeout=120)
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers={**given, **headers}, timeout=PATIENCE)
 
 
 @contextmanager

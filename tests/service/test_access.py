@@ -26,6 +26,7 @@ from robustness.service.submitting import EXAMPLE_TOML
 from robustness.service.tokens import add_token, read_tokens
 from robustness.store import Store, open_store
 from tests.service.live import READ, WRITE, Live, fill, live
+from tests.waiting import PATIENCE
 
 OPEN = {("GET", "/api/v1/health"), ("GET", "/login"), ("POST", "/login")}
 
@@ -323,7 +324,7 @@ def test_a_service_beyond_this_machine_needs_a_token_that_was_set(tmp_path: Path
     options = ["--host", "0.0.0.0", "--port", "0", "--no-worker", "--public-url", "https://lab.example"]
     files = ["--store", str(tmp_path / "store.db"), "--token-file", str(tmp_path / "tokens")]
     command = [sys.executable, "-m", "robustness.cli", "serve", *options, *files]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2, done.stderr
     assert "there is no token yet" in done.stderr
     assert not done.stdout

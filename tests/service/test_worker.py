@@ -21,8 +21,9 @@ from robustness.store import Order, Queue, Store, StudyState, open_store
 from robustness.store.schema import lease
 from robustness.trial import TrialState
 from tests.builders import spec
-from tests.rays import PATIENCE, joining
-from tests.service.workers import asleep, gone, until, worker
+from tests.rays import joining
+from tests.service.workers import asleep, gone, worker
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -91,7 +92,9 @@ def test_queued_studies_are_run_by_several_workers_each_once_or_fail_with_the_re
     logs = tmp_path / "1", tmp_path / "2"
     with worker(url, ray, logs[0]), worker(url, ray, logs[1]):
         ended = [StudyState.COMPLETE, StudyState.COMPLETE, StudyState.FAILED]
-        until(lambda: [state(store, name) for name in "abc"] == ended, "a and b complete, c failed", *logs)
+        wait_until(
+            lambda: [state(store, name) for name in "abc"] == ended, "a and b complete, c failed", *logs
+        )
     said = "".join(log.read_text() for log in logs)
     assert sorted(re.findall(r"(\w): taken", said)) == ["a", "b", "c"]
     assert Queue(store).of("c").error.startswith("resources.cpus: must be <= ")
@@ -107,17 +110,19 @@ def test_a_worker_that_slept_through_its_claim_is_refused_and_no_trial_is_stored
     total = submit(store, **LONG)
     logs = first_log, second_log = tmp_path / "1", tmp_path / "2"
     with worker(url, ray, first_log) as first:
-        until(lambda: complete(store) > 0, "a first trial", *logs[:1])
+        wait_until(lambda: complete(store) > 0, "a first trial", *logs[:1])
         stopped = [first, *(first.children(recursive=True) if whole else [])]
         before = drivers(store)
-        until(lambda: asleep(stopped, tmp_path / "store.db"), "stopped between two transactions", *logs[:1])
+        wait_until(
+            lambda: asleep(stopped, tmp_path / "store.db"), "stopped between two transactions", *logs[:1]
+        )
         with worker(url, ray, second_log):
             # A stopped driver keeps Ray's processors: the next one has the study and waits for them.
-            until(lambda: drivers(store) > before, "another driver", *logs)
+            wait_until(lambda: drivers(store) > before, "another driver", *logs)
             for process in reversed(stopped):
                 process.resume()
-            until(lambda: "refused" in first_log.read_text(), "the first worker is refused", *logs)
-            until(lambda: state(store) is StudyState.COMPLETE, "complete", *logs)
+            wait_until(lambda: "refused" in first_log.read_text(), "the first worker is refused", *logs)
+            wait_until(lambda: state(store) is StudyState.COMPLETE, "complete", *logs)
     assert "another worker has taken the study 'small' over" in first_log.read_text()
     assert complete(store) == total
     assert each_trial_once(store)
@@ -129,14 +134,14 @@ def test_cancel_stops_a_running_study_and_resume_runs_the_rest(
     total = submit(store, **LONG)
     queue, log = Queue(store), tmp_path / "1"
     with worker(url, ray, log) as process:
-        until(lambda: complete(store) > 0, "a first trial", log)
+        wait_until(lambda: complete(store) > 0, "a first trial", log)
         assert queue.cancel("small").cancelling
-        until(lambda: state(store) is StudyState.CANCELLED, "cancelled", log)
-        until(lambda: not process.children(recursive=True), "its driver gone", log)
+        wait_until(lambda: state(store) is StudyState.CANCELLED, "cancelled", log)
+        wait_until(lambda: not process.children(recursive=True), "its driver gone", log)
         kept = complete(store)
         assert 0 < kept < total
         queue.resume("small", "me", limit=10)
-        until(lambda: state(store) is StudyState.COMPLETE, "complete", log)
+        wait_until(lambda: state(store) is StudyState.COMPLETE, "complete", log)
     assert complete(store) == total
     assert each_trial_once(store)
 
@@ -147,18 +152,18 @@ def test_a_study_outlives_a_worker_that_is_told_to_stop_and_one_that_is_killed(
     total = submit(store, **LONG)
     logs = [tmp_path / str(number) for number in range(3)]
     with worker(url, ray, logs[0]):
-        until(lambda: complete(store) > 0, "a first trial", logs[0])
+        wait_until(lambda: complete(store) > 0, "a first trial", logs[0])
     assert state(store) is StudyState.QUEUED
     kept = complete(store)
     with worker(url, ray, logs[1], code=-signal.SIGKILL) as second:
-        until(lambda: complete(store) > kept, "a next trial", logs[1])
+        wait_until(lambda: complete(store) > kept, "a next trial", logs[1])
         [driver] = second.children()
         assert driver.nice() > second.nice()  # who answers on this machine goes first
         second.kill()
-        until(lambda: gone(driver), "the driver of a killed worker gone", logs[1])
+        wait_until(lambda: gone(driver), "the driver of a killed worker gone", logs[1])
     assert complete(store) < total
     with worker(url, ray, logs[2]):
-        until(lambda: state(store) is StudyState.COMPLETE, "complete", logs[2])
+        wait_until(lambda: state(store) is StudyState.COMPLETE, "complete", logs[2])
     assert each_trial_once(store)
 
 
@@ -178,7 +183,7 @@ def test_serve_runs_what_is_submitted_and_ends_with_its_worker(url: str, ray: st
         headers = {"authorization": f"Bearer {token}"}
         with httpx.Client(base_url=f"{address}api/v1", headers=headers, timeout=PATIENCE) as client:
             assert client.post("/studies", json=spec(search={"lr": [0.1, 1e20]})).status_code == 201
-            until(lambda: client.get("/studies/small").json()["state"] == "complete", "complete", log)
+            wait_until(lambda: client.get("/studies/small").json()["state"] == "complete", "complete", log)
             [dead, *_] = client.get("/studies/small/trials", params={"outcome": "nonfinite"}).json()["items"]
             curve = client.get(f"/studies/small/trials/{dead['key']}/epochs").json()
         assert curve[-1]["train_loss"] is None
@@ -188,5 +193,5 @@ def test_serve_runs_what_is_submitted_and_ends_with_its_worker(url: str, ray: st
         process.terminate()
         ended = process.wait(PATIENCE)
     assert ended == 0, log.read_text()
-    until(lambda: all(map(gone, children)), "its worker gone", log)
+    wait_until(lambda: all(map(gone, children)), "its worker gone", log)
     assert token not in log.read_text()

@@ -1,4 +1,4 @@
-"""Real workers as processes, and how tests wait for them."""
+"""Real workers as processes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
-import pytest
 
-from tests.rays import PATIENCE, joining
+from tests.rays import joining
+from tests.waiting import PATIENCE
 
-__all__ = ["CLAIM", "asleep", "gone", "until", "worker"]
+__all__ = ["CLAIM", "asleep", "gone", "worker"]
 
 CLAIM = 8.0
 
@@ -36,16 +35,6 @@ def worker(url: str, address: str, log: Path, *, code: int = 0) -> Iterator[psut
         process.terminate()
         ended = process.wait(PATIENCE)
     assert ended == code, log.read_text()
-
-
-def until(what: Callable[[], bool], expected: str, *logs: Path) -> None:
-    """Wait; what was expected is told where it does not come, with what the workers said."""
-    end = time.monotonic() + PATIENCE
-    while not what():
-        if time.monotonic() > end:
-            said = "".join(f"\n{log.name}: {log.read_text()}" for log in logs)
-            pytest.fail(f"not within {PATIENCE:g} s: {expected}{said}")
-        time.sleep(0.1)
 
 
 def gone(process: psutil.Process) -> bool:

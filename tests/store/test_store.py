@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from dataclasses import astuple
 
 import pytest
@@ -187,9 +186,8 @@ def test_a_large_transaction_keeps_no_reader_waiting(store: Store) -> None:
     with store.writing() as connection:
         # 20 MB: more than SQLite keeps in memory by default.
         connection.execute(trial.insert(), [{"key": f"{i:064}", **plain} for i in range(20_000)])
-        began = time.monotonic()
+        # Only this thread could end the writing: a reader that waited for it would be refused in the end.
         assert store.counts(study_id)[TrialState.WAITING] == len(trials())
-        assert time.monotonic() - began < 5
 
 
 @pytest.mark.postgres

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from robustness.checkpoint_files import outlines
 from robustness.store import open_store
 from tests.builders import spec
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -56,17 +56,17 @@ def started(folder: Path, study: dict[str, Any], seconds: float = 0.0) -> subpro
 def run(folder: Path, study: dict[str, Any], seconds: float = 0.0) -> str:
     """A run to its end; what it said."""
     driver = started(folder, study, seconds)
-    _, said = driver.communicate(timeout=300)
+    _, said = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 0, said
     return said
 
 
 def wait_for_checkpoint(driver: subprocess.Popen[str], folder: Path, epoch: int) -> None:
-    deadline = time.monotonic() + 200
-    while not any(outline.epoch >= epoch for outline in outlines(folder / "checkpoints")):
+    def is_there() -> bool:
         assert driver.poll() is None, driver.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        return any(outline.epoch >= epoch for outline in outlines(folder / "checkpoints"))
+
+    wait_until(is_there, f"a checkpoint of epoch {epoch}", interval=0.02)
 
 
 def below(driver: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -122,7 +122,7 @@ def test_members_of_a_pack_whose_worker_dies_go_on_each_by_itself_from_the_packs
     driver = started(disturbed, study)
     wait_for_checkpoint(driver, disturbed, 3)
     kill([p for p in below(driver) if p.cmdline() and "Trainable" in p.cmdline()[0]])
-    _, said = driver.communicate(timeout=300)
+    _, said = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 0, said
     assert epoch_gone_on_from(said) >= 3
     run(undisturbed, study, seconds=1e9)

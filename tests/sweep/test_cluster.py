@@ -20,6 +20,7 @@ import pytest
 
 from tests.builders import spec
 from tests.machines import ROOT, TOKEN, Machine, pair
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.postgres]
 
@@ -153,14 +154,14 @@ def test_a_node_that_dies_costs_at_most_one_retry_of_its_pack_and_no_result(
         [FOLDER / "job.sh", study, "--pack", str(PACK), "--json"],
         env={"ROBUSTNESS_PYTHON": sys.executable, "ROBUSTNESS_STORE": store},
     )
-    deadline = time.monotonic() + 90
-    while count(store, "state = 'complete'") < 0.25 * TRIALS or not training(worker):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(
+        lambda: count(store, "state = 'complete'") >= 0.25 * TRIALS and training(worker) > 0,
+        "a quarter of the trials, and a worker at work",
+    )
     killed_at, before = datetime.now(UTC), count(store, "state = 'complete'")
     worker.kill()
     assert 0 < count(store, "state = 'complete'") < TRIALS
-    output, _ = job.communicate(timeout=120)
+    output, _ = job.communicate(timeout=PATIENCE)
     assert job.returncode == 0, output
     run = said(output)
     assert (run["trials"], run["complete"], run["failed"]) == (TRIALS, TRIALS, 0)

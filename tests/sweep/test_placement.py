@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from robustness.spec import Resources
 from robustness.sweep.cluster import require_resources, slots
 from tests.builders import spec
 from tests.machines import Machine, single
+from tests.waiting import PATIENCE, wait_until
 
 NODES = [
     {"CPU": 16.0, "GPU": 1.0, "memory": 1e9},
@@ -116,7 +116,7 @@ def test_a_study_whose_gpus_no_node_has_is_refused_in_words(machine: Machine, tm
         [sys.executable, "-m", "robustness.cli", "run", path, "--address", f"{machine.address}:6379"]
         + ["--store", f"sqlite:///{tmp_path / 'store.db'}"]
     )
-    said, _ = refused.communicate(timeout=100)
+    said, _ = refused.communicate(timeout=PATIENCE)
     assert refused.returncode == 2
     assert "error: resources.gpus: must be <= 2, what the largest node has, got 3" in said
 
@@ -139,10 +139,9 @@ def test_a_ray_of_a_studys_own_listens_on_loopback_alone(tmp_path: Path) -> None
             ],
             stdout=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 90
-        while not any("PackRunner" in "".join(names(p)) for p in alone.processes()):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_until(
+            lambda: any("PackRunner" in "".join(names(p)) for p in alone.processes()), "a worker that trains"
+        )
         heard = alone.run(["ss", "--listening", "--tcp", "--numeric", "--no-header"]).splitlines()
     places = {line.split()[3].rpartition(":")[0].removeprefix("[::ffff:").rstrip("]") for line in heard}
     assert places == {"127.0.0.1"}

@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from typer.testing import CliRunner
 
 from robustness.cli import app
 from tests.builders import spec
-from tests.sweep.test_run import PROGRAM, complete, run
+from tests.sweep.test_run import PROGRAM, run, wait_for_trials
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("shared_ray")]
 
@@ -73,9 +72,7 @@ def test_after_kill_9_a_sampler_asks_for_the_same_and_nothing_finished_is_rerun(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 120
-    while complete(store) < 0.3 * undisturbed["trials"] and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for_trials(driver, store, 3 * undisturbed["trials"] // 10)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
     before = attempts(store)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from robustness.tasks.download import DEBIAN_FASHION_MNIST, download
 from robustness.trial import Named
 from tests.builders import spec
 from tests.machines import pair
+from tests.waiting import wait_until
 
 NOWHERE = Path("/nowhere")
 LARGE = {"train_size": 60_000, "side": 8}
@@ -102,10 +102,7 @@ def test_two_workers_look_at_the_same_memory_and_the_process_that_read_it_ends()
     assert sum_ == load(named, NOWHERE).test.inputs.double().sum().item()
     assert number
     assert "plasma" in file
-    deadline = time.monotonic() + 30
-    while readers():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(lambda: not readers(), "the reading processes gone")
 
 
 @pytest.mark.cluster
