@@ -7,15 +7,13 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from robustness.optimizers.rules import Block
 from robustness.tasks.models.layers import norm_layer
-from robustness.training import train
 from robustness.training.batches import laid_out
-from robustness.training.feature_major.layers import BatchNorm, layer_of
-from tests.builders import trials
-from tests.training.test_packed import NOWHERE, packed
+from robustness.training.feature_major.layers import layer_of
+from robustness.training.feature_major.norms import BatchNorm
 
 SIZES = [1.0, 1e15, 1e19, 1e20, 1e30]
 """From the third on sums of squares overflow in float32, from the fourth on single squares too."""
@@ -29,9 +27,23 @@ def block(module: nn.Module, trials: int) -> Block:
     return Block(flat, {name: p.shape for name, p in parameters.items()})
 
 
+def close(ours: Tensor, expected: Tensor, what: str) -> None:
+    """The same numbers are finite, and they are equal to rounding of the largest."""
+    finite = expected.isfinite()
+    assert (ours.isfinite() == finite).all(), what
+    if finite.any():
+        scale = expected[finite].abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+        torch.testing.assert_close(
+            ours[finite] / scale, expected[finite] / scale, atol=2e-6, rtol=0, msg=what
+        )
+
+
+@pytest.mark.parametrize("gradient_size", [1.0, 1e13, 1e25, 1e30])
 @pytest.mark.parametrize("shape", SHAPES, ids=["mlp", "images"])
 @pytest.mark.parametrize("kind", ["batch", "layer", "group"])
-def test_each_trial_of_any_size_has_what_pytorch_gives_it(kind: str, shape: tuple[int, ...]) -> None:
+def test_each_trial_of_any_size_has_what_pytorch_gives_it(
+    kind: str, shape: tuple[int, ...], gradient_size: float
+) -> None:
     generator = torch.Generator().manual_seed(0)
     sizes = torch.tensor(SIZES).view(-1, *(1,) * len(shape))
     x = torch.randn(len(SIZES), *shape, generator=generator) * sizes
@@ -39,18 +51,20 @@ def test_each_trial_of_any_size_has_what_pytorch_gives_it(kind: str, shape: tupl
     weights, gradients = block(module, len(SIZES)), block(module, len(SIZES))
     layer = layer_of("norm", module, weights, gradients, alone=False)
     y = layer.forward(x.movedim(1, -1), training=True)
-    dy = torch.randn(y.shape, generator=generator)
+    dy = torch.randn(y.shape, generator=generator) * gradient_size
     dx = layer.backward(dy, wanted=True)
     assert dx is not None
     for k, size in enumerate(SIZES):
+        twin = copy.deepcopy(module)
         inputs = laid_out(x[k]).requires_grad_()
-        expected = copy.deepcopy(module)(inputs)
+        expected = twin(inputs)
         expected.backward(dy[k].movedim(-1, 0))
-        torch.testing.assert_close(y[k].movedim(-1, 0), expected, equal_nan=True, msg=f"at {size:g}")
-        finite = expected.isfinite().flatten(1).all(1)  # of a dead example no gradient is of use
-        gradient = dx[k].movedim(-1, 0)
+        close(y[k].movedim(-1, 0), expected.detach(), f"output at {size:g}")
         assert inputs.grad is not None
-        torch.testing.assert_close(gradient[finite], inputs.grad[finite], msg=f"at {size:g}")
+        close(dx[k].movedim(-1, 0), inputs.grad, f"gradient at {size:g}")
+        for name, parameter in twin.named_parameters():
+            assert parameter.grad is not None
+            close(gradients[f"norm.{name}"][k], parameter.grad, f"{name} at {size:g}")
 
 
 def test_running_averages_stay_infinite_as_pytorchs_do() -> None:
@@ -67,16 +81,3 @@ def test_running_averages_stay_infinite_as_pytorchs_do() -> None:
     assert layer.averages()["variance"].tolist() == [[math.inf] * 4]
     evaluated = layer.forward(x.T[None], training=False)
     torch.testing.assert_close(evaluated[0].T, twin.eval()(x))
-
-
-@pytest.mark.parametrize("norm", ["none", "batch", "layer", "group"])
-def test_as_many_trials_die_in_packs_as_one_at_a_time(norm: str) -> None:
-    found = trials(
-        optimizers=[{"name": "sgd", "momentum": 0.9}],
-        search={"lr": [1e2, 1e3, 1e4], "seeds": 4},
-        task={"norm": norm, "depth": 2, "epochs": 5},
-    )
-    alone = sum(train(trial, root=NOWHERE).nonfinite for trial in found)
-    together = sum(record.nonfinite for record in packed(found).values())
-    assert abs(alone - together) <= 1  # rounding grows where training is chaotic
-    assert (alone > 5) == (norm == "layer")

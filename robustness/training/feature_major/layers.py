@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from robustness.optimizers.rules import Block
 from robustness.tasks.models import layers as ours
-from robustness.training.batches import laid_out
+from robustness.training.feature_major.norms import BatchNorm, GroupNorm, LayerNorm
 from robustness.training.feature_major.patches import Patches
+from robustness.training.feature_major.weights import Weighted, Weights
 
 __all__ = ["Layer", "layer_of"]
 
@@ -52,7 +53,7 @@ def layer_of(name: str, module: nn.Module, parameters: Block, gradients: Block, 
     Raises:
         TypeError: it has none.
     """
-    weights = _Weights(name, module, parameters, gradients)
+    weights = Weights(name, module, parameters, gradients)
     if isinstance(module, nn.Linear):
         return Linear(weights)
     if isinstance(module, nn.Conv2d) and _is_plain(module):
@@ -60,7 +61,7 @@ def layer_of(name: str, module: nn.Module, parameters: Block, gradients: Block, 
     if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) and module.momentum and module.affine:
         return BatchNorm(weights, module)
     if isinstance(module, nn.LayerNorm):
-        return GroupNorm(weights, 1, module.eps)
+        return LayerNorm(weights, module.eps)
     if isinstance(module, nn.GroupNorm):
         return GroupNorm(weights, module.num_groups, module.eps)
     if isinstance(module, nn.ReLU):
@@ -86,40 +87,12 @@ def _is_plain(module: nn.Conv2d) -> bool:
     )
 
 
-class _Weights:
-    """A module's weight and bias in every trial, and where their gradients go."""
-
-    def __init__(self, name: str, module: nn.Module, parameters: Block, gradients: Block) -> None:
-        self._name, self._parameters, self._gradients = name, parameters, gradients
-        self.has_bias = getattr(module, "bias", None) is not None
-        self.look()
-
-    def look(self) -> None:
-        """Find the views in the blocks, which change when trials leave; a step has no time for it."""
-        if f"{self._name}.weight" not in self._parameters:
-            return
-        self.weight = self._parameters[f"{self._name}.weight"]
-        self.weight_gradient = self._gradients[f"{self._name}.weight"]
-        if self.has_bias:
-            self.bias = self._parameters[f"{self._name}.bias"]
-            self.bias_gradient = self._gradients[f"{self._name}.bias"]
-
-
 class _Stateless:
     def keep(self, index: Tensor) -> None:
         """Nothing is kept between steps."""
 
 
-class _Weighted:
-    def __init__(self, weights: _Weights) -> None:
-        self._w = weights
-
-    def keep(self, index: Tensor) -> None:
-        """The blocks have been cut."""
-        self._w.look()
-
-
-class Linear(_Weighted):
+class Linear(Weighted):
     """(K, F, B) to (K, O, B)."""
 
     seen: Tensor
@@ -138,12 +111,12 @@ class Linear(_Weighted):
         return torch.bmm(self._w.weight.transpose(1, 2), dy) if wanted else None
 
 
-class Conv(_Weighted):
+class Conv(Weighted):
     """(K, C, H, W, B) to (K, O, H', W', B): the patches of all outputs as columns, and one product."""
 
     seen: Tensor
 
-    def __init__(self, weights: _Weights, module: nn.Conv2d) -> None:
+    def __init__(self, weights: Weights, module: nn.Conv2d) -> None:
         super().__init__(weights)
         [pad] = {int(p) for p in module.padding}
         self._form = module.kernel_size, module.stride, pad
@@ -169,124 +142,6 @@ class Conv(_Weighted):
             torch.sum(dy_KOL, -1, out=self._w.bias_gradient)
         # Last: it overwrites what was seen.
         return self._patches.back(self._w.weight.flatten(2).transpose(1, 2), dy_KOL) if wanted else None
-
-
-class BatchNorm(_Weighted):
-    """Each trial's channel is a channel of one long batch.
-
-    The statistics are vectorized sums: PyTorch's own kernel adds one number after another and takes three times as long.
-    """
-
-    def __init__(self, weights: _Weights, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-        super().__init__(weights)
-        assert module.momentum
-        self._eps, self._momentum = module.eps, module.momentum
-        self._mean: Tensor | None = None
-        self._variance: Tensor
-        self._saved: tuple[Tensor, Tensor, Tensor]
-
-    def keep(self, index: Tensor) -> None:
-        super().keep(index)
-        if self._mean is not None:
-            self._mean, self._variance = self._mean[index], self._variance[index]
-
-    def averages(self) -> dict[str, Tensor]:
-        """Running mean and variance, (K, C) each; nothing before the first batch."""
-        return {} if self._mean is None else {"mean": self._mean, "variance": self._variance}
-
-    def restore(self, mean: Tensor, variance: Tensor) -> None:
-        """The reverse of `averages`."""
-        self._mean, self._variance = mean, variance
-
-    def forward(self, x: Tensor, training: bool) -> Tensor:
-        trials, channels = x.shape[:2]
-        if self._mean is None:
-            self._mean, self._variance = x.new_zeros(trials, channels), x.new_ones(trials, channels)
-        flat = x.reshape(1, trials * channels, -1)
-        weight, bias = self._w.weight.reshape(-1), self._w.bias.reshape(-1)
-        averages = self._mean.view(-1), self._variance.view(-1)
-        if not training:
-            y, *_ = torch.native_batch_norm(flat, weight, bias, *averages, False, self._momentum, self._eps)
-            return y.view(x.shape)
-        mean = flat.mean(2)[0]
-        y = flat - mean[:, None]
-        squares = torch.linalg.vector_norm(y, dim=2)[0].square_()
-        n = flat.shape[2]
-        inverse = (squares / n).add_(self._eps).rsqrt_()
-        for average, found in zip(averages, (mean, squares.div_(n - 1)), strict=True):
-            # Not lerp_, which makes NaN of an infinite average.
-            average.mul_(1 - self._momentum).add_(found, alpha=self._momentum)
-        self._saved = (flat, mean, inverse)
-        return y.mul_((weight * inverse)[:, None]).add_(bias[:, None]).view(x.shape)
-
-    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
-        assert self._mean is not None
-        flat, mean, inverse = self._saved
-        dx, dweight, dbias = torch.ops.aten.native_batch_norm_backward(
-            dy.reshape(flat.shape),
-            flat,
-            self._w.weight.reshape(-1),
-            self._mean.view(-1),
-            self._variance.view(-1),
-            mean,
-            inverse,
-            True,
-            self._eps,
-            [True, True, True],
-        )
-        self._w.weight_gradient.copy_(dweight.view_as(self._mean))
-        self._w.bias_gradient.copy_(dbias.view_as(self._mean))
-        found: Tensor = dx.view(dy.shape)
-        return found
-
-
-class GroupNorm(_Weighted):
-    """Over the channels of a group and their positions, each example by itself; layer norm is one group."""
-
-    def __init__(self, weights: _Weights, groups: int, eps: float) -> None:
-        super().__init__(weights)
-        self._groups, self._eps = groups, eps
-        self._saved: tuple[Tensor, Tensor]
-
-    def forward(self, x: Tensor, training: bool) -> Tensor:
-        grouped = x.reshape(len(x), self._groups, -1, x.shape[-1])
-        # Not var_mean, which takes ten times as long.
-        normal = grouped - grouped.mean(2, keepdim=True)
-        variance = normal.square().mean(2, keepdim=True)
-        overflown = variance.isinf()
-        inverse = variance.add_(self._eps).rsqrt_()
-        normal.mul_(inverse)
-        if x.device.type == "cpu" and overflown.any():
-            self._as_torch(overflown.flatten(1).any(1), x, normal, inverse)
-        self._saved = normal, inverse
-        weight, bias = self._per_channel(self._w.weight, x), self._per_channel(self._w.bias, x)
-        return torch.addcmul(bias, normal.view(x.shape), weight)
-
-    def backward(self, dy: Tensor, wanted: bool) -> Tensor | None:
-        normal, inverse = self._saved
-        axes = tuple(range(2, dy.ndim))
-        torch.sum(dy * normal.view(dy.shape), axes, out=self._w.weight_gradient)
-        torch.sum(dy, axes, out=self._w.bias_gradient)
-        of_normal = (dy * self._per_channel(self._w.weight, dy)).view(normal.shape)
-        along = (of_normal * normal).mean(2, keepdim=True)
-        dx = of_normal - of_normal.mean(2, keepdim=True) - normal * along
-        return dx.mul_(inverse).view(dy.shape)
-
-    def _as_torch(self, trials_K: Tensor, x: Tensor, normal: Tensor, inverse: Tensor) -> None:  # noqa: N803
-        """Write what PyTorch's own kernel gives where a variance overflows: zeros, or NaN, by what it adds first.
-
-        Whether such a trial lives or dies must not depend on how it is trained.
-        """
-        for k in trials_K.nonzero()[:, 0].tolist():
-            own = laid_out(x[k].movedim(-1, 0).contiguous())
-            sizes = len(own), own.shape[1], own[0, 0].numel()
-            y, _, inverse_BG = torch.native_group_norm(own, None, None, *sizes, self._groups, self._eps)  # noqa: N806
-            normal[k] = y.movedim(0, -1).reshape(normal[k].shape)
-            inverse[k] = inverse_BG.T.unsqueeze(1)
-
-    @staticmethod
-    def _per_channel(values_KC: Tensor, like: Tensor) -> Tensor:
-        return values_KC.view(*values_KC.shape, *(1,) * (like.ndim - 2))
 
 
 class Relu(_Stateless):

@@ -18,7 +18,6 @@ from torch import Tensor, fx, nn
 from robustness.optimizers.rules import Block, Measure
 from robustness.tasks.models.layers import Dropout as DropoutModule
 from robustness.training.feature_major.layers import (
-    BatchNorm,
     Conv,
     Dropout,
     Flatten,
@@ -26,6 +25,7 @@ from robustness.training.feature_major.layers import (
     Linear,
     layer_of,
 )
+from robustness.training.feature_major.norms import BatchNorm
 from robustness.training.passes import Pass
 
 __all__ = ["FeatureMajor"]
