@@ -107,7 +107,7 @@ def best_of_k_info(
 
 def _line(row: BestOfRow, optimizer: str, index: int, resamples: Resamples) -> BestOfK:
     ends = np.full((2, len(row.ks_K)), np.nan)
-    draws = row.values_RK[1 + resamples.seeds :]
+    draws = row.values_RK[1:]
     defined = ~np.isnan(draws).any(axis=0)
     if len(draws) and resamples.seeds > 1 and defined.any():
         ends[:, defined] = np.quantile(draws[:, defined], [0.025, 0.975], axis=0)

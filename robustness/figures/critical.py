@@ -112,7 +112,7 @@ def _rows(cube: Cube, lane: int, rng: np.random.Generator) -> list[CriticalRow]:
         if not complete.any():
             continue
         points = [quantile(first_S[:, None], resamples, q)[:, 0] for q in (0.1, 0.5)]
-        tenth, half = estimates(points, cube.shape[0])
+        tenth, half = estimates(points, resamples.levels)
         rows.append(
             CriticalRow(
                 optimizer=cube.optimizer,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -102,8 +103,9 @@ def curves_info(
     own = [cube for cube in cubes if cube.task == task]
     independent = max((cube.shape[0] for cube in own if not cube.clustered), default=0)
     band = band or ("interval" if independent >= SEEDS_FOR_INTERVAL else "range")
-    curves = [(cube, _curves(cube, names.index(cube.optimizer), band, rng)) for cube in own]
     facts, of = study.facts[task], unit(own)
+    possible = (0.0, 1.0) if facts.score == "accuracy" else (-math.inf, math.inf)
+    curves = [(cube, _curves(cube, names.index(cube.optimizer), band, possible, rng)) for cube in own]
     drawn = "trials" if of == "trial" else "whole seeds"
     ends = f"range over {of}s" if band == "range" else f"95 % interval of the median, {drawn} resampled"
     drawn_curves = [curve for _, part in curves for curve in part.values()]
@@ -129,13 +131,16 @@ def curves_info(
     )
 
 
-def _curves(cube: Cube, index: int, band: Band, rng: np.random.Generator) -> dict[str, Curve]:
+def _curves(
+    cube: Cube, index: int, band: Band, possible: tuple[float, float], rng: np.random.Generator
+) -> dict[str, Curve]:
     seeds, inits, lrs = cube.shape
     flat_SC = cube.score_SIL.reshape(seeds, inits * lrs)
     if band == "interval":
         resamples = own_resamples(cube.seeds_S, cube.orders, rng, draws_of(cube, DRAWS))
         drawn_RC = quantile(flat_SC, resamples)
-        found = estimates(list(drawn_RC.T), seeds)
+        bounds = [possible] * drawn_RC.shape[1]
+        found = estimates(list(drawn_RC.T), resamples.levels, bounds=bounds)
         low, high = ([getattr(e, end) for e in found] for end in ("low", "high"))
     else:
         none = Resamples.of(seeds, rng, draws=0)

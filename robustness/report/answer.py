@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,12 +13,11 @@ from robustness.summary.checks import units, whole
 from robustness.summary.chosen import designed, orders_of, over_lrs, sampler_of
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
-from robustness.summary.cubes import by_bins
-from robustness.summary.intervals import Rate, seed_block_rates
+from robustness.summary.cubes import are_clustered, by_bins
+from robustness.summary.intervals import Rate, pooled_rate
 from robustness.summary.measure import resampled
 from robustness.summary.outcome import ROW
 from robustness.summary.raw_rows import NOTHING_TRAINS
-from robustness.summary.resampling import draws_for
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
 from robustness.summary.winners import Winner, winners
 
@@ -121,20 +121,17 @@ def _score_of(study: Study, won: Winner) -> str:
 
 
 def _rates(study: Study) -> str:
-    blocks, names, nonfinite = [], [], []
+    orders, clustered = orders_of(study.spec), are_clustered(study)
+    found = []
     for optimizer, group in designed(by_bins(study, study.complete)).groupby("optimizer", sort=False):
         diverged = (group["side"] == "diverged").groupby(group["seed_index"])
         hits = diverged.sum()
         sizes = diverged.size()
-        seeds_S, hits_S, sizes_S = (np.asarray(part, np.int64) for part in (hits.index, hits, sizes))
-        blocks.append((seeds_S, hits_S, sizes_S))
-        names.append(str(optimizer))
-        nonfinite.append(int((group["outcome"] == "nonfinite").sum()))
-    rates = seed_block_rates(blocks, draws_for(len(study.complete)), orders=orders_of(study.spec))
-    found = [
-        (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
-        for name, rate, count in zip(names, rates, nonfinite, strict=True)
-    ]
+        hits_S, sizes_S, seeds_S = (np.asarray(part, np.int64) for part in (hits, sizes, hits.index))
+        rate = pooled_rate(hits_S, sizes_S, seeds_S, orders)
+        rate = replace(rate, low=math.nan, high=math.nan) if clustered else rate
+        nonfinite = int((group["outcome"] == "nonfinite").sum())
+        found.append((rate.value, f"{optimizer} {_rate_text(rate)}, {nonfinite:,} of them not finite"))
     by = whole(units(study, of_rates=True)[1])
     return f"Share of trials that diverged, over {over_lrs(study.complete)} and initializations, with 95 % intervals by {by}: {_listed(found)}."
 

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from robustness.summary.chosen import designed
-from robustness.summary.intervals import seed_block_rates, wilson
+from robustness.summary.intervals import pooled_rate, wilson
 from robustness.summary.outcome import ROW
-from robustness.summary.resampling import draws_for
 
 __all__ = ["CELL_COLUMNS", "cell_table", "row_table"]
 
@@ -39,13 +38,15 @@ def cell_table(trials: pd.DataFrame, complete: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `CELL_COLUMNS`. `diverged` of `n` complete trials, its rate with Wilson's interval; the score is
-        test accuracy, chance for a trial that did not train; sd with n - 1, NaN for one trial; then
-        `stalled` and `validation_median` (chance where not finite).
+        test accuracy, mean and sd (n - 1, NaN for one trial) over the trials that trained, the median over all
+        with chance for one that did not; then `stalled` and `validation_median` (chance where not finite).
     """
     keys = ["task", "optimizer", "lr", "init"]
     order = trials[keys].drop_duplicates()
     grouped = complete.groupby(keys, sort=False)
-    cells = grouped["score"].agg(n="size", score_mean="mean", score_sd="std", score_median="median")
+    cells = grouped["score"].agg(n="size", score_median="median")
+    trained = complete[complete["outcome"] == "trained"].groupby(keys, sort=False)["score"]
+    cells = cells.join(trained.agg(score_mean="mean", score_sd="std"))
     for outcome in OUTCOMES:
         cells[outcome] = (complete["outcome"] == outcome).groupby([complete[k] for k in keys]).sum()
     for side in ("diverged", "stalled"):
@@ -75,7 +76,7 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame, *, orders: int = 1) -
 
     Returns:
         task, optimizer, init, n (trials), seeds, diverged, divergence_rate, low, high, not_trained,
-        tuned_lr (NaN where no learning rate trains), tuned_n, score_mean, score_sd, score_median.
+        tuned_lr (NaN where no learning rate trains), tuned_n, tuned_trained (of these), score_mean, score_sd, score_median.
     """
     order = cells[ROW].drop_duplicates()
     complete = designed(complete)
@@ -84,14 +85,12 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame, *, orders: int = 1) -
     )
     by_seed = diverged.agg(["sum", "size"]).reset_index()
     blocks = {
-        key: (part["seed_index"].to_numpy(), part["sum"].to_numpy(), part["size"].to_numpy())
+        key: (part["sum"].to_numpy(), part["size"].to_numpy(), part["seed_index"].to_numpy())
         for key, part in by_seed.groupby(ROW, sort=False)
     }
     nothing = (np.zeros(0, np.int64),) * 3
     keys = list(order.itertuples(index=False, name=None))
-    rates = seed_block_rates(
-        [blocks.get(key, nothing) for key in keys], draws_for(len(complete)), orders=orders
-    )
+    rates = [pooled_rate(*blocks.get(key, nothing), orders) for key in keys]
     found = order.assign(
         n=[rate.n for rate in rates],
         seeds=[len(blocks.get(key, nothing)[0]) for key in keys],
@@ -106,12 +105,14 @@ def row_table(complete: pd.DataFrame, cells: pd.DataFrame, *, orders: int = 1) -
         "validation_median", ascending=False, kind="stable"
     )
     best = (
-        best.drop_duplicates(ROW).rename(columns={"lr": "tuned_lr"}).assign(tuned_n=lambda frame: frame["n"])
+        best.drop_duplicates(ROW)
+        .rename(columns={"lr": "tuned_lr"})
+        .assign(tuned_n=lambda frame: frame["n"], tuned_trained=lambda frame: frame["trained"])
     )
     scores = ["score_mean", "score_sd", "score_median"]
     dead = (complete["outcome"] != "trained").groupby([complete[k] for k in ROW]).sum().rename("not_trained")
     found = found.merge(dead.astype(float), how="left", left_on=ROW, right_index=True)
-    found = found.merge(best[[*ROW, "tuned_lr", "tuned_n", *scores]], how="left", on=ROW)
-    counts = ["not_trained", "tuned_n"]
+    found = found.merge(best[[*ROW, "tuned_lr", "tuned_n", "tuned_trained", *scores]], how="left", on=ROW)
+    counts = ["not_trained", "tuned_n", "tuned_trained"]
     found[counts] = found[counts].fillna(0).astype(int)
     return found.reset_index(drop=True)

@@ -20,7 +20,7 @@ class Winner:
         init: label.
         lr: learning rate.
         settings: what else was drawn, by name.
-        score: mean test score over seeds.
+        score: mean test score over the seeds that train.
         seeds: how many.
     """
 
@@ -48,6 +48,7 @@ def winners(study: Study) -> list[Winner]:
         medians = part.groupby("lr")["selection"].median()
         lr = float(medians.index[int(medians.to_numpy().argmax())])
         own = part[part["lr"] == lr]
+        trained = own.loc[own["outcome"] == "trained", "score"]
         settings = study.settings.loc[part.index]
         drawn = settings.loc[own.index[0]][settings.nunique() > 1].dropna()
         found.append(
@@ -57,8 +58,8 @@ def winners(study: Study) -> list[Winner]:
                 init=str(init),
                 lr=lr,
                 settings={str(name): float(value) for name, value in drawn.items()},
-                score=float(own["score"].mean()),
-                seeds=len(own),
+                score=float(trained.mean()),
+                seeds=len(trained),
             )
         )
     return found

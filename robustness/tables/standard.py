@@ -20,11 +20,13 @@ __all__ = ["standard_table"]
 
 def _confirmed(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with the scores of fresh seeds in place of those that the learning rate was chosen by."""
-    fresh = study.confirmed.groupby(ROW)["score"].agg(
-        tuned_n="size", score_mean="mean", score_sd="std", score_median="median"
-    )
-    kept = rows.drop(columns=list(fresh.columns)).merge(fresh, how="left", left_on=ROW, right_index=True)
-    return kept.assign(tuned_n=kept["tuned_n"].fillna(0).astype(int))[list(rows.columns)]
+    trained = study.confirmed[study.confirmed["outcome"] == "trained"].groupby(ROW)["score"]
+    fresh = study.confirmed.groupby(ROW)["score"].agg(tuned_n="size", score_median="median")
+    fresh = fresh.join(trained.agg(tuned_trained="size", score_mean="mean", score_sd="std"))
+    replaced = rows.drop(columns=list(fresh.columns)).merge(fresh, how="left", left_on=ROW, right_index=True)
+    counts = ["tuned_n", "tuned_trained"]
+    replaced[counts] = replaced[counts].fillna(0).astype(int)
+    return replaced[list(rows.columns)]
 
 
 def standard_table(study: Study) -> TableLayout:
