@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robustness.bench.coverage import DATA, SEEDS, STATISTICS, coverage, table, truth
+from robustness.bench.coverage import (
+    CROSSED,
+    DATA,
+    RATES,
+    SEEDS,
+    STATISTICS,
+    coverage,
+    rate_coverage,
+    table,
+    truth,
+)
 from robustness.bench.packs import TRIALS, plan_tasks
 from robustness.bench.plain import WAYS, WORKLOADS, study
 from robustness.bench.reading import COMMANDS, fill, readings
@@ -48,22 +58,25 @@ def test_the_rows_of_the_plan_are_valid_tasks() -> None:
         assert expand(parse(spec)).trial_count == 5
 
 
-def test_intervals_of_a_mean_over_twenty_seeds_hold_it_nearly_as_often_as_they_say() -> None:
-    found = coverage("normal", "mean", 20, samples=600, rng=np.random.default_rng(0), draws=1_000)
-    assert abs(found.share - 0.95) <= 0.03
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize(("data", "least"), [("normal", 0.9), ("lognormal", 0.76)])
+def test_intervals_of_a_mean_hold_it_as_often_as_is_stated(data: str, least: float, seeds: int) -> None:
+    """BCa held it in 72 % (normal) and 61 % (lognormal) of samples of three seeds."""
+    found = coverage(data, "mean", seeds, samples=400, rng=np.random.default_rng(0), draws=500)
+    assert found.share >= least
 
 
-def test_few_seeds_are_promised_more_than_they_hold() -> None:
-    few = coverage("lognormal", "sd", 3, samples=300, rng=np.random.default_rng(0), draws=500)
-    assert few.share < 0.4
-    assert few.error == pytest.approx((few.share * (1 - few.share) / 300) ** 0.5)
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("data", RATES)
+def test_intervals_of_a_pooled_rate_hold_it_as_often_as_is_stated(data: str, seeds: int) -> None:
+    """The bootstrap held it in 72 % of samples of three seeds."""
+    assert rate_coverage(data, seeds, samples=400, rng=np.random.default_rng(0)).share >= 0.92
 
 
 def test_the_table_of_coverage_has_every_row() -> None:
-    done: list[int] = []
-    rows = list(table(2, np.random.default_rng(0), lambda: done.append(1)))
-    assert len(rows) == len(done) == len(DATA) * len(STATISTICS) * len(SEEDS)
-    assert {row.statistic for row in rows} == set(STATISTICS)
+    rows = list(table(2, np.random.default_rng(0), draws=50))
+    assert len(rows) == (len(DATA) * len(STATISTICS) + len(CROSSED) + len(RATES)) * len(SEEDS)
+    assert {row.statistic for row in rows} == {*STATISTICS, "rate"}
 
 
 def test_the_truth_is_that_of_large_samples() -> None:

@@ -90,22 +90,25 @@ def bench_coverage(
     seed: Annotated[int, typer.Option(min=0, help="Of the simulation.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate how often nominal 95 % intervals by whole seeds hold the truth, in percent."""
+    """Simulate how often nominal 95 % intervals hold the truth, in percent, with their mean width in brackets."""
     import numpy as np
 
-    from robustness.bench.coverage import DATA, SEEDS, STATISTICS, table
+    from robustness.bench.coverage import CROSSED, DATA, RATES, SEEDS, STATISTICS, table
 
-    cells = len(DATA) * len(STATISTICS) * len(SEEDS)
+    cells = len(SEEDS) * (len(DATA) * len(STATISTICS) + len(CROSSED) + len(RATES))
     with _progress("simulations", cells) as advance:
-        found = list(table(samples, np.random.default_rng(seed), advance))
+        found = []
+        for cell in table(samples, np.random.default_rng(seed)):
+            found.append(cell)
+            advance()
     if as_json:
         print(json.dumps([asdict(cell) for cell in found]))
         return
-    print(f"{'data':10} {'statistic':10}" + "".join(f"{f'n = {n}':>8}" for n in SEEDS))
+    print(f"{'data':26} {'statistic':10}" + "".join(f"{f'n = {n}':>14}" for n in SEEDS))
     for first in range(0, cells, len(SEEDS)):
         row = found[first : first + len(SEEDS)]
-        shares = "".join(f"{100 * cell.share:8.1f}" for cell in row)
-        print(f"{row[0].data:10} {row[0].statistic:10}{shares}")
+        shares = "".join(f"{f'{100 * cell.share:.1f} ({cell.width:.2f})':>14}" for cell in row)
+        print(f"{row[0].data:26} {row[0].statistic:10}{shares}")
 
 
 @bench.command("reading")

@@ -18,8 +18,9 @@ from robustness.figures.style import Size
 from robustness.figures.words import n_text
 from robustness.summary import Study
 from robustness.summary.best_of_k import BestOfRow, best_of_row
-from robustness.summary.cubes import Cube
+from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import estimates
+from robustness.summary.rows import bounds_of
 
 __all__ = ["BestOfK", "BestOfKInfo", "best_of_k_info", "draw_best_of_k"]
 
@@ -97,7 +98,7 @@ def best_of_k_info(study: Study, task: str) -> BestOfKInfo:
             if not np.isnan(cube.score_SIL[:, i]).all():
                 row = best_of_row(sample, i, lambda most: range(1, min(most, MOST) + 1))
                 rows.append(row)
-                found[init].append(_line(row, cube, names.index(cube.optimizer)))
+                found[init].append(_line(row, sample, names.index(cube.optimizer)))
     facts = study.facts[task]
     pooled = any(row.pooled for row in rows)
     drawn = "trials" if pooled else "learning rates of a seed"
@@ -121,10 +122,11 @@ def best_of_k_info(study: Study, task: str) -> BestOfKInfo:
     )
 
 
-def _line(row: BestOfRow, cube: Cube, index: int) -> BestOfK:
-    intervals = estimates(list(row.values_RK.T), cube.shape[0])
+def _line(row: BestOfRow, sample: Resampled, index: int) -> BestOfK:
+    bounds = [bounds_of("expected_best_of_k", sample.unit)] * len(row.ks_K)
+    intervals = estimates(list(row.values_RK.T), sample.resamples.levels, bounds=bounds)
     return BestOfK(
-        optimizer=cube.optimizer,
+        optimizer=sample.cube.optimizer,
         index=index,
         ks_K=np.array(row.ks_K),
         score_K=row.values_RK[0],

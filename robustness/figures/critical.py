@@ -138,7 +138,7 @@ def _rows(sample: Resampled, lane: int) -> list[CriticalRow]:
         if not complete.any():
             continue
         points = [quantile(first_S[:, None], sample.resamples, q)[:, 0] for q in (0.1, 0.5)]
-        tenth, half = estimates(points, cube.shape[0])
+        tenth, half = estimates(points, sample.resamples.levels)
         rows.append(
             CriticalRow(
                 optimizer=cube.optimizer,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -124,9 +125,10 @@ def curves_info(
     own = study.grid.of_task(task)
     independent = max((cube.shape[0] for cube in own if not cube.clustered), default=0)
     band = band or ("interval" if independent >= SEEDS_FOR_INTERVAL else "range")
+    possible = (0.0, 1.0) if study.facts[task].score == "accuracy" else (-math.inf, math.inf)
     samples = study.resamples if band == "interval" else study.tuning
     curves = [
-        _curves(sample, names.index(sample.cube.optimizer), band)
+        _curves(sample, names.index(sample.cube.optimizer), band, possible)
         for sample in samples
         if sample.cube.task == task
     ]
@@ -156,12 +158,16 @@ def curves_info(
     )
 
 
-def _curves(sample: Resampled, index: int, band: Band) -> dict[str, Curve]:
+def _curves(sample: Resampled, index: int, band: Band, possible: tuple[float, float]) -> dict[str, Curve]:
     cube = sample.cube
-    seeds, inits, lrs = cube.shape
+    _, inits, lrs = cube.shape
     median_IL = sample.score_RIL[0]
     if band == "interval":
-        intervals = estimates(list(sample.score_RIL.reshape(-1, inits * lrs).T), seeds)
+        intervals = estimates(
+            list(sample.score_RIL.reshape(-1, inits * lrs).T),
+            sample.resamples.levels,
+            bounds=[possible] * (inits * lrs),
+        )
         low, high = ([getattr(interval, end) for interval in intervals] for end in ("low", "high"))
         low_IL, high_IL = (np.array(ends, dtype=float).reshape(inits, lrs) for ends in (low, high))
     else:

@@ -23,6 +23,7 @@ from robustness.summary.confirmed import are_confirmed
 from robustness.summary.metrics import performance_profile
 from robustness.summary.resampled import at
 from robustness.summary.resampling import estimates
+from robustness.summary.rows import bounds_of
 
 __all__ = ["Profile", "ProfileInfo", "draw_profile", "profile_info"]
 
@@ -98,7 +99,11 @@ def profile_info(study: Study, task: str) -> ProfileInfo:
     profiles = []
     for sample, skill_SI in own:
         share_RP = performance_profile(skill_SI, taus_P, sample.resamples)
-        intervals = estimates(list(share_RP.T), sample.cube.shape[0])
+        intervals = estimates(
+            list(share_RP.T),
+            sample.resamples.levels,
+            bounds=[bounds_of("performance_profile", "share")] * len(taus_P),
+        )
         profiles.append(
             Profile(
                 optimizer=sample.cube.optimizer,

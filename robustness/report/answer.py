@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,12 +13,11 @@ from robustness.summary.checks import units, whole
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.cubes import Cube
-from robustness.summary.intervals import Counts, Rate, seed_block_rates
+from robustness.summary.intervals import Rate, pooled_rate
 from robustness.summary.outcome import ROW
 from robustness.summary.raw_rows import NOTHING_TRAINS
-from robustness.summary.resampling import draws_for
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
-from robustness.summary.sampler_limits import orders_of, over_lrs, sampler_of
+from robustness.summary.sampler_limits import over_lrs, sampler_of
 from robustness.summary.winners import Winner, winners
 
 __all__ = ["answer", "asides"]
@@ -121,29 +121,27 @@ def _score_of(study: Study, won: Winner) -> str:
 
 def _rates(study: Study) -> str:
     names = list(dict.fromkeys(cube.optimizer for cube in study.grid.cubes))
-    counts = [_seed_counts([cube for cube in study.grid.cubes if cube.optimizer == name]) for name in names]
-    blocks, nonfinite = [block for block, _ in counts], [count for _, count in counts]
-    rates = seed_block_rates(blocks, draws_for(len(study.complete)), orders=orders_of(study.spec))
-    found = [
-        (rate.value, f"{name} {_rate_text(rate)}, {count:,} of them not finite")
-        for name, rate, count in zip(names, rates, nonfinite, strict=True)
-    ]
+    found = []
+    for name in names:
+        rate, nonfinite = _pooled_rate([cube for cube in study.grid.cubes if cube.optimizer == name])
+        found.append((rate.value, f"{name} {_rate_text(rate)}, {nonfinite:,} of them not finite"))
     by = whole(units(study, of_rates=True)[1])
     return f"Share of trials that diverged, over {over_lrs(study.complete)} and initializations, with 95 % intervals by {by}: {_listed(found)}."
 
 
-def _seed_counts(cubes: Sequence[Cube]) -> tuple[tuple[Counts, Counts, Counts], int]:
-    """Of one optimizer over all tasks: seed indices, diverged trials and trials of each; trials that were not finite."""
+def _pooled_rate(cubes: Sequence[Cube]) -> tuple[Rate, int]:
+    """The divergence rate of one optimizer over all tasks, and its trials that were not finite."""
     flags = [(cube, cube.flags("divergence_rate")) for cube in cubes]
     seeds_S = np.unique(np.concatenate([cube.seeds_S for cube, _ in flags]))
-    hits_S, sizes_S = np.zeros(len(seeds_S), np.int64), np.zeros(len(seeds_S), np.int64)
+    hits_S, sizes_S = np.zeros(len(seeds_S)), np.zeros(len(seeds_S))
     for cube, flags_SIL in flags:
         places = np.searchsorted(seeds_S, cube.seeds_S)
-        hits_S[places] += np.nansum(flags_SIL, axis=(1, 2)).astype(np.int64)
+        hits_S[places] += np.nansum(flags_SIL, axis=(1, 2))
         sizes_S[places] += (~np.isnan(flags_SIL)).sum(axis=(1, 2))
-    nonfinite = int(sum(np.nansum(cube.flags("nonfinite_rate")) for cube in cubes))
-    seen = sizes_S > 0
-    return (seeds_S[seen], hits_S[seen], sizes_S[seen]), nonfinite
+    rate = pooled_rate(hits_S, sizes_S, seeds_S, cubes[0].orders)
+    if any(cube.clustered for cube in cubes):
+        rate = replace(rate, low=math.nan, high=math.nan)
+    return rate, int(sum(np.nansum(cube.flags("nonfinite_rate")) for cube in cubes))
 
 
 def _rate_text(rate: Rate) -> str:

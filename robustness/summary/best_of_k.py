@@ -59,7 +59,7 @@ def best_of_row(sample: Resampled, i: int, ks_of: Callable[[int], Sequence[int]]
         return BestOfRow(
             ks_K=ks, values_RK=expected_best_of_k(selection_SL, score_SL, ks, resamples), n=n, pooled=True
         )
-    ks, itself = list(ks_of(most)), Resamples(counts_RS=np.ones((1, score_SL.shape[1]), np.int16))
+    ks, itself = list(ks_of(most)), Resamples.without_draws(score_SL.shape[1])
     of_SK = np.full((len(score_SL), len(ks)), np.nan)
     for s in np.flatnonzero(lrs_S == most):
         of_SK[s] = expected_best_of_k(selection_SL[s][:, None], score_SL[s][:, None], ks, itself)[0]

@@ -151,8 +151,8 @@ class Grid:
 
         Returns:
             `SQUARE_COLUMNS`: `n` complete trials by outcome and side, the divergence rate with Wilson's interval; the
-            test score (chance for a trial that did not train), sd with n - 1; the median selection score, by which
-            a learning rate is tuned.
+            test score: mean and sd (n - 1) over the trials that trained, the median over all, with chance for one that
+            did not; the median selection score, by which a learning rate is tuned.
         """
         order = self.trials[_KEYS].assign(lr=self.square_lr(self.trials)).drop_duplicates()
         known = pd.concat([_squares(cube) for cube in self.cubes]) if self.cubes else None
@@ -198,8 +198,10 @@ def _squares(cube: Cube) -> pd.DataFrame:
         for name in ("trained", "nonfinite", "blowup", "diverged", "stalled")
     }
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean_N = np.nanmean(score_SN, axis=0)
-        sd_N = np.sqrt(np.nansum((score_SN - mean_N) ** 2, axis=0) / (n_N - 1))
+        trained_SN = cube.trained_SIL[:, i_N, l_N] == 1
+        mean_N = np.where(trained_SN, score_SN, 0.0).sum(axis=0) / counts["trained"]
+        squares_N = np.where(trained_SN, (score_SN - mean_N) ** 2, 0.0).sum(axis=0)
+        sd_N = np.sqrt(squares_N / (counts["trained"] - 1))
     return pd.DataFrame(
         {
             "task": cube.task,
@@ -211,7 +213,7 @@ def _squares(cube: Cube) -> pd.DataFrame:
             "untrained": n_N - counts["trained"] - counts["nonfinite"] - counts["blowup"],
             "unresolved": n_N - counts["trained"] - counts["diverged"] - counts["stalled"],
             "score_mean": mean_N,
-            "score_sd": np.where(n_N > 1, sd_N, math.nan),
+            "score_sd": np.where(counts["trained"] > 1, sd_N, math.nan),
             "score_median": np.nanmedian(score_SN, axis=0),
             "validation_median": np.nanmedian(selection_SN, axis=0),
         }

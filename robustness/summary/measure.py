@@ -10,7 +10,7 @@ from robustness.summary.importance import importance_rows
 from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import Estimate, estimates
 from robustness.summary.row_metrics import ROW_METRICS, refused_row
-from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Raw
+from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Raw, bounds_of
 from robustness.summary.sampler_limits import not_meant, sampler_of
 from robustness.summary.study import Study
 from robustness.summary.study_metrics import OVER_TASKS, against, over_tasks
@@ -76,14 +76,16 @@ def _against(name: str, samples: Sequence[Resampled], delta: Delta) -> Iterator[
 
 def _with_intervals(study: Study, found: list[tuple[str | None, str, Raw]]) -> Iterator[MetricRow]:
     """All intervals of as many seeds at once: one call a batch, not one a number."""
-    batches: dict[tuple[int, int], list[int]] = defaultdict(list)
+    batches: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
     for place, (_, _, raw) in enumerate(found):
         if raw.fixed is None:
-            batches[raw.seeds, len(raw.values_R)].append(place)
+            batches[raw.levels, len(raw.values_R)].append(place)
     intervals: dict[int, Estimate] = {}
-    for (seeds, _), places in batches.items():
-        statistics = [found[place][2].values_R for place in places]
-        intervals.update(zip(places, estimates(statistics, seeds), strict=True))
+    for (levels, _), places in batches.items():
+        raws = [found[place][2] for place in places]
+        bounds = [bounds_of(raw.metric, raw.unit) for raw in raws]
+        estimated = estimates([raw.values_R for raw in raws], levels, bounds=bounds)
+        intervals.update(zip(places, estimated, strict=True))
     for place, (task, optimizer, raw) in enumerate(found):
         value = float(raw.values_R[0])
         estimate = intervals.get(place) or Estimate(value, *(raw.fixed or (math.nan, math.nan)))
@@ -103,6 +105,7 @@ def _with_intervals(study: Study, found: list[tuple[str | None, str, Raw]]) -> I
             unit=raw.unit,
             note="; ".join(note for note in notes if note),
             at=raw.at,
+            remarks=(*raw.remarks, *estimate.remarks),
         )
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from robustness.summary.intervals import uneven, wilson
+from robustness.summary.flags import Flag, Remark
+from robustness.summary.intervals import pooled_rate, uneven
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Raw
 
-__all__ = ["MOST_DO_NOT_TRAIN", "NOTHING_TRAINS", "each_init", "pooled", "rate"]
+__all__ = ["MOST_DO_NOT_TRAIN", "NOTHING_TRAINS", "counted_flags", "each_init", "pooled", "rate"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,48 +25,43 @@ FEW_AT_TUNED = "most seeds lack the tuned learning rate: no interval"
 
 
 def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> Raw:
-    """A share of trials, by whole seeds.
-
-    Where nothing or everything is flagged, Wilson's interval over the seeds, the independent units: the bootstrap
-    would state certainty.
+    """A share of trials, with `intervals.pooled_rate`'s interval.
 
     Args:
         metric: its id.
         flags_SN: 1 or 0 of each seed's trials; NaN where missing.
-        sample: for the resamples.
+        sample: for its seeds.
         init: label, or None.
     """
-    hits_S = np.nansum(flags_SN, axis=1)
-    sizes_S = (~np.isnan(flags_SN)).sum(axis=1).astype(float)
-    k, n = int(hits_S.sum()), int(sizes_S.sum())
-    weights = sample.resamples.weights_RS
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values_R = (weights @ hits_S) / (weights @ sizes_S)
-    fixed, note = None, f"{k}/{n}"
-    note += f"; {sample.cube.added_lrs}" if sample.cube.added_lrs else ""
-    seeds = len(np.unique(sample.cube.weights_S[sizes_S > 0]))
-    if sample.cube.clustered:
-        fixed = (math.nan, math.nan)
-        note += "; seeds of one setting are not independent: no interval"
+    cube = sample.cube
+    hits_S, sizes_S = counted_flags(flags_SN)
+    found = pooled_rate(hits_S, sizes_S, cube.seeds_S, cube.orders)
+    notes, remarks = [f"{found.k}/{found.n}", cube.added_lrs], [Remark(Flag.COUNT, (found.k, found.n))]
+    if cube.clustered:
+        notes.append("seeds of one setting are not independent: no interval")
+        remarks.append(Remark(Flag.CLUSTERED_SEEDS))
     elif uneven(sizes_S):
-        fixed = (math.nan, math.nan)
-        note += "; seeds have different learning rates or initializations: no interval"
-    elif n and k in (0, n):
-        bounds = wilson(seeds if k else 0, seeds)
-        fixed = (bounds.low, bounds.high)
-        note += "; Wilson's interval over the seeds"
-    elif seeds > 1 and len(values_R) > 1 and np.ptp(values_R[1 : 1 + len(hits_S)]) == 0:
-        note += "; all seeds agree"
+        notes.append("seeds have different learning rates or initializations: no interval")
+        remarks.append(Remark(Flag.UNEVEN_SEEDS))
+    elif found.n and math.isnan(found.low):
+        notes.append("one seed: no interval")
+        remarks.append(Remark(Flag.ONE_SEED))
     return Raw(
         metric=metric,
         init=init,
-        values_R=values_R,
-        seeds=len(hits_S),
-        n=n,
+        values_R=np.array([found.value]),
+        levels=sample.resamples.levels,
+        n=found.n,
         unit="share",
-        note=note,
-        fixed=fixed,
+        note="; ".join(note for note in notes if note),
+        fixed=(math.nan, math.nan) if cube.clustered else (found.low, found.high),
+        remarks=tuple(remarks),
     )
+
+
+def counted_flags(flags_SN: Floats) -> tuple[Floats, Floats]:
+    """Of each seed, how many flags are 1, and how many there are."""
+    return np.nansum(flags_SN, axis=1), (~np.isnan(flags_SN)).sum(axis=1).astype(float)
 
 
 def each_init(
@@ -100,7 +96,7 @@ def each_init(
             metric=metric,
             init=init,
             values_R=values_R,
-            seeds=len(sample.cube.seeds_S),
+            levels=sample.resamples.levels,
             n=int((sample.tuned_seeds_I if tuned else sample.seeds_I)[i]),
             unit=unit,
             note="; ".join(text for text in (note, FEW_AT_TUNED if few else "") if text),
@@ -113,7 +109,13 @@ def pooled(
     metric: str, sample: Resampled, values_R: Floats, unit: str, note: str = "", place: str = ""
 ) -> Raw:
     """Over initializations."""
-    seeds = len(sample.cube.seeds_S)
     return Raw(
-        metric=metric, init=None, values_R=values_R, seeds=seeds, n=seeds, unit=unit, note=note, at=place
+        metric=metric,
+        init=None,
+        values_R=values_R,
+        levels=sample.resamples.levels,
+        n=len(sample.cube.seeds_S),
+        unit=unit,
+        note=note,
+        at=place,
     )

@@ -79,7 +79,7 @@ class Resampled:
         """Shared by all that have as many seeds; without draws one row, the sample itself."""
         seeds = len(self.cube.seeds_S)
         if self.draws == 0 or self.cube.clustered:
-            return Resamples(counts_RS=np.ones((1, seeds), dtype=np.int16))
+            return Resamples.without_draws(seeds)
         if self.cube.orders > 1:
             return crossed_resamples(tuple(self.cube.seeds_S.tolist()), self.cube.orders, self.draws)
         return study_resamples(seeds, self.draws)
@@ -132,6 +132,11 @@ class Resampled:
         return self._each_cell(self.cube.score_SIL, "mean")
 
     @cached_property
+    def trained_score_RIL(self) -> Floats:
+        """Mean test score of the seeds that trained; NaN where none did."""
+        return self._each_cell(np.where(self.cube.trained_SIL == 1, self.cube.score_SIL, math.nan), "mean")
+
+    @cached_property
     def tuned_RI(self) -> Places:
         """Place of each initialization's tuned learning rate."""
         return tuned_index(self.selection_RIL)
@@ -174,6 +179,10 @@ class Resampled:
         """Seeds with a complete trial at the tuned learning rate."""
         present_SIL = ~np.isnan(self.cube.score_SIL)
         return np.take_along_axis(present_SIL.sum(axis=0), self.tuned_RI[0][:, None], axis=1)[:, 0]
+
+    def tuned_failures(self, i: int) -> Floats:
+        """1 for each seed that does not train at an initialization's tuned learning rate, else 0; NaN where missing."""
+        return np.asarray(1 - self.cube.trained_SIL[:, i, self.tuned_RI[0, i]], dtype=float)
 
     @cached_property
     def seeds_I(self) -> npt.NDArray[np.int64]:

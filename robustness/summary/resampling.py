@@ -1,8 +1,9 @@
 """Resampling whole seeds: one set of draws for every metric, and intervals from them.
 
 The unit is the seed index, whole: all its learning rates, initializations and optimizers together, as they
-share weights and batches. Where weights are crossed with data orders, both are drawn, each by itself. Draws are kept as counts (how often each seed was drawn), so that a statistic is
-computed for thousands of draws at once, and two optimizers are always compared within the same draw.
+share weights and batches. Where weights are crossed with data orders, both are resampled, each by itself. Draws are
+kept as counts (how often each seed was drawn), so that a statistic is computed for thousands of draws at once, and two
+optimizers are always compared within the same draw.
 """
 
 # R resamples, S seeds, C cells, M statistics
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
+
+from robustness.summary.flags import Flag, Remark
 
 __all__ = [
     "DRAWS",
@@ -24,18 +27,20 @@ __all__ = [
     "crossed_resamples",
     "draws_for",
     "estimates",
+    "half_widths",
     "mean",
     "own_resamples",
     "quantile",
     "study_resamples",
+    "t_quantile",
 ]
 
 DRAWS = 5_000
 LARGE_STUDY = 20_000
 """Trials; see `draws_for`."""
 DEFINED = 0.95
-MANY_SEEDS = 2_000
 """An interval needs a statistic that is defined in this share of the draws."""
+MANY_SEEDS = 2_000
 _STATISTICS_AT_ONCE = 256  # of `estimates`: bounds the memory
 _CELLS_AT_ONCE = 32  # of `quantile`: its counters stay in the cache
 
@@ -46,13 +51,16 @@ Floats = npt.NDArray[np.float64]
 class Resamples:
     """How often each of S seeds counts in each of R resamples.
 
-    Row 0 is the sample itself, rows 1 to S leave one seed out (BCa needs them), the rest are bootstrap draws.
+    Row 0 is the sample itself, the rest are bootstrap draws.
 
     Attributes:
         counts_RS: whole numbers, as int16.
+        levels: how many independent units were drawn from: the seeds; where weights are crossed with data orders,
+            the weights and the orders. The draws are as many equal blocks, each of which draws one of these.
     """
 
     counts_RS: npt.NDArray[np.int16]
+    levels: tuple[int, ...]
 
     @classmethod
     def of(cls, seeds: int, rng: np.random.Generator, draws: int = DRAWS) -> Resamples:
@@ -63,14 +71,16 @@ class Resamples:
         """
         if seeds < 1:
             raise ValueError(f"seeds must be >= 1, got {seeds}")
-        if seeds > MANY_SEEDS:  # only random searches, whose trials are seeds: memory grows with their square
-            return cls(counts_RS=np.ones((1, seeds), np.int16))
-        drawn = (
-            rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) if seeds > 1 else np.ones((0, 1))
-        )
-        left_out = 1 - np.eye(seeds, dtype=np.int16) if seeds > 1 else np.ones((0, 1))
-        counts = np.concatenate([np.ones((1, seeds)), left_out, drawn], dtype=np.int16, casting="unsafe")
-        return cls(counts_RS=counts)
+        if seeds == 1 or draws == 0 or seeds > MANY_SEEDS:  # random searches: memory grows with the square
+            return cls.without_draws(seeds)
+        drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)
+        counts = np.concatenate([np.ones((1, seeds)), drawn], dtype=np.int16, casting="unsafe")
+        return cls(counts_RS=counts, levels=(seeds,))
+
+    @classmethod
+    def without_draws(cls, seeds: int) -> Resamples:
+        """The sample itself and nothing else."""
+        return cls(counts_RS=np.ones((1, seeds), np.int16), levels=(seeds,))
 
     @property
     def seeds(self) -> int:
@@ -83,8 +93,10 @@ class Resamples:
         return self.counts_RS.astype(float)
 
     def fewer(self, draws: int) -> Resamples:
-        """The same with the first `draws` bootstrap draws."""
-        return Resamples(counts_RS=self.counts_RS[: 1 + self.seeds + draws])
+        """The same with `draws` bootstrap draws, as many of each block."""
+        blocks = np.array_split(self.counts_RS[1:], len(self.levels))
+        chosen = [block[: draws // len(blocks)] for block in blocks]
+        return Resamples(counts_RS=np.concatenate([self.counts_RS[:1], *chosen]), levels=self.levels)
 
 
 def mean(values_SC: Floats, resamples: Resamples) -> Floats:
@@ -110,7 +122,7 @@ def quantile(values_SC: Floats, resamples: Resamples, q: float = 0.5) -> Floats:
 
     >>> values_SC = np.array([[1.0], [5.0], [2.0]])
     >>> quantile(values_SC, Resamples.of(3, np.random.default_rng(0), draws=0))[:, 0].tolist()
-    [2.0, 3.5, 1.5, 3.0]
+    [2.0]
     """
     found = np.empty((len(resamples.counts_RS), values_SC.shape[1]))
     found[:] = values_SC[0]
@@ -161,105 +173,158 @@ def _quantile(values_SC: Floats, resamples: Resamples, q: float) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with the ends of its interval; NaN where there is none, and then a note that says why."""
+    """A value with the ends of its interval, NaN where there is none.
+
+    Attributes:
+        value: of the sample.
+        low: end of the interval.
+        high: the other end.
+        note: why there is no interval, in words.
+        remarks: the same as flags, and `ALL_SEEDS_AGREE` where every draw gives the value.
+    """
 
     value: float
     low: float
     high: float
     note: str = ""
+    remarks: tuple[Remark, ...] = ()
 
 
-def estimates(statistics_MR: Sequence[Floats], seeds: int, confidence: float = 0.95) -> list[Estimate]:
-    """Intervals by BCa from statistics of all resamples of `seeds` seeds.
+def estimates(
+    statistics_MR: Sequence[Floats],
+    levels: tuple[int, ...],
+    confidence: float = 0.95,
+    *,
+    bounds: Sequence[tuple[float, float]] | None = None,
+) -> list[Estimate]:
+    """Intervals from statistics of all resamples: t with n - 1 degrees of freedom on the bootstrap's standard error.
 
-    BCa; percentiles where it is not defined (constant or infinite statistics). An
-    interval always holds its estimate. None with one seed, and none where the statistic is undefined in more
-    than 5 % of the draws (a learning rate that few seeds have).
+        The bootstrap's variance is multiplied by n / (n - 1): the interval of a mean is Student's. Where weights are
+        crossed with data orders, the variances by weights and by orders are added, with Satterthwaite's degrees of
+        freedom. Percentiles where a draw is infinite (a censored statistic). None with one seed, and none where the
+        statistic is undefined in more than 5 % of the draws (a learning rate that few seeds have). An interval always
+        holds its estimate; where all draws agree its width is 0, and a flag says so.
 
-    Coverage of nominal 95 % intervals, 4,000 simulated samples each (Monte Carlo error 0.3 to 0.8 points):
+        Coverage of nominal 95 % intervals in percent, with their mean width in standard deviations of the data; 2,000
+    simulated samples each (error 0.4 to 1.1 points):
 
-    | data      | statistic | n = 3 | 5  | 10 | 20 |
-    |-----------|-----------|-------|----|----|----|
-    | normal    | mean      | 72    | 84 | 90 | 93 |
-    | normal    | median    | 75    | 94 | 94 | 94 |
-    | normal    | sd        | 43    | 66 | 83 | 90 |
-    | lognormal | mean      | 62    | 75 | 83 | 87 |
-    | lognormal | median    | 76    | 93 | 93 | 94 |
-    | lognormal | sd        | 19    | 28 | 46 | 58 |
+    | data      | statistic | n = 3     | 5         | 10        | 20        |
+    |-----------|-----------|-----------|-----------|-----------|-----------|
+    | normal    | mean      | 96 (4.48) | 95 (2.33) | 95 (1.40) | 95 (0.92) |
+    | normal    | median    | 98 (6.83) | 98 (3.55) | 96 (1.85) | 95 (1.20) |
+    | normal    | sd        | 90 (3.75) | 89 (1.68) | 90 (0.93) | 91 (0.62) |
+    | lognormal | mean      | 84 (3.12) | 82 (1.81) | 83 (1.15) | 87 (0.80) |
+    | lognormal | median    | 96 (4.90) | 98 (2.59) | 97 (1.07) | 95 (0.62) |
+    | lognormal | sd        | 60 (2.80) | 52 (1.65) | 53 (1.27) | 58 (1.09) |
 
-    `robustness bench coverage` measures it again.
+    BCa, which this replaces, covered 72, 83, 91 and 91 % (mean, normal), 61, 74, 84 and 89 % (mean, lognormal), 44,
+    65, 84 and 88 % (sd, normal). Quantiles near the end (5 % point, worst) of few seeds cannot be had: 60 to 90 %.
+
+        `robustness bench coverage` measures it again.
 
     Args:
-        statistics_MR: of each statistic, its value in every row of `Resamples`.
-        seeds: S.
-        confidence: of the interval.
+            statistics_MR: of each statistic, its value in every row of `Resamples`.
+            levels: of the `Resamples`.
+            confidence: of the interval.
+            bounds: least and greatest possible value of each statistic, where its interval ends.
     """
     found: list[Estimate] = []
     for first in range(0, len(statistics_MR), _STATISTICS_AT_ONCE):
         values_MR = np.stack(statistics_MR[first : first + _STATISTICS_AT_ONCE])
-        ends_M2 = np.full((len(values_MR), 2), np.nan)
-        if seeds > 1 and values_MR.shape[1] > 1 + seeds:
-            jackknife_MS = values_MR[:, 1 : 1 + seeds]
-            spread_M = np.max(jackknife_MS, axis=1) > np.min(jackknife_MS, axis=1)
-            regular_M = np.flatnonzero(np.isfinite(values_MR).all(axis=1) & spread_M)
-            ends_M2[regular_M] = _bca(values_MR[regular_M], seeds, confidence)
-        for values_R, (low, high) in zip(values_MR, ends_M2, strict=True):
-            given = math.isnan(low) or math.isnan(high)
-            found.append(
-                _irregular(values_R, seeds, confidence) if given else _holding(values_R[0], low, high)
-            )
+        half_M = half_widths(values_MR, levels, confidence)
+        for place, (values_R, half) in enumerate(zip(values_MR, half_M, strict=True), first):
+            estimate = _estimate(values_R, float(half), levels, confidence)
+            found.append(estimate if bounds is None else _within(estimate, *bounds[place]))
     return found
 
 
-def _irregular(values_R: Floats, seeds: int, confidence: float) -> Estimate:
-    """Where BCa is not defined."""
-    value, draws = float(values_R[0]), values_R[1 + seeds :]
+def half_widths(values_MR: Floats, levels: tuple[int, ...], confidence: float = 0.95) -> Floats:
+    """Half the width of each statistic's t interval, (M,); NaN where one cannot be had.
+
+    Args:
+        values_MR: in every row of `Resamples`; undefined draws (NaN) are left out.
+        levels: of the `Resamples`.
+        confidence: of the interval.
+
+    Source: Satterthwaite 1946 (Biometrics Bulletin 2, 110) for several variances.
+    """
+    half_M = np.full(len(values_MR), math.nan)
+    if min(levels) < 2 or values_MR.shape[1] < 2:
+        return half_M
+    regular_M = np.flatnonzero(~np.isinf(values_MR).any(axis=1) & ~np.isnan(values_MR[:, 0]))
+    blocks = np.array_split(values_MR[regular_M, 1:], len(levels), axis=1)
+    with np.errstate(all="ignore"):
+        # Scaled, so that squares of values near 1e308 do not overflow.
+        scale_M = np.maximum(np.nanmax(np.abs(values_MR[regular_M]), axis=1, initial=0.0), 1e-300)
+        variance_BM = np.array(
+            [
+                _nan_variance(block_MD / scale_M[:, None]) * n / (n - 1)
+                for block_MD, n in zip(blocks, levels, strict=True)
+            ]
+        )
+        total_M = variance_BM.sum(axis=0)
+        freedom_M = total_M**2 / (variance_BM**2 / (np.array(levels)[:, None] - 1)).sum(axis=0)
+        freedom_M = np.where(np.isnan(freedom_M), min(levels) - 1, freedom_M)
+        half_M[regular_M] = t_quantile(freedom_M, confidence) * np.sqrt(total_M) * scale_M
+    return half_M
+
+
+def _nan_variance(values_MD: Floats) -> Floats:
+    """Over draws, (M,), without a warning where none is defined."""
+    defined_MD = ~np.isnan(values_MD)
+    n_M = defined_MD.sum(axis=1)
+    centre_M = np.where(defined_MD, values_MD, 0.0).sum(axis=1) / n_M
+    return np.asarray((np.where(defined_MD, values_MD - centre_M[:, None], 0.0) ** 2).sum(axis=1) / n_M)
+
+
+def t_quantile(freedom: Floats | float, confidence: float = 0.95) -> Floats:
+    """The two-sided quantile of Student's t.
+
+    >>> t_quantile(np.array([2.0, 9.0])).round(3).tolist()
+    [4.303, 2.262]
+    """
+    from scipy import special  # scipy.stats takes a second more to import
+
+    return np.asarray(special.stdtrit(freedom, (1 + confidence) / 2), dtype=float)
+
+
+def _estimate(values_R: Floats, half: float, levels: tuple[int, ...], confidence: float) -> Estimate:
+    value, draws = float(values_R[0]), values_R[1:]
     if math.isnan(value):
         return Estimate(math.nan, math.nan, math.nan)
-    if seeds == 1:
-        return Estimate(value, math.nan, math.nan, "one seed: no interval")
+    if min(levels) == 1:
+        return _no_interval(value, "one seed: no interval", Remark(Flag.ONE_SEED))
     if not len(draws):
-        return Estimate(
-            value,
-            math.nan,
-            math.nan,
-            f"no interval: more than {MANY_SEEDS:,} random trials, or several of one setting",
-        )
+        why = f"no interval: more than {MANY_SEEDS:,} random trials, or several of one setting"
+        return _no_interval(value, why, Remark(Flag.TOO_MANY_RANDOM_TRIALS, (MANY_SEEDS,)))
     defined = ~np.isnan(draws)
     if defined.mean() < DEFINED:
-        return Estimate(value, math.nan, math.nan, "seeds differ between cells: no interval")
+        why = "seeds differ between cells: no interval"
+        return _no_interval(value, why, Remark(Flag.SEEDS_DIFFER_BETWEEN_SQUARES))
+    if (draws[defined] == value).all():
+        return Estimate(value, value, value, "", (Remark(Flag.ALL_SEEDS_AGREE),))
+    if not math.isnan(half):
+        return Estimate(value, value - half, value + half)
     tail = (1 - confidence) / 2
-    return _holding(value, *np.quantile(draws[defined], [tail, 1 - tail], method="inverted_cdf"))
+    # Of a crossing, the wider of the percentiles by weights and by orders.
+    ends = [
+        np.quantile(block[~np.isnan(block)], [tail, 1 - tail], method="inverted_cdf")
+        for block in np.array_split(draws, len(levels))
+        if not np.isnan(block).all()
+    ]
+    return Estimate(value, min(value, *(low for low, _ in ends)), max(value, *(high for _, high in ends)))
 
 
-def _holding(value: float, low: float, high: float) -> Estimate:
-    return Estimate(float(value), float(min(low, value)), float(max(high, value)))
+def _no_interval(value: float, note: str, remark: Remark) -> Estimate:
+    return Estimate(value, math.nan, math.nan, note, (remark,))
 
 
-def _bca(values_MR: Floats, seeds: int, confidence: float) -> Floats:
-    """Bias-corrected and accelerated ends, (M, 2); NaN where it is not defined.
-
-    A test holds it to scipy.stats.bootstrap, whose import alone takes longer than all of this.
-
-    Source: Efron and Tibshirani 1993, section 14.3.
-    """
-    from scipy.special import ndtr, ndtri
-
-    value_M1, jackknife_MS, draws_MD = np.split(values_MR, [1, 1 + seeds], axis=1)
-    with np.errstate(all="ignore"):
-        below_M = ((draws_MD < value_M1).mean(axis=1) + (draws_MD <= value_M1).mean(axis=1)) / 2
-        bias_M1 = ndtri(below_M)[:, None]
-        lean_MS = jackknife_MS.mean(axis=1, keepdims=True) - jackknife_MS
-        lean_MS = lean_MS / np.abs(lean_MS).max(axis=1, keepdims=True)  # powers of values near 1e308
-        skew_M1 = ((lean_MS**3).sum(axis=1) / (6 * (lean_MS**2).sum(axis=1) ** 1.5))[:, None]
-        normal = bias_M1 + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
-        share_M2 = ndtr(bias_M1 + normal / (1 - skew_M1 * normal))
-    place_M2 = np.nan_to_num(share_M2) * (draws_MD.shape[1] - 1)
-    low_M2 = place_M2.astype(np.intp)
-    high_M2 = np.minimum(low_M2 + 1, draws_MD.shape[1] - 1)
-    sorted_MD = np.sort(draws_MD, axis=1)
-    low, high = (np.take_along_axis(sorted_MD, places, axis=1) for places in (low_M2, high_M2))
-    return np.where(np.isnan(share_M2), np.nan, low + (high - low) * (place_M2 - low_M2))
+def _within(estimate: Estimate, least: float, greatest: float) -> Estimate:
+    """NaN ends stay; the value itself is never left out, whatever rounding says."""
+    low, high = (min(max(end, least), greatest) for end in (estimate.low, estimate.high))
+    if math.isnan(estimate.low):
+        return estimate
+    return replace(estimate, low=min(low, estimate.value), high=max(high, estimate.value))
 
 
 @lru_cache(maxsize=64)
@@ -270,31 +335,42 @@ def study_resamples(seeds: int, draws: int = DRAWS) -> Resamples:
 
 @lru_cache(maxsize=64)
 def crossed_resamples(seeds_S: tuple[int, ...], orders: int, draws: int = DRAWS) -> Resamples:
-    """The same where seed indices count weights and data orders: the draws of a pair are its weights' times its order's.
+    """The same where seed indices count weights and data orders: half of the draws are of weights, half of orders.
 
-    Trials that share weights are not independent, nor those that share an order; drawing both, each by itself, gives
-    intervals that hold for new ones of either, a little too wide rather than too narrow.
+        Trials that share weights are not independent, nor those that share an order. `estimates` adds the variance by
+        weights, all orders kept, to that by orders, all weights kept. Their products, the pigeonhole bootstrap (Owen
+        2007, Annals of Applied Statistics 1, 386), were too narrow for few orders: percentiles of 10 weights with sd
+        0.12 and 2 orders with sd 0.15 or 0.06 held the mean in 77 and 87 % of studies.
+
+        The mean of seeds with sd 0.12, crossed with orders of another sd, each trial with 0.08 of its own, is held by (in
+    percent of 2,000 studies; width in standard deviations of all three):
+
+    | orders | their sd | 3 seeds   | 5         | 10        | 20        |
+    |--------|----------|-----------|-----------|-----------|-----------|
+    | 2      | 0        | 97 (4.23) | 97 (2.41) | 97 (1.45) | 96 (0.97) |
+    | 2      | 0.06     | 98 (4.73) | 97 (3.33) | 95 (2.83) | 91 (2.97) |
+    | 2      | 0.15     | 96 (6.96) | 92 (6.33) | 89 (6.98) | 89 (7.93) |
+    | 5      | 0        | 94 (3.53) | 95 (2.02) | 96 (1.24) | 96 (0.83) |
+    | 5      | 0.06     | 95 (3.17) | 96 (1.97) | 96 (1.37) | 95 (1.09) |
+    | 5      | 0.15     | 97 (2.60) | 96 (2.01) | 95 (1.76) | 94 (1.69) |
 
     Args:
-        seeds_S: seed indices, `weights * orders + order`.
-        orders: > 1.
-        draws: of the bootstrap.
-
-    Source: Owen 2007 (Annals of Applied Statistics 1, 386), the pigeonhole bootstrap.
+            seeds_S: seed indices, `weights * orders + order`.
+            orders: > 1.
+            draws: of the bootstrap.
     """
-    alone = study_resamples(len(seeds_S), draws)
     rng = np.random.default_rng(20_261)
-    counts_RS = alone.counts_RS[: 1 + alone.seeds]  # the sample, and without each trial
-    if len(alone.counts_RS) <= len(counts_RS):
-        return Resamples(counts_RS=counts_RS)
-    drawn_RS = np.ones((draws, alone.seeds), np.int16)
-    for levels_S in np.divmod(np.array(seeds_S), orders):
+    weights_S, orders_S = np.divmod(np.array(seeds_S), orders)
+    blocks, levels = [np.ones((1, len(seeds_S)), np.int16)], []
+    for levels_S in (weights_S, orders_S):
         names, place_S = np.unique(levels_S, return_inverse=True)
+        levels.append(len(names))
         share = np.full(len(names), 1 / len(names))
-        drawn_RS *= rng.multinomial(len(names), share, size=draws)[:, place_S].astype(np.int16)
-    # A part of the crossing can be missing, and then a draw can have nothing at all.
-    drawn_RS = drawn_RS[drawn_RS.any(axis=1)]
-    return Resamples(counts_RS=np.concatenate([counts_RS, drawn_RS]))
+        drawn_RS = rng.multinomial(len(names), share, size=draws // 2)[:, place_S].astype(np.int16)
+        # A part of the crossing can be missing, and then a draw can have nothing at all: the sample stands for it.
+        drawn_RS[~drawn_RS.any(axis=1)] = 1
+        blocks.append(drawn_RS)
+    return Resamples(counts_RS=np.concatenate(blocks), levels=tuple(levels))
 
 
 def own_resamples(

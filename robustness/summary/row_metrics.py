@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.best_of_k import best_of_row
+from robustness.summary.flags import Flag, Remark
 from robustness.summary.grid import BINS_PER_DECADE
 from robustness.summary.intervals import wilson
 from robustness.summary.metrics import (
@@ -27,7 +28,7 @@ from robustness.summary.metrics import (
     window_ends,
 )
 from robustness.summary.metrics.scores import Spread
-from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN, each_init, pooled, rate
+from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN, NOTHING_TRAINS, each_init, pooled, rate
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean, quantile
 from robustness.summary.rows import Delta, Raw
@@ -62,7 +63,7 @@ def _rates_by_bin(metric: str, flags_SIL: Floats, sample: Resampled) -> Iterator
             metric=metric,
             init=None,
             values_R=np.array([found.value]),
-            seeds=n,
+            levels=(n,),
             n=n,
             unit="share",
             note=f"{found.k}/{n}",
@@ -71,10 +72,33 @@ def _rates_by_bin(metric: str, flags_SIL: Floats, sample: Resampled) -> Iterator
         )
 
 
+def _skill(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    yield from each_init(metric, sample.scored, at(sample.scored.skill_RIL, sample.scored.tuned_RI), "skill")
+
+
 def _score(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    sample, means = sample.scored, metric == "score"
-    values_RIL = sample.mean_score_RIL if means else sample.skill_RIL
-    yield from each_init(metric, sample, at(values_RIL, sample.tuned_RI), sample.unit if means else "skill")
+    """Of the seeds that train at the tuned learning rate: no mean over failures too has an interval that holds it."""
+    sample = sample.scored
+    rows = each_init(metric, sample, at(sample.trained_score_RIL, sample.tuned_RI), sample.unit)
+    for i, row in enumerate(rows):
+        failed_S = sample.tuned_failures(i)
+        failed, seeds = int(np.nansum(failed_S)), int((~np.isnan(failed_S)).sum())
+        row = replace(row, n=seeds - failed)
+        if failed and sample.trains_I[i]:
+            note = "; ".join(text for text in (row.note, f"{failed} of {seeds} seeds do not train") if text)
+            row = replace(row, note=note, remarks=(Remark(Flag.SOME_SEEDS_FAILED, (failed, seeds)),))
+        yield row
+
+
+def _tuned_failures(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    sample = sample.scored
+    for i, init in enumerate(sample.cube.inits):
+        row = rate(metric, sample.tuned_failures(i)[:, None], sample, init)
+        yield (
+            row
+            if sample.trains_I[i]
+            else replace(row, values_R=np.array([math.nan]), note=NOTHING_TRAINS, fixed=(math.nan, math.nan))
+        )
 
 
 def _edges(first_I: npt.NDArray[np.intp], last_I: npt.NDArray[np.intp], lrs: int) -> list[str]:
@@ -228,7 +252,7 @@ def _prior(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
             metric=metric,
             init=init,
             values_R=values_RI[:, i],
-            seeds=len(cube.seeds_S),
+            levels=sample.resamples.levels,
             n=int(sample.seeds_I[i]),
             unit=sample.unit,
             note=note,
@@ -289,7 +313,7 @@ def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
                 metric=metric,
                 init=cube.inits[i],
                 values_R=found.values_RK[:, place],
-                seeds=len(cube.seeds_S),
+                levels=sample.resamples.levels,
                 n=found.n,
                 unit=sample.unit,
                 at=f"k = {k}",
@@ -308,7 +332,9 @@ def refused_row(metric: str, sample: Resampled, why: str) -> Raw:
 RowMetric = Callable[[str, Resampled, Delta], Iterator[Raw]]
 _BY_FUNCTION: dict[RowMetric, tuple[str, ...]] = {
     _rates: ("divergence_rate", "nonfinite_rate", "not_trained_rate"),
-    _score: ("score", "skill"),
+    _score: ("score",),
+    _skill: ("skill",),
+    _tuned_failures: ("tuned_failure_rate",),
     _tuned_lr: ("tuned_lr",),
     _critical: ("critical_lr",),
     _window: ("tolerance_window", "joint_window"),

@@ -10,8 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.errors import SpecError, nearest
+from robustness.summary.flags import Remark
 
-__all__ = ["DEFAULT_DELTA", "METRICS", "Delta", "MetricInfo", "MetricRow", "Raw", "check_metrics"]
+__all__ = [
+    "DEFAULT_DELTA",
+    "METRICS",
+    "Delta",
+    "MetricInfo",
+    "MetricRow",
+    "Raw",
+    "bounds_of",
+    "check_metrics",
+]
 
 Better = Literal["higher", "lower", ""]
 
@@ -32,6 +42,7 @@ class MetricRow:
         unit: of value and interval.
         note: what a reader must know: censored, no interval and why, selection on test data.
         at: the point of a curve, or against whom.
+        remarks: facts that other code decides by, as flags.
     """
 
     metric: str
@@ -45,6 +56,7 @@ class MetricRow:
     unit: str
     note: str = ""
     at: str = ""
+    remarks: tuple[Remark, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For JSON, which has no NaN and no infinities: they are null, and the note says why."""
@@ -59,21 +71,23 @@ class MetricRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Raw:
-    """A metric before its interval: its value in every resample of `seeds` seeds.
+    """A metric before its interval: its value in every resample.
 
     Attributes:
+        levels: of the `Resamples`.
         fixed: the ends of an interval that is not a bootstrap's.
     """
 
     metric: str
     init: str | None
     values_R: npt.NDArray[np.float64]
-    seeds: int
+    levels: tuple[int, ...]
     n: int
     unit: str = ""
     note: str = ""
     at: str = ""
     fixed: tuple[float, float] | None = None
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +113,12 @@ METRICS: dict[str, MetricInfo] = {
     "rate_difference": _info(
         "Difference in rate", "share", "lower", "divergence rate less another optimizer's"
     ),
-    "score": _info("Score", "", "higher", "mean test score over seeds at the tuned learning rate"),
+    "score": _info(
+        "Score", "", "higher", "mean test score at the tuned learning rate, over the seeds that train there"
+    ),
+    "tuned_failure_rate": _info(
+        "Not trained, tuned", "share", "lower", "seeds that do not train at the tuned learning rate"
+    ),
     "skill": _info("Skill", "skill", "higher", "median skill over seeds at the tuned learning rate"),
     "tuned_lr": _info("Tuned lr", "log10 lr", "", "learning rate with the best median selection score"),
     "critical_lr": _info("Critical lr", "log10 lr", "higher", "where training ends, over seeds"),
@@ -162,6 +181,30 @@ METRICS: dict[str, MetricInfo] = {
     "importance": _info("Importance", "share", "", "share of the variance that an axis explains"),
 }
 """Every metric, in the order of METRICS; a test holds that each is measured and documented."""
+
+
+_NOT_NEGATIVE = (
+    "tolerance_window",
+    "joint_window",
+    "lr_sensitivity",
+    "accuracy_spread_sd",
+    "accuracy_spread_iqr",
+    "init_sensitivity",
+    "hyperparameter_sensitivity",
+    "optimality_gap",
+)
+
+
+def bounds_of(metric: str, unit: str) -> tuple[float, float]:
+    """The least and the greatest value that a metric can have.
+
+    >>> bounds_of("score", "accuracy"), bounds_of("skill", "skill")
+    ((0.0, 1.0), (-inf, inf))
+    """
+    least = 0.0 if metric in _NOT_NEGATIVE else -math.inf
+    if metric == "tunability" or not (unit == "share" or (unit == "accuracy" and METRICS[metric].unit == "")):
+        return least, math.inf
+    return (-1.0, 1.0) if metric == "rate_difference" else (0.0, 1.0)
 
 
 def check_metrics(names: list[str]) -> None:

@@ -36,6 +36,9 @@ LIMIT = 4.0
 STEP = 0.02
 """Decades between the shifts that are tried: a fifteenth of a usual grid's step."""
 POINTS = 48
+_ANY = (-math.inf, math.inf)
+_BOUNDS = (_ANY, (0.0, math.inf), (0.0, math.inf), _ANY, _ANY)
+"""Of the five estimates of `ShiftInfo`, in order."""
 _NONE = Estimate(math.nan, math.nan, math.nan)
 
 
@@ -143,7 +146,7 @@ def shift_info(
         statistics = _statistics(*sides)
         note = "" if np.isfinite(statistics[0][0]) else "their learning rates overlap too little"
         if paired:
-            found = estimates(statistics, len(shared))
+            found = estimates(statistics, draws[0].levels, bounds=_BOUNDS)
         else:
             found = [Estimate(float(s[0]), math.nan, math.nan, "unpaired: no interval") for s in statistics]
     none_IL = np.zeros((0, 0))
@@ -251,7 +254,7 @@ def _side(part: _Part, resamples: Resamples, delta: float, chance: float) -> _Si
 def _statistics(a: _Side, b: _Side) -> list[Floats]:
     """Shift, difference before and after it, of windows and of tuned scores: each (R)."""
     shifts_Z, gaps_RZ = best_shifts(a.logs_L, a.score_RIL, b.logs_L, b.score_RIL)
-    rows = min(len(a.score_RIL), len(b.score_RIL))  # unpaired samples differ in how many leave one out
+    rows = min(len(a.score_RIL), len(b.score_RIL))  # unpaired, one of them can have a single trial
     nominal = np.full(rows, math.nan)
     if 0.0 in shifts_Z:
         nominal = gaps_RZ[:, int(np.flatnonzero(shifts_Z == 0.0)[0])]

@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.cubes import without_added
+from robustness.summary.intervals import pooled_rate_difference
 from robustness.summary.metrics import (
     effective_dimension,
     hyperparameter_sensitivity,
     iqm,
     optimality_gap,
-    performance_profile,
     probability_of_improvement,
     tolerance_window,
     window_ends,
 )
-from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN, rate
+from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN, counted_flags, rate
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.rows import Delta, Raw
 
@@ -68,7 +68,7 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
     tuned = [sample.scored for sample in samples]
     needs_grid = metric in ("hyperparameter_sensitivity", "effective_dimension")
     used = samples if needs_grid else tuned
-    seeds, resamples = len(used[0].cube.seeds_S), used[0].resamples
+    resamples = used[0].resamples
     nothing_R = np.full(len(resamples.counts_RS), math.nan)
 
     def raw(values_R: Floats, unit: str, note: str = "", place: str = "") -> Raw:
@@ -77,8 +77,8 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
             metric=metric,
             init=None,
             values_R=values_R,
-            seeds=seeds,
-            n=seeds,
+            levels=resamples.levels,
+            n=resamples.seeds,
             unit=unit,
             note=note,
             at=place,
@@ -99,9 +99,10 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
         elif metric == "optimality_gap":
             yield raw(optimality_gap(scores_ST, resamples), "skill")
         else:
-            values_RP = performance_profile(scores_ST, np.array(PROFILE_AT), resamples)
-            for place, tau in enumerate(PROFILE_AT):
-                yield raw(values_RP[:, place], "share", place=f"skill > {tau:g}")
+            for tau in PROFILE_AT:
+                flags_ST = np.where(np.isnan(scores_ST), math.nan, scores_ST > tau)
+                row = rate(metric, flags_ST, used[0], None)
+                yield replace(row, n=resamples.seeds, note="", at=f"skill > {tau:g}")
 
 
 def _tuned_for_each(metric: str, samples: Sequence[Resampled]) -> tuple[Floats, str, str]:
@@ -134,11 +135,19 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
     inits = [init for init in own.cube.inits if init in other.cube.inits]
     seeds_S = np.intersect1d(own.cube.seeds_S, other.cube.seeds_S)
     seeds = len(seeds_S)
+    levels: tuple[int, ...] = (1,)
 
     def raw(values_R: Floats, unit: str, init: str | None, note: str = "", of: str = "") -> Raw:
         where = f"{of} {place}".strip()
         return Raw(
-            metric=metric, init=init, values_R=values_R, seeds=seeds, n=seeds, unit=unit, note=note, at=where
+            metric=metric,
+            init=init,
+            values_R=values_R,
+            levels=levels,
+            n=seeds,
+            unit=unit,
+            note=note,
+            at=where,
         )
 
     if not seeds or not inits or own.cube.binned or other.cube.binned:
@@ -147,19 +156,16 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
         yield raw(np.array([math.nan]), "", None, "no common seeds or initializations" if paired else why)
         return
     own, other = own.cut(seeds_S, inits), other.cut(seeds_S, inits)
+    levels = own.resamples.levels
     if metric == "rate_difference":
-        flat = [sample.cube.flags("divergence_rate").reshape(seeds, -1) for sample in (own, other)]
-        a, b = (rate(metric, flags, own, None) for flags in flat)
-        note = f"{a.note.split(';')[0]} less {b.note.split(';')[0]}, at nominal learning rates"
-        note = "; ".join([note, *without_added((own.cube, other.cube))])
-        found = raw(a.values_R - b.values_R, "share", None, note)
-        # Where a rate itself has no bootstrap interval, neither has a difference.
-        both = a.fixed is None and b.fixed is None
-        yield (
-            found
-            if both
-            else replace(found, fixed=(math.nan, math.nan), note=f"{note}; no interval: see the rates")
-        )
+        counts = [counted_flags(x.cube.flags("divergence_rate").reshape(seeds, -1)) for x in (own, other)]
+        hits, sizes = ((first, second) for first, second in zip(*counts, strict=True))
+        difference, *ends = pooled_rate_difference(hits, sizes, seeds_S, own.cube.orders)
+        texts = [f"{int(k.sum())}/{int(n.sum())}" for k, n in counts]
+        notes = [f"{' less '.join(texts)}, at nominal learning rates", *without_added((own.cube, other.cube))]
+        notes += ["no interval: see the rates"] if math.isnan(ends[0]) else []
+        found = raw(np.array([difference]), "share", None, "; ".join(notes))
+        yield replace(found, fixed=(ends[0], ends[1]))
         return
     for init in inits:
         i, j = own.cube.inits.index(init), other.cube.inits.index(init)
@@ -170,7 +176,7 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
                 for sample, k in ((tuned, i), (other.scored, j))
             )
             improved = raw(probability_of_improvement(a_S1, b_S1, tuned.resamples), "share", init)
-            yield replace(improved, seeds=len(tuned.cube.seeds_S), n=len(tuned.cube.seeds_S))
+            yield replace(improved, levels=tuned.resamples.levels, n=tuned.resamples.seeds)
             continue
         for name, unit, values in (
             ("skill", "skill", _skills),

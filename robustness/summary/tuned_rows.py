@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustness.summary.intervals import seed_block_rates
+from robustness.summary.intervals import pooled_rate
 from robustness.summary.outcome import ROW
+from robustness.summary.raw_rows import counted_flags
 from robustness.summary.resampled import Resampled
-from robustness.summary.resampling import draws_for
 from robustness.summary.study import Study
 
 __all__ = ["tuned_rows"]
@@ -24,28 +24,11 @@ def tuned_rows(study: Study) -> pd.DataFrame:
 
     Returns:
         task, optimizer, init, n (trials of the design), diverged, divergence_rate, low, high, not_trained, tuned_lr (NaN
-        where no learning rate trains), tuned_n, score_mean, score_sd, score_median: test scores of the final epoch, those
-        of fresh seeds where the study has them.
+        where no learning rate trains), tuned_n, tuned_trained (of these), score_mean and score_sd over the seeds that
+        trained, score_median over all: test scores of the final epoch, those of fresh seeds where the study has them.
     """
-    lines = [line for sample in study.tuning for line in _lines(sample)]
-    hits_and_sizes = [line.pop("hits_and_sizes") for line in lines]
-    orders = [line.pop("orders") for line in lines]
-    rates = [
-        seed_block_rates([block], draws_for(len(study.complete)), orders=order)[0]
-        for block, order in zip(hits_and_sizes, orders, strict=True)
-    ]
     known = pd.DataFrame(
-        [
-            {
-                **line,
-                "n": rate.n,
-                "diverged": rate.k,
-                "divergence_rate": rate.value,
-                "low": rate.low,
-                "high": rate.high,
-            }
-            for line, rate in zip(lines, rates, strict=True)
-        ],
+        [line for sample in study.tuning for line in _lines(sample)],
         columns=[*ROW, *_COUNTS, *_NUMBERS],
     )
     order = study.trials[ROW].drop_duplicates()
@@ -54,7 +37,7 @@ def tuned_rows(study: Study) -> pd.DataFrame:
     return found.astype(dict.fromkeys(_NUMBERS, float))
 
 
-_COUNTS = ("n", "diverged", "not_trained", "tuned_n")
+_COUNTS = ("n", "diverged", "not_trained", "tuned_n", "tuned_trained")
 _NUMBERS = ("divergence_rate", "low", "high", "tuned_lr", "score_mean", "score_sd", "score_median")
 
 
@@ -64,31 +47,28 @@ def _lines(sample: Resampled) -> list[dict[str, Any]]:
     not_trained_SIL = cube.flags("not_trained_rate")
     lines = []
     for i in np.flatnonzero(sample.seeds_I).tolist():
-        present_SL = ~np.isnan(diverged_SIL[:, i])
-        sizes_S = present_SL.sum(axis=1)
-        seen = sizes_S > 0
-        hits_S = np.nansum(diverged_SIL[:, i], axis=1)
+        rate = pooled_rate(*counted_flags(diverged_SIL[:, i]), cube.seeds_S, cube.orders)
         line: dict[str, Any] = {
             "task": cube.task,
             "optimizer": cube.optimizer,
             "init": cube.inits[i],
+            "n": rate.n,
+            "diverged": rate.k,
             "not_trained": int(np.nansum(not_trained_SIL[:, i])),
-            "hits_and_sizes": (
-                cube.seeds_S[seen],
-                hits_S[seen].astype(np.int64),
-                sizes_S[seen].astype(np.int64),
-            ),
-            "orders": cube.orders,
+            "divergence_rate": rate.value,
+            "low": math.nan if cube.clustered else rate.low,
+            "high": math.nan if cube.clustered else rate.high,
         }
         if sample.trains_I[i]:
-            score_S = scored.cube.score_SIL[:, i, scored.tuned_RI[0, i]]
-            score_S = score_S[~np.isnan(score_S)]
+            failed_S, score_S = scored.tuned_failures(i), scored.cube.score_SIL[:, i, scored.tuned_RI[0, i]]
+            trained_S = score_S[failed_S == 0]
             line |= {
                 "tuned_lr": float(cube.lrs_L[sample.tuned_RI[0, i]]),
-                "tuned_n": len(score_S),
-                "score_mean": float(score_S.mean()),
-                "score_sd": float(score_S.std(ddof=1)) if len(score_S) > 1 else math.nan,
-                "score_median": float(np.median(score_S)),
+                "tuned_n": int((~np.isnan(failed_S)).sum()),
+                "tuned_trained": len(trained_S),
+                "score_mean": float(trained_S.mean()) if len(trained_S) else math.nan,
+                "score_sd": float(trained_S.std(ddof=1)) if len(trained_S) > 1 else math.nan,
+                "score_median": float(np.nanmedian(score_S)),
             }
         lines.append(line)
     return lines

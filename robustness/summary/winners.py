@@ -21,7 +21,7 @@ class Winner:
         init: label.
         lr: learning rate.
         settings: what else was drawn, by name.
-        score: mean test score over seeds.
+        score: mean test score over the seeds that train.
         seeds: how many.
     """
 
@@ -53,7 +53,7 @@ def winners(study: Study) -> list[Winner]:
             setting = settings.loc[row.index[row["lr"] == cube.lrs_L[place]][0]]
             drawn = setting[settings.nunique() > 1].dropna()
             score_S = cube.score_SIL[:, i, place]
-            score_S = score_S[~np.isnan(score_S)]
+            score_S = score_S[cube.trained_SIL[:, i, place] == 1]
             winning.append(
                 Winner(
                     task=cube.task,

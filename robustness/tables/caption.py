@@ -21,9 +21,7 @@ from robustness.tables.ranking import LEVEL, Ranking
 __all__ = ["Footnotes", "pivot_caption", "table_notes"]
 
 _WARNINGS = 6
-_IN_THE_CAPTION = re.compile(
-    r"\d+/\d+( less \d+/\d+)?|Wilson's interval over the seeds|all seeds agree|one seed: no interval"
-)
+_IN_THE_CAPTION = re.compile(r"\d+/\d+( less \d+/\d+)?|all seeds agree|one seed: no interval")
 _WORDS = {
     "censored low": "the window reaches the lowest learning rate: it is at least as wide",
     "censored high": "the window reaches the highest learning rate: it is at least as wide",
@@ -99,8 +97,8 @@ def pivot_caption(
     intervals = any(not math.isnan(m.low) for m in measured if spread == "interval" or m.metric != "score")
     if intervals:
         sentences.append(
-            f"In brackets 95 % intervals by resampling {whole(many)}, the learning rate tuned anew "
-            f"in each draw (rates of none or all: Wilson's over the {many}; width zero: all {many} agree)."
+            f"In brackets 95 % intervals over {whole(many)}, the learning rate tuned anew in each draw (width zero: all "
+            f"{many} agree)."
         )
     seeds = {m.n for m in measured if m.metric not in (*RATES, "published") and not math.isnan(m.value)}
     seeds = seeds or {int(study.complete["seed_index"].nunique())}
@@ -149,7 +147,7 @@ def _score_sentence(study: Study, own: Sequence[Measurement], spread: Spread, ma
     how = "mean ± standard deviation" if spread == "sd" else "mean"
     return (
         f"Score: {what} of the final epoch, {how} over {many}, at the {tuned_lr_words(many)} with the best median "
-        f"{' or '.join(sorted(tuned_on, reverse=True))} score; a trial that did not train counts at chance."
+        f"{' or '.join(sorted(tuned_on, reverse=True))} score. Seeds that do not train there are counted beside it and not averaged."
     )
 
 

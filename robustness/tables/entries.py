@@ -11,7 +11,7 @@ __all__ = ["RATES", "Spread", "entry", "printed", "unit_text"]
 
 Spread = Literal["sd", "interval"]
 
-RATES = ("divergence_rate", "nonfinite_rate", "not_trained_rate")
+RATES = ("divergence_rate", "nonfinite_rate", "not_trained_rate", "tuned_failure_rate")
 """Shares of n trials; other shares are no counts."""
 _SIGNED = ("difference", "comparison", "rate_difference")
 _FORMATS = {

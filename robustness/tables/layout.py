@@ -122,10 +122,9 @@ def tuned_table(study: Study, rows: pd.DataFrame, *, confirmed: bool = False) ->
     caption = (
         f"{title_sentence(study)} {' or '.join(measured[kind] for kind in sorted(kinds))} of the final epoch, mean ± "
         f"standard deviation over n {'fresh ' if confirmed else ''}{many}, at the {tuned_lr_words(many)} with the best "
-        f"median {selected} score{' of the others' if confirmed else ''}; a trial that did not train counts at chance. "
-        f"Diverged: k of n trials over {over_lrs(study.complete)}, with the 95 % interval by resampling "
-        f"{f'{seeds_text(study)}, whole' if by == 'seeds' else by} (Wilson's over the {by} where none or all diverged; of "
-        f"width zero where all {by} agree). "
+        f"median {selected} score{' of the others' if confirmed else ''}; those that did not train there are counted "
+        f"beside it and not averaged. Diverged: k of n trials over {over_lrs(study.complete)}, with the 95 % interval "
+        f"over {seeds_text(study) if by == 'seeds' else by}. "
         f"{rule_sentence(study)} Best in bold."
     )
     numeric = (False, False, False, True, True, True, True, True, True)
@@ -156,8 +155,17 @@ def _texts(row: pd.Series, *, by_loss: bool) -> tuple[str, ...]:
         str(row["optimizer"]),
         "–" if math.isnan(row["tuned_lr"]) else f"{row['tuned_lr']:.3g}",
         accuracy,
-        str(int(row["tuned_n"])),
+        _seeds_behind(int(row["tuned_trained"]), int(row["tuned_n"])),
         "–" if nothing else f"{100 * row['divergence_rate']:.1f}",
         "–" if nothing or math.isnan(row["low"]) else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
         f"{int(row['diverged'])}/{int(row['n'])}",
     )
+
+
+def _seeds_behind(trained: int, seeds: int) -> str:
+    """How many seeds a tuned score is of, and of how many where some did not train.
+
+    >>> _seeds_behind(5, 5), _seeds_behind(4, 5)
+    ('5', '4 of 5')
+    """
+    return str(seeds) if trained == seeds else f"{trained} of {seeds}"

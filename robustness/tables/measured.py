@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
 from robustness.summary import MetricRow
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import METRICS
@@ -107,8 +105,8 @@ def _as_loss(plain: Measurement) -> Measurement:
 def tuned_scores(samples: Iterable[Resampled]) -> list[Measurement]:
     """The test score of each task, optimizer and initialization at its tuned learning rate, over seeds.
 
-    Mean and standard deviation (n - 1); no interval, so that nothing is resampled. The mean is that of the
-    metric `score`.
+    Mean and standard deviation (n - 1) of the seeds that train there; no interval, so that nothing is resampled. The
+    mean is that of the metric `score`.
     """
     return [entry for sample in samples for entry in _scores(sample)]
 
@@ -119,10 +117,10 @@ def _scores(sample: Resampled) -> list[Measurement]:
     constants = sample.constants
     found = []
     for i, init in enumerate(cube.inits):
-        values = cube.score_SIL[:, i, tuned_I[i]]
-        values = values[~np.isnan(values)]
-        trains = bool(sample.trains_I[i])
+        values = cube.score_SIL[cube.trained_SIL[:, i, tuned_I[i]] == 1, i, tuned_I[i]]
+        trains, seeds = len(values) > 0, int(sample.tuned_seeds_I[i])
         notes = ["" if trains else "no learning rate trains"]
+        notes += [f"{seeds - len(values)} of {seeds} seeds do not train"] if 0 < len(values) < seeds else []
         notes += ["one seed: no standard deviation"] if len(values) == 1 and trains else []
         notes += ["selection on test data"] if constants.selection == "test" else []
         plain = Measurement(

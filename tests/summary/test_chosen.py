@@ -138,7 +138,7 @@ def scattered(trial: Trial) -> TrialRecord:
     ("search", "seeds"),
     [
         ({"sampler": "random", "budget": 80, "seeds": 1}, "trials"),
-        ({"sampler": "qmc", "budget": 20, "seeds": 3, "optimizers": [MOMENTUM]}, "3 seeds, whole"),
+        ({"sampler": "qmc", "budget": 20, "seeds": 3, "optimizers": [MOMENTUM]}, "3 seeds"),
     ],
     ids=["a trial each", "seeds that share settings"],
 )
@@ -159,7 +159,7 @@ def test_tables_of_drawn_learning_rates_tune_and_count_as_the_metrics_do(
         assert row[7] == interval
         assert f"({interval}; {row[8].replace('/', ' of ')})" in answer(found)[0]
     assert "standard deviation over n trials" in layout.caption
-    assert f"interval by resampling {seeds} (" in layout.caption
+    assert f"interval over {seeds}." in layout.caption
     pivot = pivot_table(
         found, measurements(measure(found, metrics=["score"])), rows=("optimizer",), columns=()
     )

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from robustness.store import CONFIRM
-from robustness.summary import MetricRow, Study, measure
+from robustness.summary import MetricRow, Study, measure, wilson
 from robustness.summary.audit import audit_info
 from robustness.summary.comparison.comparing import compare
+from robustness.summary.flags import Flag, Remark
 from robustness.summary.warnings import study_warnings
 from robustness.tables import standard_table
 from tests.summary.comparison.ruled import grid_rows, study
@@ -109,7 +110,14 @@ def test_an_optimizer_that_trains_nowhere_is_confirmed_at_chance() -> None:
     assert compared.b_value == pytest.approx(0.1)
 
 
-def test_trials_that_confirm_and_diverge_count_at_chance() -> None:
+def test_trials_that_confirm_and_diverge_are_counted_beside_the_mean_of_the_others() -> None:
     lost = [{**row, **BLOWUP} if row["seed_index"] == 100 else row for row in confirming()]
     found, whole = (values(study(designed() + rows), "score")[0] for rows in (lost, confirming()))
-    assert whole.value - found.value == pytest.approx(0.7 / len(FRESH))
+    assert found.value == pytest.approx(whole.value, abs=0.001)
+    assert found.n == whole.n - 1
+    assert Remark(Flag.SOME_SEEDS_FAILED, (1, len(FRESH))) in found.remarks
+    share = values(study(designed() + lost), "tuned_failure_rate")[0]
+    expected = wilson(1, len(FRESH))
+    assert (share.value, share.low, share.high) == pytest.approx(
+        (expected.value, expected.low, expected.high)
+    )

@@ -49,6 +49,7 @@ def test_every_row_is_json_without_nan_and_every_null_is_explained(rows: list[Me
             "unit",
             "note",
             "at",
+            "remarks",
         ]
         assert plain["value"] is not None or plain["note"]
         if plain["low"] is not None and plain["high"] is not None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from robustness.summary.flags import Flag, has_flag
 from robustness.summary.resampling import (
     Resamples,
     crossed_resamples,
@@ -89,21 +90,36 @@ def test_infinite_values_have_infinite_quantiles() -> None:
     assert quantile(np.array([[1.0], [np.inf], [np.inf]]), resamples(3, 0))[0, 0] == np.inf
 
 
-def test_intervals_are_scipys_bca_of_the_same_statistic() -> None:
+def test_the_interval_of_a_mean_is_students() -> None:
     sample = np.random.default_rng(3).lognormal(size=25)
     drawn = Resamples.of(25, np.random.default_rng(4), 20_000)
-    [ours] = estimates([mean(sample[:, None], drawn)[:, 0]], 25)
-    theirs = stats.bootstrap(
-        (sample,), np.mean, n_resamples=20_000, rng=np.random.default_rng(5)
-    ).confidence_interval
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=0.02)
-    assert ours.value == pytest.approx(sample.mean())
+    [ours] = estimates([mean(sample[:, None], drawn)[:, 0]], drawn.levels)
+    half = stats.t.ppf(0.975, 24) * sample.std(ddof=1) / 5
+    assert (ours.low, ours.high) == pytest.approx(
+        (sample.mean() - half, sample.mean() + half), abs=0.02 * half
+    )
+
+
+def test_an_interval_ends_where_the_statistic_must() -> None:
+    drawn = resamples(4)
+    statistic = mean(np.array([[0.0], [0.0], [0.0], [1.0]]), drawn)[:, 0]
+    [free], [bounded] = (
+        estimates([statistic], drawn.levels, bounds=bounds) for bounds in (None, [(0.0, 1.0)])
+    )
+    assert free.low < 0 == bounded.low
+    assert bounded.high == free.high
+
+
+def test_a_censored_statistic_has_percentiles_of_its_draws() -> None:
+    drawn = resamples(4, 400)
+    [found] = estimates([quantile(np.array([[1.0], [2.0], [np.inf], [np.inf]]), drawn, 0.25)[:, 0]], (4,))
+    assert (found.low, found.high) == (1.0, np.inf)
 
 
 @given(arrays(float, st.integers(1, 12), elements=st.floats(-1e6, 1e6)))
 def test_an_interval_holds_its_estimate(sample: np.ndarray) -> None:
     drawn = resamples(len(sample))
-    [found] = estimates([quantile(sample[:, None], drawn)[:, 0]], len(sample))
+    [found] = estimates([quantile(sample[:, None], drawn)[:, 0]], (len(sample),))
     if len(sample) == 1:
         assert found.note == "one seed: no interval"
         assert math.isnan(found.low)
@@ -112,18 +128,19 @@ def test_an_interval_holds_its_estimate(sample: np.ndarray) -> None:
 
 
 def test_seeds_that_agree_have_an_interval_of_width_zero() -> None:
-    [found] = estimates([mean(np.full((5, 1), 0.3), resamples(5))[:, 0]], 5)
+    [found] = estimates([mean(np.full((5, 1), 0.3), resamples(5))[:, 0]], (5,))
     assert found.low == found.value == found.high == pytest.approx(0.3)
+    assert has_flag(found.remarks, Flag.ALL_SEEDS_AGREE)
 
 
 def test_a_statistic_that_few_draws_have_gets_no_interval() -> None:
     values_SC = np.array([[1.0], [math.nan], [math.nan]])
-    [found] = estimates([quantile(values_SC, resamples(3))[:, 0]], 3)
+    [found] = estimates([quantile(values_SC, resamples(3))[:, 0]], (3,))
     assert (found.value, found.note) == (1.0, "seeds differ between cells: no interval")
 
 
 def test_a_statistic_that_is_not_defined_has_no_value() -> None:
-    [found] = estimates([np.full(54, math.nan)], 3)
+    [found] = estimates([np.full(54, math.nan)], (3,))
     assert math.isnan(found.value)
 
 
@@ -141,7 +158,7 @@ def test_no_seed_cannot_be_resampled() -> None:
 def test_thousands_of_random_trials_get_no_interval_and_little_memory() -> None:
     drawn = resamples(2_001)
     assert drawn.counts_RS.shape == (1, 2_001)
-    [found] = estimates([mean(np.ones((2_001, 1)), drawn)[:, 0]], 2_001)
+    [found] = estimates([mean(np.ones((2_001, 1)), drawn)[:, 0]], (2_001,))
     assert (found.value, found.note) == (
         1.0,
         "no interval: more than 2,000 random trials, or several of one setting",

@@ -258,10 +258,10 @@ def test_the_caption_states_n_the_rule_the_spread_and_the_budget(study: Study) -
         ).caption
         for text in (
             words,
-            "n = 5 seeds.",
+            "n = 5 seeds",
             "Rule version 2, skill floor 0.1.",
             "Budget: 2 epochs, batch 64.",
-            "95 % intervals by resampling whole seeds",
+            "95 % intervals over whole seeds",
             "delta 5 % of skill",
             "Best in bold, second underlined.",
         ):

@@ -236,12 +236,12 @@ def _compared(sides: tuple[Resampled | None, Resampled | None], asked: _Asked, d
 
 def _tested(contrast: Contrast, pair: Pair) -> dict[str, Any]:
     """Difference, interval, test and spread of a contrast; tests count starting weights, not data orders."""
-    seeds, units = pair.seeds, len(np.unique(pair.a.cube.weights_S))
+    units = len(np.unique(pair.a.cube.weights_S))
     difference_R = less(contrast.a_R, contrast.b_R)
-    [estimate] = estimates([difference_R], seeds)
+    [estimate] = estimates([difference_R], pair.resamples.levels)
     low, high, note = estimate.low, estimate.high, estimate.note
     if contrast.seeds_S is None:
-        draws_D = difference_R[1 + seeds :]
+        draws_D = difference_R[1:]
         n, test, p = units, BOOTSTRAP, bootstrap_p(draws_D, units)
         # An interval's width as a standard deviation between seeds.
         sd = float(np.nanstd(draws_D) * math.sqrt(units * units / (units - 1))) if units > 1 else math.nan
