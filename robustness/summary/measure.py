@@ -14,6 +14,7 @@ from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Ra
 from robustness.summary.sampler_limits import not_meant, sampler_of
 from robustness.summary.study import Study
 from robustness.summary.study_metrics import OVER_TASKS, against, over_tasks
+from robustness.summary.tasks import ACCURACY_CANNOT_TELL
 
 __all__ = ["measure"]
 
@@ -59,6 +60,8 @@ def measure(
 
 def _refused(name: str, sample: Resampled) -> str:
     """Why a metric is not defined for trials drawn as these were; empty where it is."""
+    if name in _OF_TRAINED and not sample.constants.accuracy_tells:
+        return ACCURACY_CANNOT_TELL
     if name == "critical_lr" and sample.cube.binned:
         return "learning rates were drawn at random: no seed has more than one"
     return ""
@@ -69,7 +72,10 @@ def _against(name: str, samples: Sequence[Resampled], delta: Delta) -> Iterator[
     first: dict[str, Resampled] = {}
     for sample in samples:
         other = first.setdefault(sample.cube.task, sample)
-        if other is not sample:
+        why = _refused(name, sample)
+        if other is not sample and why:
+            yield sample.cube.task, sample.cube.optimizer, refused_row(name, sample, why)
+        elif other is not sample:
             for raw in against(name, sample, other, delta):
                 yield sample.cube.task, sample.cube.optimizer, raw
 
@@ -109,6 +115,8 @@ def _with_intervals(study: Study, found: list[tuple[str | None, str, Raw]]) -> I
         )
 
 
+_OF_TRAINED = ("divergence_rate", "not_trained_rate", "rate_difference", "critical_lr")
+"""Metrics that say nothing where nobody knows what trained."""
 _RATES = ("divergence_rate", "nonfinite_rate", "not_trained_rate", "rate_difference")
 _UNTUNED = (*_RATES, "critical_lr", "expected_score", "cvar_score")
 _SELECTED = tuple(name for name in METRICS if name not in _UNTUNED)

@@ -9,7 +9,8 @@
 S is the final test score (accuracy, or minus the loss), b that of the best constant predictor, r the
 reference score, l0 the training loss before the first step, L_b the constant predictor's. A bare chance threshold is too low:
 many networks that were never trained exceed it. Losses may be negative: where S is one, the blow-up threshold is
-max(l0, L_b) + 0.05 |L_b - r|, r the reference loss.
+max(l0, L_b) + 0.05 |L_b - r|, r the reference loss. Where accuracy cannot tell (`TaskConstants.accuracy_tells`), whatever
+is finite and did not blow up passes for trained, and its side is unresolved.
 
 An untrained trial failed on one `side`. In this order:
 
@@ -100,8 +101,12 @@ def outcomes(
     ['trained', 'untrained', 'blowup']
     """
     with np.errstate(all="ignore"):  # losses near 1e308 may overflow to what they nearly are
-        skilled_T = _skill(score_T, constants) > _floor(constants, thresholds)
         beyond_T = train_loss_T > _blowup_loss(l0_T, constants, thresholds)
+        skilled_T = (
+            _skill(score_T, constants) > _floor(constants, thresholds)
+            if constants.accuracy_tells
+            else ~np.isnan(score_T) & ~beyond_T
+        )
     stopped_T = stopped_T == 1  # its loss was beyond a multiple of l0 that the study names
     conditions = [nonfinite_T == 1, skilled_T & ~stopped_T, beyond_T | stopped_T]
     return np.select(conditions, ["nonfinite", "trained", "blowup"], "untrained")
@@ -163,6 +168,8 @@ def classify(
         by_task = [_classified(trials, nothing, rules)]
     labelled = pd.concat(by_task).loc[trials.index]
     outcome_T, evidence_T = (labelled[name].to_numpy(dtype=str) for name in ("outcome", "evidence"))
+    tells = {task: constants.accuracy_tells for task, constants in facts.items()}
+    tells_T = labelled["task"].map(tells).to_numpy(dtype=bool)
     if only_lr_varies:
         from_row_T = row_evidence(
             row_T=labelled.groupby(ROW, sort=False).ngroup().to_numpy(),
@@ -172,10 +179,12 @@ def classify(
             fewest_other_seeds=rules.fewest_other_seeds,
         )
         # A rise of the loss comes last: noise must not decide before the row does.
-        undecided_T = (outcome_T == "untrained") & np.isin(evidence_T, ["", Evidence.LOSS_RISE.value])
+        undecided_T = (
+            (outcome_T == "untrained") & np.isin(evidence_T, ["", Evidence.LOSS_RISE.value]) & tells_T
+        )
         evidence_T = np.where(undecided_T & (from_row_T != ""), from_row_T, evidence_T)
     labelled["evidence"] = evidence_T
-    conditions = [outcome_T == "trained", np.isin(evidence_T, STALLED_EVIDENCE), evidence_T != ""]
+    conditions = [(outcome_T == "trained") & tells_T, np.isin(evidence_T, STALLED_EVIDENCE), evidence_T != ""]
     labelled["side"] = np.select(conditions, ["trained", "stalled", "diverged"], "unresolved")
     return labelled
 
@@ -219,8 +228,12 @@ def _own_evidence(
         # A score that is not a number counts as the constant predictor's.
         fallen = labelled["skill"].fillna(0.0).to_numpy() < rules.collapse * earlier
         rise = loss - least
-        risen = (rise > 0) & (rise >= rules.loss_rise * np.fmax(np.abs(least), abs(constants.constant_loss)))
-    collapsed = (earlier > _floor(constants, rules)) & fallen
+        risen = (
+            constants.accuracy_tells
+            & (rise > 0)
+            & (rise >= rules.loss_rise * np.fmax(np.abs(least), abs(constants.constant_loss)))
+        )
+    collapsed = (earlier > _floor(constants, rules)) & fallen & constants.accuracy_tells
     evidence = (Evidence.NONFINITE, Evidence.BLOWUP, Evidence.COLLAPSED, Evidence.LOSS_RISE)
     return np.select(
         [outcome == "trained", outcome == "nonfinite", outcome == "blowup", collapsed, risen],

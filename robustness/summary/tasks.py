@@ -12,10 +12,13 @@ import pandas as pd
 from robustness.catalog import DATASETS, reference_score
 from robustness.trial import ImportedTask, TaskConfig
 
-__all__ = ["ROW", "TaskConstants", "TaskFacts", "filled", "raw_score", "task_facts"]
+__all__ = ["ACCURACY_CANNOT_TELL", "ROW", "TaskConstants", "TaskFacts", "filled", "raw_score", "task_facts"]
 
 ROW = ["task", "optimizer", "init"]
 """A row of a heatmap: these, over learning rates."""
+
+ACCURACY_CANNOT_TELL = "one class has more than half of the test set, so accuracy, which is not balanced, cannot tell what trained"
+"""Why numbers that rest on what trained are not stated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +64,18 @@ class TaskConstants:
     score: Literal["accuracy", "loss"] = "accuracy"
     selection: Literal["validation", "test"] = "validation"
     assumed: tuple[str, ...] = ()
+
+    @property
+    def accuracy_tells(self) -> bool:
+        """Whether accuracy can tell a trained network from the best constant predictor; true where the score is a loss.
+
+        It cannot where a class has more than half of the test set; one example more, of an odd number in two classes,
+        does no harm.
+        """
+        if self.score != "accuracy":
+            return True
+        one_example = 0.5 / self.test_size if self.test_size else 0.0
+        return self.chance <= 0.5 + one_example + 1e-12
 
     @property
     def score_name(self) -> str:

@@ -24,6 +24,7 @@ from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
 from robustness.summary.sampler_limits import designed, not_independent, sampler_of
 from robustness.summary.study import Study
+from robustness.summary.tasks import ACCURACY_CANNOT_TELL
 
 __all__ = ["FLOORS", "assumed", "floor_rates", "study_warnings"]
 
@@ -81,13 +82,12 @@ def _assumed(study: Study) -> Iterator[str]:
     on_test = [task for task, constants in study.facts.items() if constants.selection == "test"]
     if on_test:
         yield f"{listed(on_test)}: no validation scores, so learning rates are selected on test data."
-    lopsided = [
-        task
-        for task, constants in study.facts.items()
-        if constants.score == "accuracy" and constants.chance > 0.5
-    ]
-    if lopsided:
-        yield f"{listed(lopsided)}: one class has more than half of the test set, and accuracy is not balanced."
+    cannot_tell = [task for task, constants in study.facts.items() if not constants.accuracy_tells]
+    if cannot_tell:
+        yield (
+            f"{listed(cannot_tell)}: {ACCURACY_CANNOT_TELL}. What stayed finite and did not blow up passes for trained, "
+            "and its side is unresolved. Rates that rest on it are not stated; squares count only the others as diverged."
+        )
     unsure = [
         task
         for task, constants in study.facts.items()
