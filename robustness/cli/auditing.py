@@ -95,6 +95,17 @@ def _parts(info: AuditInfo) -> Iterator[_Part]:
     )
     for (name, section, headers), own in zip(listed, lines, strict=True):
         yield _Part(name=name, verdict=section.verdict, says=section.says, headers=headers, lines=list(own))
+    if info.settings is not None:
+        varying = [
+            _Line(
+                heading=f"{row.optimizer} on {row.task}, {'inside rows' if row.inside else 'between labels'}",
+                label=row.setting,
+                cells=(f"{row.values:,}",),
+            )
+            for row in info.settings.rows
+        ]
+        says, verdict = info.settings.says, info.settings.verdict
+        yield _Part(name="settings", verdict=verdict, says=says, headers=("values",), lines=varying)
     if info.additions is not None:
         added = [
             _Line(heading=f"{row.optimizer} on {row.task}", label=row.reason, cells=(f"{row.trials:,}",))

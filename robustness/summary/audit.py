@@ -14,11 +14,13 @@ from robustness.summary.audit_rows import (
     Labels,
     Selection,
     Square,
+    VaryingSetting,
     added,
     against_defaults,
     labels,
     lacking,
     selections,
+    varying_settings,
 )
 from robustness.summary.checks import (
     FEW_SEEDS,
@@ -59,7 +61,12 @@ class Section(Generic[Row]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditInfo:
-    """What `robustness audit` says; `additions` is None for a study that was designed beforehand."""
+    """What `robustness audit` says.
+
+    Attributes:
+        settings: of an import; None for a study that was run here, whose spec says what varies.
+        additions: None for a study that was designed beforehand.
+    """
 
     study: str
     title: str
@@ -69,6 +76,7 @@ class AuditInfo:
     defaults: Section[AgainstDefault]
     selection: Section[Selection]
     labels: Section[Labels]
+    settings: Section[VaryingSetting] | None
     additions: Section[Addition] | None
 
     def as_json(self) -> dict[str, Any]:
@@ -105,6 +113,7 @@ def audit_info(study: Study) -> AuditInfo:
         if tuned
         else _selection(list(selections(study, samples)), fresh=are_confirmed(samples)),
         labels=_labels(list(labels(study, samples))),
+        settings=_settings(list(varying_settings(study))) if study.source else None,
         additions=_additions(added(study), given, even=sampler != "edge"),
     )
 
@@ -246,6 +255,27 @@ def _labels(rows: Sequence[Labels]) -> Section[Labels]:
     found = [part for part in parts if part]
     says = "; ".join(found) or "every label rests on its own trial, none is chaotic, every row is monotone"
     return Section(verdict="look" if found else "ok", says=says, rows=tuple(rows))
+
+
+def _settings(rows: Sequence[VaryingSetting]) -> Section[VaryingSetting]:
+    inside, between = (
+        listed(list(dict.fromkeys(row.setting for row in rows if row.inside == where)))
+        for where in (True, False)
+    )
+    parts = [
+        f"inside rows there are several values of {inside}: their trials are no repetitions of one setting"
+        if inside
+        else "",
+        f"an optimizer has a label for each value of {between}, and each label is tuned by itself"
+        if between
+        else "",
+    ]
+    says = "; ".join(part for part in parts if part)
+    return Section(
+        verdict="look" if rows else "ok",
+        says=says or "nothing that was logged as a number varies inside a row but the learning rate",
+        rows=tuple(rows),
+    )
 
 
 def _additions(rows: Sequence[Addition], pairs: Sequence[Budget], *, even: bool) -> Section[Addition] | None:

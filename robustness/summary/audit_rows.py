@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from robustness.summary.checks import (
     ChangeableLabels,
@@ -30,11 +31,13 @@ __all__ = [
     "Labels",
     "Selection",
     "Square",
+    "VaryingSetting",
     "added",
     "against_defaults",
     "labels",
     "lacking",
     "selections",
+    "varying_settings",
 ]
 
 
@@ -59,6 +62,25 @@ class Square:
     complete: int
     planned: int
     seeds: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VaryingSetting:
+    """A column of numbers of an import that varies beside the learning rate.
+
+    Attributes:
+        task: label.
+        optimizer: label; its name where the column differs between labels of one name.
+        setting: the column.
+        values: how many it has.
+        inside: it varies between trials of one row, which then are no repetitions of one setting.
+    """
+
+    task: str
+    optimizer: str
+    setting: str
+    values: int
+    inside: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,3 +267,25 @@ def added(study: Study) -> list[Addition]:
         for (task, optimizer, reason), trials in sizes.items()
         if (task, optimizer) == pair
     ]
+
+
+def varying_settings(study: Study) -> Iterator[VaryingSetting]:
+    """What varies inside rows of an import, then what differs between labels of one optimizer on one task."""
+    settings = study.settings
+    between: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for (task, optimizer), part in study.trials.groupby(["task", "optimizer"], sort=False):
+        of_pair = settings.loc[part.index]
+        inside = (of_pair.groupby(part["init"]).nunique() > 1).any()
+        for setting in settings.columns[inside]:
+            values = int(of_pair[setting].nunique())
+            yield VaryingSetting(
+                task=str(task), optimizer=str(optimizer), setting=str(setting), values=values, inside=True
+            )
+        name = str(study.optimizers[str(optimizer)].get("name", optimizer))
+        between.setdefault((str(task), name), []).append(of_pair.loc[:, ~inside])
+    for (task, name), parts in between.items():
+        distinct = pd.concat(parts).nunique()
+        for column, values in distinct[distinct > 1].items():
+            yield VaryingSetting(
+                task=task, optimizer=name, setting=str(column), values=int(values), inside=False
+            )

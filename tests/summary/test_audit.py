@@ -220,7 +220,7 @@ def test_trials_that_a_sampler_added_are_counted_by_reason() -> None:
 @pytest.mark.parametrize("case", CASES, ids=list(CASES))
 def test_every_study_has_an_audit_that_is_json_without_nan(case: str) -> None:
     plain = json.loads(json.dumps(of(*CASES[case]).as_json(), allow_nan=False))
-    assert list(plain) == ["study", "title", *SECTIONS, "additions"]
+    assert list(plain) == ["study", "title", *SECTIONS, "settings", "additions"]
     for name in SECTIONS:
         assert plain[name]["verdict"] in ("ok", "look", "bad")
         assert plain[name]["says"]
@@ -251,6 +251,43 @@ def test_an_imported_study_is_audited_and_its_tuned_rates_are_selected_on_test_d
     assert info.selection.verdict == "bad"
     assert [(row.complete, row.planned, row.seeds) for row in info.missing.rows] == [(1, 1, 3)] * 2
     assert [row.lr for row in info.missing.rows] == [1e-5, 10.0]
+
+
+def test_a_second_hyperparameter_of_an_import_is_worth_a_look(tmp_path: Path) -> None:
+    settings = audit_info(imported(tmp_path, "csv", DATA / "csv" / "noseed.csv")).settings
+    assert settings is not None
+    assert (settings.verdict, settings.says) == (
+        "look",
+        "an optimizer has a label for each value of weight_decay, and each label is tuned by itself",
+    )
+    [row] = settings.rows
+    assert (row.task, row.optimizer, row.setting, row.values, row.inside) == (
+        "task",
+        "sgd",
+        "weight_decay",
+        2,
+        False,
+    )
+
+
+def test_settings_that_vary_inside_rows_are_worth_a_look(tmp_path: Path) -> None:
+    table = tmp_path / "runs.csv"
+    rows = [f"sgd,{lr},{seed},0.9,{seed // 2}" for lr in (0.1, 1.0) for seed in range(4)]
+    table.write_text("\n".join(["optimizer,lr,seed,test_accuracy,weight_decay", *rows]))
+    settings = audit_info(imported(tmp_path, "csv", table)).settings
+    assert settings is not None
+    assert [(row.optimizer, row.setting, row.values, row.inside) for row in settings.rows] == [
+        ("sgd", "weight_decay", 2, True)
+    ]
+    assert settings.verdict == "look"
+    assert "several values of weight_decay: their trials are no repetitions" in settings.says
+
+
+def test_an_import_without_other_settings_is_ok_and_a_study_that_was_run_is_not_asked(tmp_path: Path) -> None:
+    settings = audit_info(imported(tmp_path, "deepobs", DATA / "deepobs")).settings
+    assert settings is not None
+    assert (settings.verdict, settings.rows) == ("ok", ())
+    assert audit_info(grid_study()).settings is None
 
 
 def test_of_learning_rates_drawn_at_random_no_square_lacks_a_seed() -> None:
