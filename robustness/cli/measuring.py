@@ -51,6 +51,7 @@ def metrics(
     """Print every robustness metric of a study, with its interval."""
     from robustness.summary import Delta, measure
     from robustness.summary.rows import check_metrics
+    from robustness.wording.remarks import metric_json
 
     names = [name for text in metric or [] for name in text.split(",")]
     check_metrics(names)
@@ -58,7 +59,7 @@ def metrics(
     found = loaded(store, study, seed_filter, threshold, optimizer)
     rows = measure(found, metrics=names or None, delta=width)
     if as_json:
-        print(json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False))
+        print(json.dumps([metric_json(row) for row in rows], indent=1, ensure_ascii=False))
     elif not len(found.complete):
         print("Nothing is complete yet.")
     else:
@@ -125,6 +126,7 @@ def _thresholds(changes: list[str]) -> Thresholds:
 def _print_table(rows: list[MetricRow]) -> None:
     """A block a metric; columns in which all rows are alike are left out, nothing is cut."""
     from robustness.summary import METRICS
+    from robustness.wording.remarks import note
 
     plain = {row: _texts(row) for row in rows}
     shown = [c for c in range(4) if len({texts[c] for texts in plain.values()}) > 1] + [4, 5, 6]
@@ -135,7 +137,7 @@ def _print_table(rows: list[MetricRow]) -> None:
             before = row.metric
             print(f"\n{row.metric}, {row.unit or '1'}: {METRICS[row.metric].doc}")
         cells = [texts[c].rjust(widths[c]) if c in (4, 6) else texts[c].ljust(widths[c]) for c in shown]
-        print("  ".join(["", *cells, row.note]).rstrip())
+        print("  ".join(["", *cells, note(row.remarks, row.unit)]).rstrip())
 
 
 def _texts(row: MetricRow) -> list[str]:

@@ -93,7 +93,7 @@ def table(
     main = "critical_lr" if sampler == "edge" else "score"
     names = list(dict.fromkeys([*([] if names and figures is None else [main]), *names]))
     samples = found.tuning
-    refused = not_meant("score", sampler) != ""
+    refused = not_meant("score", sampler) is not None
     scores = tuned_scores(samples) if "score" in names and not refused else []
     intervals = refused or spread is TableSpread.INTERVAL  # a refused score is a row that says why
     measured = _measured(found, names, scores, width, intervals=intervals)

@@ -64,9 +64,9 @@ class Panel:
 
     @property
     def unlearned_IL(self) -> npt.NDArray[np.bool_]:
-        """Squares that look as if they trained: most seeds did not, while at most half diverged and none stalled."""
+        """Squares that look as if they trained: most seeds did not, while at most half diverged and at most half stalled."""
         most = (2 * self.not_trained_IL > self.n_IL) & (2 * self.diverged_IL <= self.n_IL)
-        return np.asarray(most & (self.unresolved_IL > 0) & (self.stalled_IL == 0))
+        return np.asarray(most & (self.unresolved_IL > 0) & (2 * self.stalled_IL <= self.n_IL))
 
     def counts_IL(self, shade: Shade) -> Counts:
         """What a shade counts: of each square's trials."""

@@ -13,7 +13,9 @@ from plotly.subplots import make_subplots
 from robustness.figures import style
 from robustness.figures.style import Size
 from robustness.summary import Study
+from robustness.summary.flags import Flag, Remark
 from robustness.summary.importance import MOST, Importance, Of, designs, importances
+from robustness.wording.remarks import note
 
 __all__ = ["Bar", "ImportanceInfo", "draw_importance", "importance_info", "is_slow", "lacking"]
 
@@ -104,7 +106,8 @@ def lacking(study: Study, task: str) -> str:
         return "no trial is complete"
     if any(design.varies(of) for design in found for of in design.values):
         return ""
-    return next((design.why for design in found if design.why and design.optimizer), "all values are equal")
+    whys = [design.why for design in found if design.why is not None and design.optimizer]
+    return note(whys[:1] or [Remark(Flag.ALL_VALUES_EQUAL)])
 
 
 def is_slow(study: Study, task: str) -> bool:
@@ -160,7 +163,7 @@ def _bar(found: Importance, terms: Sequence[str]) -> Bar:
         shares=(*shares, max(1 - math.fsum(shares), 0.0)) if found.shares else (),
         trials=found.design.trials,
         is_sampled=bool(found.shares) and not found.design.axes,
-        why="" if found.shares else found.note,
+        why="" if found.shares else note(found.remarks),
     )
 
 

@@ -13,9 +13,9 @@ from robustness.summary.checks import units, whole
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.cubes import Cube
+from robustness.summary.flags import Flag
 from robustness.summary.intervals import Rate, pooled_rate
 from robustness.summary.outcome import ROW
-from robustness.summary.raw_rows import NOTHING_TRAINS
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
 from robustness.summary.sampler_limits import over_lrs, sampler_of
 from robustness.summary.winners import Winner, winners
@@ -59,7 +59,7 @@ def _ends(study: Study) -> str:
             ]
         beyond = len([row for row in own if math.isinf(row.value)])
         texts += [f"beyond what was tried in {beyond} of {len(own)} rows"] if beyond else []
-        nowhere = sum(NOTHING_TRAINS in row.note for row in own)
+        nowhere = sum(row.has(Flag.NOTHING_TRAINS) for row in own)
         texts += [f"trains nowhere in {nowhere} of {len(own)} rows"] if nowhere else []
         open_ = len(own) - len(known) - beyond - nowhere
         texts += [f"is not known yet in {open_} of {len(own)} rows"] if open_ else []
@@ -164,7 +164,7 @@ def _windows(study: Study) -> str:
             found.append((math.inf, f"{optimizer} trains nowhere"))
             continue
         width = float(np.median([row.value for row in windows]))
-        censored = any("censored" in row.note for row in windows)
+        censored = any(row.has(Flag.CENSORED_LOW, Flag.CENSORED_HIGH, Flag.MISSING_SQUARE) for row in windows)
         rest = (
             f", trains in {len(windows)} of {_rows(rows, optimizer)} rows"
             if len(windows) < _rows(rows, optimizer)

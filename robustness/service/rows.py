@@ -13,6 +13,7 @@ from robustness.store import Store
 from robustness.store.trial_frames import read_details
 from robustness.summary import Delta, Study, measure
 from robustness.trial import TrialState
+from robustness.wording.remarks import metric_json
 
 __all__ = ["Labels", "OutcomeName", "SortKey", "TrialQuery", "cells", "metrics", "trials"]
 
@@ -123,4 +124,4 @@ def metrics(study: Study, names: list[str], delta: Delta) -> list[dict[str, Any]
     """`schemas.Metric`; nothing where nothing is complete."""
     if not len(study.complete):
         return []
-    return [row.as_json() for row in measure(study, metrics=names or None, delta=delta)]
+    return [metric_json(row) for row in measure(study, metrics=names or None, delta=delta)]

@@ -166,6 +166,7 @@ class Metric(_Model):
     unit: str
     note: str
     at: str
+    flags: list[str] = Field(description="the note's facts, for programs", examples=[["censored-high"]])
 
 
 class Health(_Model):

@@ -32,7 +32,6 @@ from robustness.summary.checks import (
     uneven_tasks,
 )
 from robustness.summary.confirmed import are_confirmed
-from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.rows import DEFAULT_DELTA
 from robustness.summary.sampler_limits import not_meant, sampler_of
 from robustness.summary.study import Study
@@ -183,7 +182,7 @@ def _edges(rows: Sequence[RowEdges]) -> Section[RowEdges]:
         f"the window (within {DEFAULT_DELTA} of the best) is censored in {censored:,} of {of}"
         if censored
         else "",
-        f"{MOST_DO_NOT_TRAIN} in {few:,} of {of}" if few else "",
+        f"most seeds train at no learning rate in {few:,} of {of}" if few else "",
         f"nothing trains in {dead:,} of {of}" if dead else "",
     ]
     found = [part for part in parts if part]

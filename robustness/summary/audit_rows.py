@@ -101,7 +101,6 @@ class AgainstDefault:
         high: the other end.
         n: seeds at the tuned learning rate.
         unit: of the scores.
-        note: of the metric: why there is no value, or no interval.
     """
 
     task: str
@@ -117,7 +116,6 @@ class AgainstDefault:
     high: float
     n: int
     unit: str
-    note: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,7 +224,6 @@ def against_defaults(study: Study, samples: Sequence[Resampled]) -> Iterator[Aga
                 high=row.high,
                 n=row.n,
                 unit=sample.unit,
-                note=row.note,
             )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,7 @@ import pandas as pd
 from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, log_weights
 from robustness.summary.tasks import TaskConstants
 
-__all__ = ["Cube", "dense_cube", "without_added"]
+__all__ = ["Cube", "dense_cube"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -100,10 +100,9 @@ class Cube:
         return weights_L
 
     @property
-    def added_lrs(self) -> str:
-        """A note of how many learning rates `log_weights_L` leaves out; empty where none."""
-        added = int((~self.designed_L).sum())
-        return f"without the {added} learning rates that were added" if added else ""
+    def added(self) -> int:
+        """Learning rates that a sampler added: rates and `log_weights_L` leave them out."""
+        return int((~self.designed_L).sum())
 
     @cached_property
     def critical(self) -> CriticalLrs:
@@ -114,11 +113,6 @@ class Cube:
     def missing(self) -> int:
         """Squares of seeds without a complete trial."""
         return int(np.isnan(self.score_SIL).sum())
-
-
-def without_added(cubes: Iterable[Cube]) -> list[str]:
-    """A note of each optimizer whose added learning rates do not count."""
-    return [f"{cube.optimizer} {cube.added_lrs}" for cube in cubes if cube.added_lrs]
 
 
 def dense_cube(

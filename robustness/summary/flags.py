@@ -14,6 +14,10 @@ class Flag(StrEnum):
 
     # Why there is no value.
     NOTHING_COMPLETE = "nothing-complete"
+    ACCURACY_CANNOT_TELL = "accuracy-cannot-tell"
+    ALL_VALUES_EQUAL = "all-values-equal"
+    NOT_A_FULL_GRID = "not-a-full-grid"
+    NO_COMMON_GRID = "no-common-grid"
     NOTHING_TRAINS = "nothing-trains"
     MOST_SEEDS_DO_NOT_TRAIN = "most-seeds-do-not-train"
     NOTHING_TRAINS_ON_ALL_INITS = "nothing-trains-on-all-inits"
@@ -43,6 +47,7 @@ class Flag(StrEnum):
     ADDED_LRS_LEFT_OUT = "added-lrs-left-out"  # (how many)
     SELECTED_ON_TEST = "selected-on-test"
     OF_ONE_HYPERPARAMETER = "of-one-hyperparameter"
+    BY_FOREST = "by-forest"  # (trials seen, trials)
     DIVERGED_SHARE = "diverged-share"  # (share)
     # Counts of seeds or trials.
     COUNT = "count"  # (k, n)
@@ -58,6 +63,7 @@ class Flag(StrEnum):
     CLUSTERED_SEEDS = "clustered-seeds"
     TOO_MANY_RANDOM_TRIALS = "too-many-random-trials"  # (most)
     # Of comparisons.
+    NOMINAL_LRS = "nominal-lrs"
     NOT_RESOLVED = "not-resolved"  # (resolution)
     LITTLE_OVERLAP = "little-overlap"  # (decades)
     OPPOSITE_SIGNS = "opposite-signs"

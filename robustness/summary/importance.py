@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from robustness.summary.cubes import Cube
-from robustness.summary.rows import MetricRow
+from robustness.summary.flags import Flag, Remark
+from robustness.summary.rows import MetricRow, Raw, declare
 from robustness.summary.study import Study
 
 __all__ = [
@@ -126,11 +127,6 @@ def _is_logarithmic(values: pd.Series[float]) -> bool:
     return bool(values.min() > 0 and values.max() / values.min() >= 30)
 
 
-_NO_DESIGN = f"not a full grid, and fewer than {SMALLEST} trials for a forest"
-_EQUAL = "all values are equal"
-_FOREST = "not a full grid: Optuna's fANOVA, single axes"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Design:
     """What there is to explain, before anything is computed.
@@ -143,7 +139,7 @@ class Design:
         axes: of the full grid, in the order of the values' axes; empty where it is none.
         settings: of what is no full grid, one line a trial; without columns where it is too small for a forest.
         values: of each `Of`, over the axes or one for each line.
-        why: why there is nothing to compute; empty where there is.
+        why: why there is nothing to compute; None where there is.
     """
 
     task: str
@@ -153,7 +149,7 @@ class Design:
     axes: tuple[str, ...] = ()
     settings: pd.DataFrame = field(default_factory=pd.DataFrame)
     values: Mapping[Of, Floats] = field(default_factory=dict)
-    why: str = ""
+    why: Remark | None = None
 
     @property
     def is_sampled(self) -> bool:
@@ -161,13 +157,10 @@ class Design:
         return not self.axes and any(self.varies(of) for of in self.values)
 
     @property
-    def how(self) -> str:
-        """How shares are computed, in a clause; empty where exactly."""
-        if self.axes:
-            return ""
+    def how(self) -> tuple[Remark, ...]:
+        """How shares are computed where not exactly."""
         trials = len(self.settings)
-        seen = f", on {MOST:,} of {trials:,} trials, drawn at random" if trials > MOST else ""
-        return f"{_FOREST}{seen}"
+        return () if self.axes else (Remark(Flag.BY_FOREST, (min(trials, MOST), trials)),)
 
     def varies(self, of: Of) -> bool:
         """Whether there is a variance to explain."""
@@ -204,7 +197,7 @@ def _over_optimizers(task: str, own: Sequence[Cube]) -> Design:
     alike = {(cube.inits, tuple(cube.lrs_L), tuple(cube.seeds_S), cube.missing) for cube in own}
     found = Design(task=task, optimizer=None, seeds=own[0].shape[0], trials=trials)
     if len(alike) > 1 or own[0].missing:
-        return replace(found, why="optimizers have no common full grid")
+        return replace(found, why=Remark(Flag.NO_COMMON_GRID))
     axes, _ = _split(own[0], own[0].score_SIL)
     score = np.stack([_split(cube, cube.score_SIL[..., cube.designed_L])[1] for cube in own])
     diverged = np.stack([_split(cube, cube.diverged_SIL[..., cube.designed_L])[1] for cube in own])
@@ -235,7 +228,7 @@ def _of_one(study: Study, cube: Cube) -> Design:
         (study.complete["task"] == cube.task) & (study.complete["optimizer"] == cube.optimizer)
     ]
     if len(part) < SMALLEST:
-        return replace(found, why=_NO_DESIGN)
+        return replace(found, why=Remark(Flag.NOT_A_FULL_GRID, (SMALLEST,)))
     settings = study.settings.loc[part.index].assign(lr=part["lr"], init=pd.factorize(part["init"])[0])
     if not cube.binned:  # else each trial is a seed of its own
         settings = settings.assign(seed=part["seed_index"])
@@ -257,13 +250,13 @@ class Importance:
         design: of which trials.
         of: what is explained.
         shares: by axis, pair (`lr x init`) and `rest`; of a forest single axes only; empty where there are none.
-        note: how they were computed where not exactly, or why there are none.
+        remarks: how they were computed where not exactly, or why there are none.
     """
 
     design: Design
     of: Of
     shares: Mapping[str, float]
-    note: str
+    remarks: tuple[Remark, ...]
 
 
 def importances(study: Study, samples: Sequence[Cube]) -> Iterator[Importance]:
@@ -277,9 +270,21 @@ def importances(study: Study, samples: Sequence[Cube]) -> Iterator[Importance]:
     for design in designs(study, samples):
         for of in targets:
             shares = design.shares(of)
-            unseen = f"{_EQUAL} among {MOST:,} trials, drawn at random" if design.varies(of) else _EQUAL
-            note = design.how if shares else design.why or unseen
-            yield Importance(design=design, of=of, shares=shares, note=note)
+            remarks = design.how if shares else (design.why or Remark(Flag.ALL_VALUES_EQUAL),)
+            yield Importance(design=design, of=of, shares=shares, remarks=remarks)
+
+
+@declare(
+    "importance",
+    "share of the variance that an axis explains",
+    title="Importance",
+    unit="share",
+    better="",
+    scope="study",
+)
+def _importance(_: str) -> Iterator[Raw]:
+    """Declared here, and computed by `importance_rows`: it has no resamples."""
+    yield from ()
 
 
 def importance_rows(study: Study) -> list[MetricRow]:
@@ -295,7 +300,7 @@ def importance_rows(study: Study) -> list[MetricRow]:
             high=math.nan,
             n=found.design.seeds,
             unit="share",
-            note=found.note,
+            remarks=found.remarks,
             at=f"{axis} for {found.of}" if axis else f"for {found.of}",
         )
         for found in importances(study, study.grid.cubes)

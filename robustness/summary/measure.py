@@ -6,19 +6,17 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
+from robustness.summary import study_metrics  # noqa: F401  declares its metrics
+from robustness.summary.flags import Flag, Remark
 from robustness.summary.importance import importance_rows
 from robustness.summary.resampled import Resampled
 from robustness.summary.resampling import Estimate, estimates
-from robustness.summary.row_metrics import ROW_METRICS, refused_row
-from robustness.summary.rows import DEFAULT_DELTA, METRICS, Delta, MetricRow, Raw, bounds_of
+from robustness.summary.row_metrics import refused_row
+from robustness.summary.rows import DEFAULT_DELTA, METRICS, SCOPES, Delta, Metric, MetricRow, Raw, bounds_of
 from robustness.summary.sampler_limits import not_meant, sampler_of
 from robustness.summary.study import Study
-from robustness.summary.study_metrics import OVER_TASKS, against, over_tasks
-from robustness.summary.tasks import ACCURACY_CANNOT_TELL
 
 __all__ = ["measure"]
-
-_AGAINST = ("rate_difference", "probability_of_improvement", "comparison")
 
 
 def measure(
@@ -31,56 +29,62 @@ def measure(
         metrics: ids of `METRICS`; all by default.
         delta: of the windows.
     """
-    wanted = [name for name in METRICS if metrics is None or name in metrics]
-    samples = study.resamples
-    found: list[tuple[str | None, str, Raw]] = []
+    ordered = sorted(METRICS.values(), key=lambda metric: SCOPES.index(metric.scope))
+    wanted = [metric for metric in ordered if metrics is None or metric.id in metrics]
     sampler = sampler_of(study.spec)
-    for name in wanted:
-        why = not_meant(name, sampler)
-        if why:
-            found += [(s.cube.task, s.cube.optimizer, refused_row(name, s, why)) for s in samples]
-        elif name in ROW_METRICS:
-            for sample in samples:
-                why = _refused(name, sample)
-                raws = [refused_row(name, sample, why)] if why else ROW_METRICS[name](sample, delta)
-                found += [(sample.cube.task, sample.cube.optimizer, raw) for raw in raws]
-        elif name in OVER_TASKS:
+    raws: list[_Placed] = []
+    for metric in wanted:
+        why = not_meant(metric.id, sampler)
+        if why is not None:
+            raws += [_refused(metric, sample, why) for sample in study.resamples]
+        elif metric.scope == "tasks":
             by_optimizer: dict[str, list[Resampled]] = defaultdict(list)
-            for sample in samples:
+            for sample in study.resamples:
                 by_optimizer[sample.cube.optimizer].append(sample)
-            for optimizer, own in by_optimizer.items():
-                found += [(None, optimizer, raw) for raw in over_tasks(name, own)]
-        elif name in _AGAINST:
-            found += _against(name, samples, delta)
-    rows = list(_with_intervals(study, found))
-    return rows + (
-        importance_rows(study) if "importance" in wanted and not not_meant("importance", sampler) else []
+            for optimizer, samples in by_optimizer.items():
+                raws += [(None, optimizer, raw) for raw in metric.compute(samples)]
+        else:
+            raws += _of_tasks(metric, study.resamples, delta)
+    rows = list(_with_intervals(study, raws))
+    needs_importance = (
+        any(metric.scope == "study" for metric in wanted) and not_meant("importance", sampler) is None
     )
+    return rows + (importance_rows(study) if needs_importance else [])
 
 
-def _refused(name: str, sample: Resampled) -> str:
-    """Why a metric is not defined for trials drawn as these were; empty where it is."""
-    if name in _OF_TRAINED and not sample.constants.accuracy_tells:
-        return ACCURACY_CANNOT_TELL
-    if name == "critical_lr" and sample.cube.binned:
-        return "learning rates were drawn at random: no seed has more than one"
-    return ""
+_Placed = tuple[str | None, str, Raw]
+"""Task and optimizer of a metric without its interval."""
 
 
-def _against(name: str, samples: Sequence[Resampled], delta: Delta) -> Iterator[tuple[str, str, Raw]]:
-    """Each optimizer against the first of its task."""
+def _of_tasks(metric: Metric, samples: Sequence[Resampled], delta: Delta) -> Iterator[_Placed]:
+    """Of each optimizer on each task; of pairs, each against the first of its task."""
     first: dict[str, Resampled] = {}
     for sample in samples:
-        other = first.setdefault(sample.cube.task, sample)
-        why = _refused(name, sample)
-        if other is not sample and why:
-            yield sample.cube.task, sample.cube.optimizer, refused_row(name, sample, why)
-        elif other is not sample:
-            for raw in against(name, sample, other, delta):
-                yield sample.cube.task, sample.cube.optimizer, raw
+        task, optimizer = sample.cube.task, sample.cube.optimizer
+        other = first.setdefault(task, sample)
+        if metric.scope == "study" or (metric.scope == "pair" and other is sample):
+            continue
+        why = _undefined(metric, sample)
+        if why is not None:
+            yield _refused(metric, sample, why)
+        else:
+            pair = (sample, other) if metric.scope == "pair" else (sample,)
+            for raw in metric.compute(*pair, delta):
+                yield task, optimizer, raw
 
 
-def _with_intervals(study: Study, found: list[tuple[str | None, str, Raw]]) -> Iterator[MetricRow]:
+def _refused(metric: Metric, sample: Resampled, why: Flag) -> _Placed:
+    return sample.cube.task, sample.cube.optimizer, refused_row(metric.id, sample, why)
+
+
+def _undefined(metric: Metric, sample: Resampled) -> Flag | None:
+    """Why a metric is not defined for trials drawn as these were; None where it is."""
+    if metric.of_trained and not sample.constants.accuracy_tells:
+        return Flag.ACCURACY_CANNOT_TELL
+    return Flag.DRAWN_LRS if metric.id == "critical_lr" and sample.cube.binned else None
+
+
+def _with_intervals(study: Study, found: list[_Placed]) -> Iterator[MetricRow]:
     """All intervals of as many seeds at once: one call a batch, not one a number."""
     batches: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
     for place, (_, _, raw) in enumerate(found):
@@ -95,10 +99,11 @@ def _with_intervals(study: Study, found: list[tuple[str | None, str, Raw]]) -> I
     for place, (task, optimizer, raw) in enumerate(found):
         value = float(raw.values_R[0])
         estimate = intervals.get(place) or Estimate(value, *(raw.fixed or (math.nan, math.nan)))
-        selection = task is not None and study.facts[task].selection == "test"
-        on_test = "selection on test data" if selection and raw.metric in _SELECTED else ""
-        undefined = "not defined" if math.isnan(value) and not raw.note else ""
-        notes = [raw.note, "" if math.isnan(value) else estimate.note, on_test, undefined]
+        remarks = [*raw.remarks, *(() if math.isnan(value) else estimate.remarks)]
+        if task is not None and study.facts[task].selection == "test" and METRICS[raw.metric].is_tuned:
+            remarks.append(Remark(Flag.SELECTED_ON_TEST))
+        if math.isnan(value) and not remarks:
+            remarks.append(Remark(Flag.NOT_DEFINED))
         yield MetricRow(
             metric=raw.metric,
             task=task,
@@ -109,14 +114,6 @@ def _with_intervals(study: Study, found: list[tuple[str | None, str, Raw]]) -> I
             high=estimate.high,
             n=raw.n,
             unit=raw.unit,
-            note="; ".join(note for note in notes if note),
             at=raw.at,
-            remarks=(*raw.remarks, *estimate.remarks),
+            remarks=tuple(remarks),
         )
-
-
-_OF_TRAINED = ("divergence_rate", "not_trained_rate", "rate_difference", "critical_lr")
-"""Metrics that say nothing where nobody knows what trained."""
-_RATES = ("divergence_rate", "nonfinite_rate", "not_trained_rate", "rate_difference")
-_UNTUNED = (*_RATES, "critical_lr", "expected_score", "cvar_score")
-_SELECTED = tuple(name for name in METRICS if name not in _UNTUNED)

@@ -5,23 +5,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from robustness.summary.cubes import Cube
 from robustness.summary.flags import Flag, Remark
 from robustness.summary.intervals import pooled_rate, uneven
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Raw
 
-__all__ = ["MOST_DO_NOT_TRAIN", "NOTHING_TRAINS", "counted_flags", "each_init", "pooled", "rate"]
+__all__ = ["added_remarks", "counted_flags", "each_init", "pooled", "rate"]
 
 Floats = npt.NDArray[np.float64]
-
-NOTHING_TRAINS = "no learning rate trains"
-MOST_DO_NOT_TRAIN = "most seeds train at no learning rate"
-FEW_AT_TUNED = "most seeds lack the tuned learning rate: no interval"
 
 
 def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> Raw:
@@ -36,15 +33,15 @@ def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> 
     cube = sample.cube
     hits_S, sizes_S = counted_flags(flags_SN)
     found = pooled_rate(hits_S, sizes_S, cube.seeds_S, cube.orders)
-    notes, remarks = [f"{found.k}/{found.n}", cube.added_lrs], [Remark(Flag.COUNT, (found.k, found.n))]
+    trained_SIL = cube.trained_SIL if init is None else cube.trained_SIL[:, [cube.inits.index(init)]]
+    remarks = [Remark(Flag.COUNT, (found.k, found.n)), *added_remarks(cube)]
+    if not (trained_SIL == 1).any():
+        remarks.append(Remark(Flag.NOTHING_TRAINS))
     if cube.clustered:
-        notes.append("seeds of one setting are not independent: no interval")
         remarks.append(Remark(Flag.CLUSTERED_SEEDS))
     elif uneven(sizes_S):
-        notes.append("seeds have different learning rates or initializations: no interval")
         remarks.append(Remark(Flag.UNEVEN_SEEDS))
     elif found.n and math.isnan(found.low):
-        notes.append("one seed: no interval")
         remarks.append(Remark(Flag.ONE_SEED))
     return Raw(
         metric=metric,
@@ -53,10 +50,14 @@ def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> 
         levels=sample.resamples.levels,
         n=found.n,
         unit="share",
-        note="; ".join(note for note in notes if note),
         fixed=(math.nan, math.nan) if cube.clustered else (found.low, found.high),
         remarks=tuple(remarks),
     )
+
+
+def added_remarks(cube: Cube) -> list[Remark]:
+    """That learning rates which a sampler added do not count, where it added some."""
+    return [Remark(Flag.ADDED_LRS_LEFT_OUT, (cube.added,))] if cube.added else []
 
 
 def counted_flags(flags_SN: Floats) -> tuple[Floats, Floats]:
@@ -70,7 +71,7 @@ def each_init(
     values_RI: Floats,
     unit: str,
     *,
-    notes: list[str] | None = None,
+    remarks: Sequence[Sequence[Flag | Remark]] = (),
     place: str = "",
     tuned: bool = True,
 ) -> Iterator[Raw]:
@@ -81,15 +82,15 @@ def each_init(
         sample: of the optimizer on the task.
         values_RI: in every resample.
         unit: of the values.
-        notes: of each initialization.
+        remarks: of each initialization.
         place: what each is a value at.
         tuned: it is one at the tuned learning rate, which most seeds must have.
     """
     for i, init in enumerate(sample.cube.inits):
-        note = notes[i] if notes else ""
+        facts = list(remarks[i]) if remarks else []
         values_R = values_RI[:, i]
         if not sample.trains_I[i]:
-            note, values_R = NOTHING_TRAINS, np.full(len(values_R), math.nan)
+            facts, values_R = [Flag.NOTHING_TRAINS], np.full(len(values_R), math.nan)
         # Where most seeds lack the tuned learning rate, most draws tune among others.
         few = tuned and not sample.cube.binned and 2 * sample.tuned_seeds_I[i] < sample.seeds_I[i]
         yield Raw(
@@ -99,14 +100,19 @@ def each_init(
             levels=sample.resamples.levels,
             n=int((sample.tuned_seeds_I if tuned else sample.seeds_I)[i]),
             unit=unit,
-            note="; ".join(text for text in (note, FEW_AT_TUNED if few else "") if text),
+            remarks=_remarks([*facts, Flag.FEW_SEEDS_AT_TUNED] if few else facts),
             at=place,
             fixed=(math.nan, math.nan) if few else None,
         )
 
 
 def pooled(
-    metric: str, sample: Resampled, values_R: Floats, unit: str, note: str = "", place: str = ""
+    metric: str,
+    sample: Resampled,
+    values_R: Floats,
+    unit: str,
+    remarks: Sequence[Flag | Remark] = (),
+    place: str = "",
 ) -> Raw:
     """Over initializations."""
     return Raw(
@@ -116,6 +122,10 @@ def pooled(
         levels=sample.resamples.levels,
         n=len(sample.cube.seeds_S),
         unit=unit,
-        note=note,
+        remarks=_remarks(remarks),
         at=place,
     )
+
+
+def _remarks(facts: Sequence[Flag | Remark]) -> tuple[Remark, ...]:
+    return tuple(fact if isinstance(fact, Remark) else Remark(fact) for fact in facts)

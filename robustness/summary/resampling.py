@@ -179,14 +179,12 @@ class Estimate:
         value: of the sample.
         low: end of the interval.
         high: the other end.
-        note: why there is no interval, in words.
-        remarks: the same as flags, and `ALL_SEEDS_AGREE` where every draw gives the value.
+        remarks: why there is no interval, and `ALL_SEEDS_AGREE` where every draw gives the value.
     """
 
     value: float
     low: float
     high: float
-    note: str = ""
     remarks: tuple[Remark, ...] = ()
 
 
@@ -293,16 +291,14 @@ def _estimate(values_R: Floats, half: float, levels: tuple[int, ...], confidence
     if math.isnan(value):
         return Estimate(math.nan, math.nan, math.nan)
     if min(levels) == 1:
-        return _no_interval(value, "one seed: no interval", Remark(Flag.ONE_SEED))
+        return _no_interval(value, Remark(Flag.ONE_SEED))
     if not len(draws):
-        why = f"no interval: more than {MANY_SEEDS:,} random trials, or several of one setting"
-        return _no_interval(value, why, Remark(Flag.TOO_MANY_RANDOM_TRIALS, (MANY_SEEDS,)))
+        return _no_interval(value, Remark(Flag.TOO_MANY_RANDOM_TRIALS, (MANY_SEEDS,)))
     defined = ~np.isnan(draws)
     if defined.mean() < DEFINED:
-        why = "seeds differ between cells: no interval"
-        return _no_interval(value, why, Remark(Flag.SEEDS_DIFFER_BETWEEN_SQUARES))
+        return _no_interval(value, Remark(Flag.SEEDS_DIFFER_BETWEEN_SQUARES))
     if (draws[defined] == value).all():
-        return Estimate(value, value, value, "", (Remark(Flag.ALL_SEEDS_AGREE),))
+        return Estimate(value, value, value, (Remark(Flag.ALL_SEEDS_AGREE),))
     if not math.isnan(half):
         return Estimate(value, value - half, value + half)
     tail = (1 - confidence) / 2
@@ -315,8 +311,8 @@ def _estimate(values_R: Floats, half: float, levels: tuple[int, ...], confidence
     return Estimate(value, min(value, *(low for low, _ in ends)), max(value, *(high for _, high in ends)))
 
 
-def _no_interval(value: float, note: str, remark: Remark) -> Estimate:
-    return Estimate(value, math.nan, math.nan, note, (remark,))
+def _no_interval(value: float, remark: Remark) -> Estimate:
+    return Estimate(value, math.nan, math.nan, (remark,))
 
 
 def _within(estimate: Estimate, least: float, greatest: float) -> Estimate:

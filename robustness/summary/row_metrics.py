@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -28,20 +27,47 @@ from robustness.summary.metrics import (
     window_ends,
 )
 from robustness.summary.metrics.scores import Spread
-from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN, NOTHING_TRAINS, each_init, pooled, rate
+from robustness.summary.raw_rows import added_remarks, each_init, pooled, rate
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean, quantile
-from robustness.summary.rows import Delta, Raw
+from robustness.summary.rows import Delta, Raw, declare
 from robustness.summary.spreads import across, at_tuned
 
-__all__ = ["CRITICAL_MEDIAN", "ROW_METRICS", "refused_row"]
+__all__ = ["CRITICAL_MEDIAN", "refused_row"]
 
 Floats = npt.NDArray[np.float64]
 
 _SPREADS: tuple[Spread, ...] = ("sd", "iqr", "p05", "worst")
+_MOST = Flag.MOST_SEEDS_DO_NOT_TRAIN
 CRITICAL_MEDIAN = "first not trained, 50 % point"
 
 
+@declare(
+    "not_trained_rate",
+    "trials that did not train, for any reason",
+    title="Not trained",
+    unit="share",
+    better="lower",
+    is_tuned=False,
+    of_trained=True,
+)
+@declare(
+    "nonfinite_rate",
+    "trials with a loss or norm that was not finite",
+    title="Not finite",
+    unit="share",
+    better="lower",
+    is_tuned=False,
+)
+@declare(
+    "divergence_rate",
+    "trials that diverged, over the learning rates of the design",
+    title="Diverged",
+    unit="share",
+    better="lower",
+    is_tuned=False,
+    of_trained=True,
+)
 def _rates(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     cube = sample.cube
     flags_SIL = cube.flags(metric)
@@ -66,16 +92,30 @@ def _rates_by_bin(metric: str, flags_SIL: Floats, sample: Resampled) -> Iterator
             levels=(n,),
             n=n,
             unit="share",
-            note=f"{found.k}/{n}",
+            remarks=(Remark(Flag.COUNT, (found.k, found.n)),),
             at=f"lr {10 ** (centre - half):.3g} to {10 ** (centre + half):.3g}",
             fixed=(math.nan, math.nan) if sample.cube.clustered else (found.low, found.high),
         )
 
 
+@declare(
+    "skill",
+    "median skill over seeds at the tuned learning rate",
+    title="Skill",
+    unit="skill",
+    better="higher",
+)
 def _skill(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     yield from each_init(metric, sample.scored, at(sample.scored.skill_RIL, sample.scored.tuned_RI), "skill")
 
 
+@declare(
+    "score",
+    "mean test score at the tuned learning rate, over the seeds that train there",
+    title="Score",
+    unit="",
+    better="higher",
+)
 def _score(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     """Of the seeds that train at the tuned learning rate: no mean over failures too has an interval that holds it."""
     sample = sample.scored
@@ -85,72 +125,107 @@ def _score(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
         failed, seeds = int(np.nansum(failed_S)), int((~np.isnan(failed_S)).sum())
         row = replace(row, n=seeds - failed)
         if failed and sample.trains_I[i]:
-            note = "; ".join(text for text in (row.note, f"{failed} of {seeds} seeds do not train") if text)
-            row = replace(row, note=note, remarks=(Remark(Flag.SOME_SEEDS_FAILED, (failed, seeds)),))
+            row = replace(row, remarks=(*row.remarks, Remark(Flag.SOME_SEEDS_FAILED, (failed, seeds))))
         yield row
 
 
+@declare(
+    "tuned_failure_rate",
+    "seeds that do not train at the tuned learning rate",
+    title="Not trained, tuned",
+    unit="share",
+    better="lower",
+)
 def _tuned_failures(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     sample = sample.scored
     for i, init in enumerate(sample.cube.inits):
         row = rate(metric, sample.tuned_failures(i)[:, None], sample, init)
-        yield (
-            row
-            if sample.trains_I[i]
-            else replace(row, values_R=np.array([math.nan]), note=NOTHING_TRAINS, fixed=(math.nan, math.nan))
-        )
+        if not sample.trains_I[i]:
+            nothing = (Remark(Flag.NOTHING_TRAINS),)
+            row = replace(row, values_R=np.array([math.nan]), fixed=(math.nan, math.nan), remarks=nothing)
+        yield row
 
 
-def _edges(first_I: npt.NDArray[np.intp], last_I: npt.NDArray[np.intp], lrs: int) -> list[str]:
-    """The note of each window that touches the grid's edge: it is at least as wide."""
-    ends = [touched(int(first), int(last), lrs) for first, last in zip(first_I, last_I, strict=True)]
-    return [f"censored {end}" if end else "" for end in ends]
+def _censored(first: int, last: int, lrs: int) -> list[Flag]:
+    """Of a window that touches the grid's edge: it is at least as wide."""
+    end = touched(first, last, lrs)
+    return [flag for flag, name in ((Flag.CENSORED_LOW, "low"), (Flag.CENSORED_HIGH, "high")) if name in end]
 
 
-def _of_most(sample: Resampled, notes: list[str]) -> list[str]:
-    """The notes; where most seeds do not train, all learning rates are alike and have no edge."""
-    return [
-        note if trains else MOST_DO_NOT_TRAIN for note, trains in zip(notes, sample.trains_RI[0], strict=True)
-    ]
-
-
+@declare(
+    "tuned_lr",
+    "learning rate with the best median selection score",
+    title="Tuned lr",
+    unit="log10 lr",
+    better="",
+)
 def _tuned_lr(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     logs_L = np.log10(sample.cube.lrs_L)
-    ends_I = sample.tuned_RI[0]
-    notes = ["at the grid's edge" if touched(int(end), int(end), len(logs_L)) else "" for end in ends_I]
-    notes = _of_most(sample, notes)
-    yield from each_init(metric, sample, logs_L[sample.tuned_RI], "log10 lr", notes=notes)
+    remarks = [
+        ([Flag.AT_GRID_EDGE] if touched(int(place), int(place), len(logs_L)) else []) if trains else [_MOST]
+        for place, trains in zip(sample.tuned_RI[0], sample.trains_RI[0], strict=True)
+    ]
+    yield from each_init(metric, sample, logs_L[sample.tuned_RI], "log10 lr", remarks=remarks)
 
 
-def _window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
+@declare(
+    "tolerance_window",
+    "learning rates within delta of the tuned score",
+    title="Window",
+    unit="decades",
+    better="higher",
+    least=0.0,
+)
+def _tolerance_window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
     width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
     lrs_L, chance = sample.cube.lrs_L, sample.constants.chance
-    if metric == "tolerance_window":
-        values_RI = tolerance_window(sample.score_RIL, sample.tuned_RI, lrs_L, width, chance)
-        ends_RI = window_ends(sample.score_RIL, sample.tuned_RI, width)
-        notes = _edges(ends_RI[0][0], ends_RI[1][0], len(lrs_L))
-        open_RI = is_open(sample.score_RIL, *ends_RI) & ~(sample.tuned_score_RI <= chance)
-        # A draw without the seeds that a neighbouring learning rate has says nothing of where the window ends.
-        values_RI[1:][open_RI[1:]] = math.nan
-        notes = [
-            note or ("censored: it ends at a missing square" if is_cut else "")
-            for note, is_cut in zip(notes, open_RI[0], strict=True)
-        ]
-        notes = _of_most(sample, notes)
-        yield from each_init(metric, sample, values_RI, "decades", notes=notes)
-        return
+    values_RI = tolerance_window(sample.score_RIL, sample.tuned_RI, lrs_L, width, chance)
+    first_RI, last_RI = window_ends(sample.score_RIL, sample.tuned_RI, width)
+    open_RI = is_open(sample.score_RIL, first_RI, last_RI) & ~(sample.tuned_score_RI <= chance)
+    # A draw without the seeds that a neighbouring learning rate has says nothing of where the window ends.
+    values_RI[1:][open_RI[1:]] = math.nan
+    remarks = []
+    for i, trains in enumerate(sample.trains_RI[0]):
+        touching = _censored(int(first_RI[0, i]), int(last_RI[0, i]), len(lrs_L))
+        remarks.append(touching + ([Flag.MISSING_SQUARE] if open_RI[0, i] else []) if trains else [_MOST])
+    yield from each_init(metric, sample, values_RI, "decades", remarks=remarks)
+
+
+@declare(
+    "joint_window",
+    "learning rates within delta of the tuned score, by the worst initialization's",
+    title="Joint window",
+    unit="decades",
+    better="higher",
+    least=0.0,
+)
+def _joint_window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]:
+    width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
+    lrs_L, chance = sample.cube.lrs_L, sample.constants.chance
     worst_RL = sample.score_RIL.min(axis=1)
     tuned_R = tuned_index(sample.selection_RIL.min(axis=1))
     values_R = tolerance_window(worst_RL, tuned_R, lrs_L, width, chance)
-    (note,) = _edges(*window_ends(worst_RL[:1], tuned_R[:1], width), len(lrs_L))
+    first_R, last_R = window_ends(worst_RL[:1], tuned_R[:1], width)
+    remarks = _censored(int(first_R[0]), int(last_R[0]), len(lrs_L))
+    if is_open(worst_RL[:1], first_R, last_R)[0]:
+        remarks.append(Flag.MISSING_SQUARE)
     best = float(worst_RL[0, tuned_R[0]])
     if math.isnan(best):
-        values_R, note = np.full(len(values_R), math.nan), "an initialization lacks every learning rate"
+        values_R, remarks = np.full(len(values_R), math.nan), [Flag.INIT_LACKS_EVERY_LR]
     elif not best > chance:
-        values_R, note = np.full(len(values_R), math.nan), "no learning rate trains on every initialization"
-    yield pooled(metric, sample, values_R, "decades", note)
+        values_R, remarks = np.full(len(values_R), math.nan), [Flag.NOTHING_TRAINS_ON_ALL_INITS]
+    yield pooled(metric, sample, values_R, "decades", remarks)
 
 
+@declare(
+    "critical_lr",
+    "where training ends, over seeds",
+    title="Critical lr",
+    unit="log10 lr",
+    better="higher",
+    is_tuned=False,
+    of_trained=True,
+)
 def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     found = sample.cube.critical
     known_SI = ~np.isnan(found.first_not_trained)
@@ -162,45 +237,55 @@ def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     ):
         for q in (0.5, 0.1):
             values_RI = quantile(logs_SI, sample.resamples, q)
-            notes = [
-                "; ".join(
-                    text
-                    for text in (
-                        "censored high" if math.isinf(value) else "",
-                        f"{gaps} of {known} seeds train above one that does not" if gaps else "",
-                        f"{seeds - known} of {seeds} seeds train nowhere, or their end is not known"
-                        if known < seeds
-                        else "",
-                    )
-                    if text
-                )
-                for value, gaps, known, seeds in zip(
-                    values_RI[0], gaps_I, known_I, sample.seeds_I, strict=True
-                )
+            remarks = [
+                _end_remarks(float(value), *map(int, counts))
+                for value, *counts in zip(values_RI[0], gaps_I, known_I, sample.seeds_I, strict=True)
             ]
             rows = each_init(
                 metric,
                 sample,
                 values_RI,
                 "log10 lr",
-                notes=notes,
+                remarks=remarks,
                 place=f"{name}, {100 * q:.0f} % point",
                 tuned=False,
             )
             yield from (replace(row, n=int(known)) for row, known in zip(rows, known_I, strict=True))
 
 
-def _one_init(sample: Resampled) -> str:
-    return "one initialization" if len(sample.cube.inits) < 2 else ""
+def _end_remarks(value: float, gaps: int, known: int, seeds: int) -> list[Remark]:
+    """Of an end of training: beyond the grid; seeds that train again above it; seeds without one."""
+    censored = [Remark(Flag.CENSORED_HIGH)] if math.isinf(value) else []
+    again = [Remark(Flag.NON_MONOTONE, (gaps, known))] if gaps else []
+    return censored + again + ([Remark(Flag.END_NOT_KNOWN, (seeds - known, seeds))] if known < seeds else [])
 
 
+def _one_init(sample: Resampled) -> list[Flag]:
+    return [Flag.ONE_INIT] if len(sample.cube.inits) < 2 else []
+
+
+@declare(
+    "transfer_regret",
+    "skill lost at a learning rate tuned on another initialization",
+    title="Transfer regret",
+    unit="skill",
+    better="lower",
+)
 def _regret(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
-    values_R, note = transfer_regret(sample.skill_RIL, sample.tuned_RI), _one_init(sample)
+    values_R, remarks = transfer_regret(sample.skill_RIL, sample.tuned_RI), _one_init(sample)
     if not sample.trains_RI[0].any():  # nothing is tuned, and nothing lost
-        values_R, note = np.full(len(values_R), math.nan), MOST_DO_NOT_TRAIN
-    yield pooled(metric, sample, values_R, "skill", note)
+        values_R, remarks = np.full(len(values_R), math.nan), [_MOST]
+    yield pooled(metric, sample, values_R, "skill", remarks)
 
 
+@declare(
+    "lr_sensitivity",
+    "mean capped training loss above the best one",
+    title="LR sensitivity",
+    unit="loss",
+    better="lower",
+    least=0.0,
+)
 def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     cube = sample.cube
     if np.isnan(cube.loss_SIL).all():
@@ -210,32 +295,46 @@ def _lr_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
             sample,
             values_RI,
             "loss",
-            notes=["no training losses, or nothing to cap them at"] * len(cube.inits),
+            remarks=[[Flag.NO_TRAINING_LOSS]] * len(cube.inits),
         )
         return
     seeds, inits, lrs = cube.shape
     loss_RIL = mean(cube.loss_SIL.reshape(seeds, -1), sample.resamples).reshape(-1, inits, lrs)
-    weights_L, notes = cube.log_weights_L, [cube.added_lrs] * inits
+    weights_L, remarks = cube.log_weights_L, [added_remarks(cube)] * inits
     for place, around in (("whole range", False), ("a decade each side of the tuned", True)):
         columns = [
             lr_sensitivity(loss_RIL[:, i], weights_L, cube.lrs_L, sample.tuned_RI[:, i] if around else None)
             for i in range(inits)
         ]
-        yield from each_init(metric, sample, np.stack(columns, axis=1), "loss", notes=notes, place=place)
+        yield from each_init(metric, sample, np.stack(columns, axis=1), "loss", remarks=remarks, place=place)
 
 
+@declare(
+    "cvar_score",
+    "mean of the worst tenth of scores under the same prior",
+    title="Worst tenth",
+    unit="",
+    better="higher",
+    is_tuned=False,
+)
+@declare(
+    "expected_score",
+    "mean score under a log-uniform prior of a decade each side of the default",
+    title="Expected score",
+    unit="",
+    better="higher",
+    is_tuned=False,
+)
 def _prior(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     cube = sample.cube
     nothing_RI = np.full((len(sample.resamples.counts_RS), len(cube.inits)), math.nan)
     if math.isnan(sample.default_lr):
-        notes = ["no default learning rate is known"] * len(cube.inits)
-        yield from each_init(metric, sample, nothing_RI, sample.unit, notes=notes)
+        remarks = [[Flag.NO_DEFAULT_LR]] * len(cube.inits)
+        yield from each_init(metric, sample, nothing_RI, sample.unit, remarks=remarks)
         return
     weights_L, covered = prior_weights(cube.lrs_L, sample.default_lr)
-    where = f"default {sample.default_lr:g}"
-    note = (
-        f"{where}; the learning rates cover {100 * covered:.0f} % of the prior" if covered < 0.999 else where
-    )
+    prior = [Remark(Flag.DEFAULT_LR, (sample.default_lr,))]
+    prior += [Remark(Flag.PRIOR_COVERAGE, (covered,))] if covered < 0.999 else []
     if np.isnan(weights_L).any():
         values_RI = nothing_RI
     elif metric == "cvar_score":
@@ -255,10 +354,28 @@ def _prior(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
             levels=sample.resamples.levels,
             n=int(sample.seeds_I[i]),
             unit=sample.unit,
-            note=note,
+            remarks=tuple(prior),
         )
 
 
+@declare("accuracy_spread_worst", "lowest score", title="Worst", unit="", better="higher")
+@declare("accuracy_spread_p05", "5 % point of scores", title="5 % point", unit="", better="higher")
+@declare(
+    "accuracy_spread_iqr",
+    "interquartile range of scores",
+    title="Spread (IQR)",
+    unit="",
+    better="lower",
+    least=0.0,
+)
+@declare(
+    "accuracy_spread_sd",
+    "standard deviation of scores",
+    title="Spread (sd)",
+    unit="",
+    better="lower",
+    least=0.0,
+)
 def _spread(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     kind = next(name for name in _SPREADS if metric.endswith(name))
     cube = sample.cube
@@ -279,6 +396,14 @@ def _spread(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     )
 
 
+@declare(
+    "init_sensitivity",
+    "range over initializations of the median score",
+    title="Init sensitivity",
+    unit="",
+    better="lower",
+    least=0.0,
+)
 def _init_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     shared_R = tuned_index(sample.selection_RIL.min(axis=1))
     shared_RI = at(sample.score_RIL, np.broadcast_to(shared_R[:, None], sample.tuned_RI.shape))
@@ -292,18 +417,38 @@ def _init_sensitivity(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]
         yield pooled(metric, sample, values_R, sample.unit, _one_init(sample), place)
 
 
+@declare(
+    "tunability",
+    "tuned score less that at the default learning rate",
+    title="Tunability",
+    unit="",
+    better="lower",
+)
 def _tunability(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     values_RI = np.full(sample.tuned_RI.shape, math.nan)
-    note, place = "no default learning rate is known", sample.default_place
+    default, place = sample.default_lr, sample.default_place
+    remark = (
+        Remark(Flag.NO_DEFAULT_LR) if math.isnan(default) else Remark(Flag.DEFAULT_LR_NOT_TRIED, (default,))
+    )
     if place is not None:
         values_RI = sample.tuned_score_RI - sample.score_RIL[:, :, place]
-        note, lr = f"default {sample.default_lr:g}", float(sample.cube.lrs_L[place])
-        note += "" if math.isclose(lr, sample.default_lr, rel_tol=1e-5) else f", nearest {lr:.3g}"
-    elif not math.isnan(sample.default_lr):
-        note = f"default {sample.default_lr:g} is not among the learning rates"
-    yield from each_init(metric, sample, values_RI, sample.unit, notes=[note] * len(sample.cube.inits))
+        nearest = float(sample.cube.lrs_L[place])
+        same = math.isclose(nearest, default, rel_tol=1e-5)
+        remark = (
+            Remark(Flag.DEFAULT_LR, (default,))
+            if same
+            else Remark(Flag.NEAREST_TO_DEFAULT_LR, (default, nearest))
+        )
+    yield from each_init(metric, sample, values_RI, sample.unit, remarks=[[remark]] * len(sample.cube.inits))
 
 
+@declare(
+    "expected_best_of_k",
+    "test score expected of the best of k random trials",
+    title="Best of k",
+    unit="",
+    better="higher",
+)
 def _best_of_k(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     cube = sample.cube
     for i in np.flatnonzero(sample.seeds_I).tolist():
@@ -324,29 +469,6 @@ def _powers_and_all(most: int) -> list[int]:
     return sorted({*(2**power for power in range(11) if 2**power <= most), min(most, 2**10)})
 
 
-def refused_row(metric: str, sample: Resampled, why: str) -> Raw:
+def refused_row(metric: str, sample: Resampled, why: Flag) -> Raw:
     """The row of a metric that is not defined here, with the reason."""
-    return pooled(metric, sample, np.full(len(sample.resamples.counts_RS), math.nan), "", why)
-
-
-RowMetric = Callable[[str, Resampled, Delta], Iterator[Raw]]
-_BY_FUNCTION: dict[RowMetric, tuple[str, ...]] = {
-    _rates: ("divergence_rate", "nonfinite_rate", "not_trained_rate"),
-    _score: ("score",),
-    _skill: ("skill",),
-    _tuned_failures: ("tuned_failure_rate",),
-    _tuned_lr: ("tuned_lr",),
-    _critical: ("critical_lr",),
-    _window: ("tolerance_window", "joint_window"),
-    _regret: ("transfer_regret",),
-    _lr_sensitivity: ("lr_sensitivity",),
-    _prior: ("expected_score", "cvar_score"),
-    _spread: tuple(f"accuracy_spread_{kind}" for kind in _SPREADS),
-    _init_sensitivity: ("init_sensitivity",),
-    _tunability: ("tunability",),
-    _best_of_k: ("expected_best_of_k",),
-}
-ROW_METRICS: dict[str, Callable[[Resampled, Delta], Iterator[Raw]]] = {
-    name: partial(function, name) for function, names in _BY_FUNCTION.items() for name in names
-}
-"""Of each metric of one optimizer on one task, the function that computes it."""
+    return pooled(metric, sample, np.full(len(sample.resamples.counts_RS), math.nan), "", [why])

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from robustness.errors import SpecError, nearest
-from robustness.summary.flags import Remark
+from robustness.summary.flags import Flag, Remark, has_flag
 
 __all__ = [
     "DEFAULT_DELTA",
     "METRICS",
+    "SCOPES",
     "Delta",
-    "MetricInfo",
+    "Metric",
     "MetricRow",
     "Raw",
     "bounds_of",
     "check_metrics",
+    "declare",
 ]
 
 Better = Literal["higher", "lower", ""]
@@ -35,14 +39,13 @@ class MetricRow:
         task: label; None over all tasks.
         optimizer: label.
         init: label; None where pooled over initializations.
-        value: NaN where there is none; infinite where censored, and the note says so.
+        value: NaN where there is none; infinite where censored, and a remark says so.
         low: end of the 95 % interval; NaN where there is none.
         high: the other end.
         n: trials behind a rate, seeds behind everything else.
         unit: of value and interval.
-        note: what a reader must know: censored, no interval and why, selection on test data.
         at: the point of a curve, or against whom.
-        remarks: facts that other code decides by, as flags.
+        remarks: what a reader must know: censored, no interval and why, selection on test data.
     """
 
     metric: str
@@ -54,19 +57,12 @@ class MetricRow:
     high: float
     n: int
     unit: str
-    note: str = ""
     at: str = ""
     remarks: tuple[Remark, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        """For JSON, which has no NaN and no infinities: they are null, and the note says why."""
-        plain = asdict(self)
-        for name in ("value", "low", "high"):
-            if not math.isfinite(plain[name]):
-                plain[name] = None
-        if plain["value"] is None and not plain["note"]:
-            plain["note"] = "not defined"
-        return plain
+    def has(self, *flags: Flag) -> bool:
+        """Whether one of these flags is among the remarks."""
+        return has_flag(self.remarks, *flags)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,115 +80,87 @@ class Raw:
     levels: tuple[int, ...]
     n: int
     unit: str = ""
-    note: str = ""
     at: str = ""
     fixed: tuple[float, float] | None = None
     remarks: tuple[Remark, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MetricInfo:
-    """What a metric is: its unit ("" where the task decides), which direction is robust, a title for tables."""
+Scope = Literal["row", "tasks", "pair", "study"]
+"""What a metric is computed of: an optimizer on a task, on all tasks, against another, or the whole study."""
+SCOPES: tuple[Scope, ...] = ("row", "tasks", "pair", "study")
+"""In the order in which `measure` lists them."""
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """A metric, declared beside the function that computes it.
+
+    Attributes:
+        id: its name.
+        title: for tables.
+        unit: of its values; empty where the task's score decides.
+        better: which direction is robust.
+        doc: what it is, in a clause.
+        scope: what it is computed of.
+        compute: the function, but for the metric's id.
+        is_tuned: it stands at, or around, a tuned learning rate.
+        of_trained: it rests on which trials trained.
+        least: the least value that it can have.
+    """
+
+    id: str
     title: str
     unit: str
     better: Better
     doc: str
+    scope: Scope
+    compute: Callable[..., Iterator[Raw]]
+    is_tuned: bool
+    of_trained: bool
+    least: float
 
 
-def _info(title: str, unit: str, better: Better, doc: str) -> MetricInfo:
-    return MetricInfo(title=title, unit=unit, better=better, doc=doc)
+METRICS: dict[str, Metric] = {}
+"""Every metric by its id; `declare` fills it."""
+Compute = TypeVar("Compute", bound=Callable[..., Iterator["Raw"]])
 
 
-METRICS: dict[str, MetricInfo] = {
-    "divergence_rate": _info(
-        "Diverged", "share", "lower", "trials that diverged, over the learning rates of the design"
-    ),
-    "nonfinite_rate": _info("Not finite", "share", "lower", "trials with a loss or norm that was not finite"),
-    "not_trained_rate": _info("Not trained", "share", "lower", "trials that did not train, for any reason"),
-    "rate_difference": _info(
-        "Difference in rate", "share", "lower", "divergence rate less another optimizer's"
-    ),
-    "score": _info(
-        "Score", "", "higher", "mean test score at the tuned learning rate, over the seeds that train there"
-    ),
-    "tuned_failure_rate": _info(
-        "Not trained, tuned", "share", "lower", "seeds that do not train at the tuned learning rate"
-    ),
-    "skill": _info("Skill", "skill", "higher", "median skill over seeds at the tuned learning rate"),
-    "tuned_lr": _info("Tuned lr", "log10 lr", "", "learning rate with the best median selection score"),
-    "critical_lr": _info("Critical lr", "log10 lr", "higher", "where training ends, over seeds"),
-    "tolerance_window": _info(
-        "Window", "decades", "higher", "learning rates within delta of the tuned score"
-    ),
-    "joint_window": _info(
-        "Joint window",
-        "decades",
-        "higher",
-        "learning rates within delta of the tuned score, by the worst initialization's",
-    ),
-    "transfer_regret": _info(
-        "Transfer regret", "skill", "lower", "skill lost at a learning rate tuned on another initialization"
-    ),
-    "lr_sensitivity": _info(
-        "LR sensitivity", "loss", "lower", "mean capped training loss above the best one"
-    ),
-    "expected_score": _info(
-        "Expected score",
-        "",
-        "higher",
-        "mean score under a log-uniform prior of a decade each side of the default",
-    ),
-    "cvar_score": _info(
-        "Worst tenth", "", "higher", "mean of the worst tenth of scores under the same prior"
-    ),
-    "accuracy_spread_sd": _info("Spread (sd)", "", "lower", "standard deviation of scores"),
-    "accuracy_spread_iqr": _info("Spread (IQR)", "", "lower", "interquartile range of scores"),
-    "accuracy_spread_p05": _info("5 % point", "", "higher", "5 % point of scores"),
-    "accuracy_spread_worst": _info("Worst", "", "higher", "lowest score"),
-    "init_sensitivity": _info(
-        "Init sensitivity", "", "lower", "range over initializations of the median score"
-    ),
-    "hyperparameter_sensitivity": _info(
-        "Hyperparameter sensitivity",
-        "skill",
-        "lower",
-        "skill gained by tuning for each task and initialization",
-    ),
-    "effective_dimension": _info(
-        "Effective dimension",
-        "hyperparameters",
-        "lower",
-        "how many must be tuned for each task and initialization",
-    ),
-    "tunability": _info("Tunability", "", "lower", "tuned score less that at the default learning rate"),
-    "expected_best_of_k": _info(
-        "Best of k", "", "higher", "test score expected of the best of k random trials"
-    ),
-    "iqm": _info(
-        "IQM", "skill", "higher", "interquartile mean of skill over seeds, tasks and initializations"
-    ),
-    "performance_profile": _info("Profile", "share", "higher", "runs with a skill above a threshold"),
-    "optimality_gap": _info("Optimality gap", "skill", "lower", "by how much skill falls short of 1"),
-    "probability_of_improvement": _info(
-        "P(improvement)", "share", "higher", "chance that a run is better than another optimizer's"
-    ),
-    "comparison": _info("Difference", "", "", "median less another optimizer's, the same seeds"),
-    "importance": _info("Importance", "share", "", "share of the variance that an axis explains"),
-}
-"""Every metric, in the order of METRICS; a test holds that each is measured and documented."""
+def declare(
+    id_: str,
+    doc: str,
+    *,
+    title: str,
+    unit: str,
+    better: Better,
+    scope: Scope = "row",
+    is_tuned: bool = True,
+    of_trained: bool = False,
+    least: float = -math.inf,
+) -> Callable[[Compute], Compute]:
+    """Declare a metric above the function that computes it; see `Metric`.
 
+    Raises:
+        ValueError: there is a metric of that id.
+    """
 
-_NOT_NEGATIVE = (
-    "tolerance_window",
-    "joint_window",
-    "lr_sensitivity",
-    "accuracy_spread_sd",
-    "accuracy_spread_iqr",
-    "init_sensitivity",
-    "hyperparameter_sensitivity",
-    "optimality_gap",
-)
+    def register(compute: Compute) -> Compute:
+        if id_ in METRICS:
+            raise ValueError(f"there is a metric {id_!r} already")
+        METRICS[id_] = Metric(
+            id=id_,
+            title=title,
+            unit=unit,
+            better=better,
+            doc=doc,
+            scope=scope,
+            compute=partial(compute, id_),
+            is_tuned=is_tuned,
+            of_trained=of_trained,
+            least=least,
+        )
+        return compute
+
+    return register
 
 
 def bounds_of(metric: str, unit: str) -> tuple[float, float]:
@@ -201,9 +169,9 @@ def bounds_of(metric: str, unit: str) -> tuple[float, float]:
     >>> bounds_of("score", "accuracy"), bounds_of("skill", "skill")
     ((0.0, 1.0), (-inf, inf))
     """
-    least = 0.0 if metric in _NOT_NEGATIVE else -math.inf
-    if metric == "tunability" or not (unit == "share" or (unit == "accuracy" and METRICS[metric].unit == "")):
-        return least, math.inf
+    declared = METRICS[metric]
+    if metric == "tunability" or not (unit == "share" or (unit == "accuracy" and declared.unit == "")):
+        return declared.least, math.inf
     return (-1.0, 1.0) if metric == "rate_difference" else (0.0, 1.0)
 
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from robustness.summary.flags import Flag
+
 __all__ = ["designed", "not_independent", "not_meant", "orders_of", "over_lrs", "sampler_of"]
 
 _TUNED = (
     "score",
+    "tuned_failure_rate",
     "skill",
     "tuned_lr",
     "accuracy_spread_sd",
@@ -23,9 +26,9 @@ _TUNED = (
     "probability_of_improvement",
     "comparison",
 )
-_MEANT: dict[str, tuple[tuple[str, ...], str]] = {
-    "edge": (("critical_lr",), "learning rates were chosen by edge, around where training ends"),
-    "tpe": (_TUNED, "settings were chosen by tpe, where scores are best"),
+_MEANT: dict[str, tuple[tuple[str, ...], Flag]] = {
+    "edge": (("critical_lr", "margin"), Flag.CHOSEN_BY_EDGE),
+    "tpe": (_TUNED, Flag.CHOSEN_BY_TPE),
 }
 """The metrics that an adaptive sampler's trials are made for, and why they say nothing of others."""
 
@@ -40,10 +43,10 @@ def orders_of(spec: Mapping[str, Any]) -> int:
     return int(spec.get("search", {}).get("orders", 1))
 
 
-def not_meant(metric: str, sampler: str) -> str:
-    """Why a metric cannot be had from this sampler's trials; empty where it can."""
-    meant, why = _MEANT.get(sampler, ((metric,), ""))
-    return "" if metric in meant else why
+def not_meant(metric: str, sampler: str) -> Flag | None:
+    """Why a metric cannot be had from this sampler's trials; None where it can."""
+    metrics, why = _MEANT.get(sampler, ((metric,), None))
+    return None if metric in metrics else why
 
 
 def designed(trials: pd.DataFrame) -> pd.DataFrame:

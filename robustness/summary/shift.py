@@ -148,7 +148,7 @@ def shift_info(
         if paired:
             found = estimates(statistics, draws[0].levels, bounds=_BOUNDS)
         else:
-            found = [Estimate(float(s[0]), math.nan, math.nan, "unpaired: no interval") for s in statistics]
+            found = [Estimate(float(s[0]), math.nan, math.nan) for s in statistics]
     none_IL = np.zeros((0, 0))
     return ShiftInfo(
         task=task,

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from robustness.summary.cubes import without_added
+from robustness.summary.flags import Flag, Remark
 from robustness.summary.intervals import pooled_rate_difference
 from robustness.summary.metrics import (
     effective_dimension,
@@ -22,22 +22,15 @@ from robustness.summary.metrics import (
     tolerance_window,
     window_ends,
 )
-from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN, counted_flags, rate
+from robustness.summary.raw_rows import added_remarks, counted_flags, rate
 from robustness.summary.resampled import Resampled, at
-from robustness.summary.rows import Delta, Raw
+from robustness.summary.rows import Delta, Raw, declare
 
-__all__ = ["OVER_TASKS", "PROFILE_AT", "against", "over_tasks", "tuned_skill"]
+__all__ = ["PROFILE_AT", "against", "over_tasks", "tuned_skill"]
 
 Floats = npt.NDArray[np.float64]
 
 PROFILE_AT = (0.1, 0.25, 0.5, 0.75, 0.9)
-OVER_TASKS = (
-    "hyperparameter_sensitivity",
-    "effective_dimension",
-    "iqm",
-    "performance_profile",
-    "optimality_gap",
-)
 
 
 def tuned_skill(samples: Sequence[Resampled]) -> Floats:
@@ -58,8 +51,50 @@ def tuned_skill(samples: Sequence[Resampled]) -> Floats:
     return np.stack(columns, axis=1)
 
 
+@declare(
+    "optimality_gap",
+    "by how much skill falls short of 1",
+    title="Optimality gap",
+    unit="skill",
+    better="lower",
+    scope="tasks",
+    least=0.0,
+)
+@declare(
+    "performance_profile",
+    "runs with a skill above a threshold",
+    title="Profile",
+    unit="share",
+    better="higher",
+    scope="tasks",
+)
+@declare(
+    "iqm",
+    "interquartile mean of skill over seeds, tasks and initializations",
+    title="IQM",
+    unit="skill",
+    better="higher",
+    scope="tasks",
+)
+@declare(
+    "effective_dimension",
+    "how many must be tuned for each task and initialization",
+    title="Effective dimension",
+    unit="hyperparameters",
+    better="lower",
+    scope="tasks",
+)
+@declare(
+    "hyperparameter_sensitivity",
+    "skill gained by tuning for each task and initialization",
+    title="Hyperparameter sensitivity",
+    unit="skill",
+    better="lower",
+    scope="tasks",
+    least=0.0,
+)
 def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
-    """One of `OVER_TASKS` for one optimizer.
+    """A metric of one optimizer over all tasks.
 
     Args:
         metric: its id.
@@ -71,7 +106,7 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
     resamples = used[0].resamples
     nothing_R = np.full(len(resamples.counts_RS), math.nan)
 
-    def raw(values_R: Floats, unit: str, note: str = "", place: str = "") -> Raw:
+    def raw(values_R: Floats, unit: str, *remarks: Remark, place: str = "") -> Raw:
         fixed = (math.nan, math.nan) if metric == "effective_dimension" else None
         return Raw(
             metric=metric,
@@ -80,51 +115,79 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
             levels=resamples.levels,
             n=resamples.seeds,
             unit=unit,
-            note=note,
+            remarks=remarks,
             at=place,
             fixed=fixed,
         )
 
     if len({tuple(sample.cube.seeds_S) for sample in used}) > 1:
-        yield raw(nothing_R, "skill", "tasks have different seeds")
+        yield raw(nothing_R, "skill", Remark(Flag.DIFFERENT_SEEDS))
     elif needs_grid:
         yield raw(*_tuned_for_each(metric, samples))
     else:
         scores_ST = tuned_skill(tuned)
         if metric == "iqm":
             diverged = np.concatenate([sample.cube.flags("divergence_rate").ravel() for sample in samples])
-            added = dict.fromkeys(sample.cube.added_lrs for sample in samples if sample.cube.added_lrs)
-            note = ", ".join([f"{100 * np.nanmean(diverged):.1f} % of all trials diverged", *added])
-            yield raw(iqm(scores_ST, resamples), "skill", note)
+            added = dict.fromkeys(remark for sample in samples for remark in added_remarks(sample.cube))
+            share = Remark(Flag.DIVERGED_SHARE, (float(np.nanmean(diverged)),))
+            yield raw(iqm(scores_ST, resamples), "skill", share, *added)
         elif metric == "optimality_gap":
             yield raw(optimality_gap(scores_ST, resamples), "skill")
         else:
             for tau in PROFILE_AT:
                 flags_ST = np.where(np.isnan(scores_ST), math.nan, scores_ST > tau)
                 row = rate(metric, flags_ST, used[0], None)
-                yield replace(row, n=resamples.seeds, note="", at=f"skill > {tau:g}")
+                yield replace(row, n=resamples.seeds, remarks=(), at=f"skill > {tau:g}")
 
 
-def _tuned_for_each(metric: str, samples: Sequence[Resampled]) -> tuple[Floats, str, str]:
-    """The values, the unit and the note of the two metrics of Adkins et al."""
+def _tuned_for_each(
+    metric: str, samples: Sequence[Resampled]
+) -> tuple[Floats, str, Remark] | tuple[Floats, str]:
+    """The values, the unit and a remark of the two metrics of Adkins et al."""
     nothing_R = np.full(len(samples[0].resamples.counts_RS), math.nan)
     unit = "skill" if metric == "hyperparameter_sensitivity" else "hyperparameters"
     if len({tuple(sample.cube.lrs_L) for sample in samples}) > 1:
-        return nothing_R, unit, "tasks have different learning rates"
+        return nothing_R, unit, Remark(Flag.DIFFERENT_LRS)
     skill_REL = np.concatenate([sample.skill_RIL for sample in samples], axis=1)
     skill_REL = np.where(np.isnan(skill_REL), -np.inf, skill_REL)  # a missing square is no setting to choose
     if skill_REL.shape[1] < 2:
-        return nothing_R, unit, "one task and initialization"
+        return nothing_R, unit, Remark(Flag.ONE_ENVIRONMENT)
     lacking_R = ~np.isfinite(skill_REL).all(axis=1).any(axis=1)  # nothing is a setting for all
     if lacking_R[0]:
-        return nothing_R, unit, "no learning rate is complete on every task and initialization"
+        return nothing_R, unit, Remark(Flag.NO_COMMON_LR)
     if metric == "hyperparameter_sensitivity":
         with np.errstate(invalid="ignore"):
-            return np.where(lacking_R, math.nan, hyperparameter_sensitivity(skill_REL)), unit, ""
+            return np.where(lacking_R, math.nan, hyperparameter_sensitivity(skill_REL)), unit
     dimension = effective_dimension(skill_REL[0], (skill_REL.shape[2],))
-    return np.full(len(nothing_R), float(dimension)), unit, "of 1, the learning rate"
+    return np.full(len(nothing_R), float(dimension)), unit, Remark(Flag.OF_ONE_HYPERPARAMETER)
 
 
+@declare(
+    "comparison",
+    "median less another optimizer's, the same seeds",
+    title="Difference",
+    unit="",
+    better="",
+    scope="pair",
+)
+@declare(
+    "probability_of_improvement",
+    "chance that a run is better than another optimizer's",
+    title="P(improvement)",
+    unit="share",
+    better="higher",
+    scope="pair",
+)
+@declare(
+    "rate_difference",
+    "divergence rate less another optimizer's",
+    title="Difference in rate",
+    unit="share",
+    better="lower",
+    scope="pair",
+    is_tuned=False,
+    of_trained=True,
+)
 def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iterator[Raw]:
     """`rate_difference`, `comparison` or `probability_of_improvement` of one optimizer less another's.
 
@@ -137,7 +200,7 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
     seeds = len(seeds_S)
     levels: tuple[int, ...] = (1,)
 
-    def raw(values_R: Floats, unit: str, init: str | None, note: str = "", of: str = "") -> Raw:
+    def raw(values_R: Floats, unit: str, init: str | None, *remarks: Remark, of: str = "") -> Raw:
         where = f"{of} {place}".strip()
         return Raw(
             metric=metric,
@@ -146,14 +209,13 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
             levels=levels,
             n=seeds,
             unit=unit,
-            note=note,
+            remarks=remarks,
             at=where,
         )
 
     if not seeds or not inits or own.cube.binned or other.cube.binned:
-        why = "learning rates were drawn at random: no two trials are a pair"
         paired = not (own.cube.binned or other.cube.binned)
-        yield raw(np.array([math.nan]), "", None, "no common seeds or initializations" if paired else why)
+        yield raw(np.array([math.nan]), "", None, Remark(Flag.DIFFERENT_SEEDS if paired else Flag.DRAWN_LRS))
         return
     own, other = own.cut(seeds_S, inits), other.cut(seeds_S, inits)
     levels = own.resamples.levels
@@ -161,10 +223,12 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
         counts = [counted_flags(x.cube.flags("divergence_rate").reshape(seeds, -1)) for x in (own, other)]
         hits, sizes = ((first, second) for first, second in zip(*counts, strict=True))
         difference, *ends = pooled_rate_difference(hits, sizes, seeds_S, own.cube.orders)
-        texts = [f"{int(k.sum())}/{int(n.sum())}" for k, n in counts]
-        notes = [f"{' less '.join(texts)}, at nominal learning rates", *without_added((own.cube, other.cube))]
-        notes += ["no interval: see the rates"] if math.isnan(ends[0]) else []
-        found = raw(np.array([difference]), "share", None, "; ".join(notes))
+        remarks = [Remark(Flag.COUNT, (int(k.sum()), int(n.sum()))) for k, n in counts]
+        remarks += [
+            Remark(Flag.NOMINAL_LRS),
+            *dict.fromkeys(added_remarks(own.cube) + added_remarks(other.cube)),
+        ]
+        found = raw(np.array([difference]), "share", None, *remarks)
         yield replace(found, fixed=(ends[0], ends[1]))
         return
     for init in inits:
@@ -185,27 +249,17 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
         ):
             with np.errstate(invalid="ignore"):  # both censored: inf - inf
                 difference_R = values(own, i, delta) - values(other, j, delta)
-            dead = not (own.trains_I[i] and other.trains_I[j])
-            note = "no learning rate trains for one of them" if dead and name != "skill" else ""
-            if dead and name != "skill":
+            remarks = []
+            if name != "skill" and not (own.trains_I[i] and other.trains_I[j]):
+                remarks.append(Remark(Flag.NOTHING_TRAINS))
+            elif name == "tolerance_window" and not (own.trains_RI[0, i] and other.trains_RI[0, j]):
+                remarks.append(Remark(Flag.MOST_SEEDS_DO_NOT_TRAIN))
+            both = name == "tolerance_window" and _at_edge(own, i, delta) and _at_edge(other, j, delta)
+            if both or not math.isfinite(difference_R[0]):
+                remarks.append(Remark(Flag.CENSORED_HIGH))
+            if both or Remark(Flag.NOTHING_TRAINS) in remarks:
                 difference_R = np.full(len(difference_R), math.nan)
-            if name == "tolerance_window" and not dead:
-                note = _of_zero([(own, i), (other, j)])
-            if name == "tolerance_window" and _at_edge(own, i, delta) and _at_edge(other, j, delta):
-                difference_R, note = (
-                    np.full(len(difference_R), math.nan),
-                    "both are censored: it cannot be told",
-                )
-            yield raw(difference_R, unit, init, note or _censored(difference_R[0]), name)
-
-
-def _of_zero(sides: Sequence[tuple[Resampled, int]]) -> str:
-    names = [sample.cube.optimizer for sample, i in sides if not sample.trains_RI[0, i]]
-    return f"{MOST_DO_NOT_TRAIN} of {' and '.join(names)}: a window of 0" if names else ""
-
-
-def _censored(value: float) -> str:
-    return "" if math.isfinite(value) else "censored"
+            yield raw(difference_R, unit, init, *remarks, of=name)
 
 
 def _skills(sample: Resampled, i: int, _: Delta) -> Floats:

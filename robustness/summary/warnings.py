@@ -19,7 +19,6 @@ from robustness.summary.checks import (
 )
 from robustness.summary.confirmed import are_confirmed
 from robustness.summary.outcome import classify
-from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import DEFAULT_DELTA, Delta
 from robustness.summary.sampler_limits import designed, not_independent, sampler_of
@@ -181,7 +180,7 @@ def _edges(samples: Sequence[Resampled], delta: Delta) -> Iterator[str]:
     if dead:
         yield f"No learning rate trains in {counted(len(dead), 'row')}: {listed(dead)}."
     if few:
-        yield f"{MOST_DO_NOT_TRAIN.capitalize()} in {counted(len(few), 'row')}: {listed(few)}."
+        yield f"Most seeds train at no learning rate in {counted(len(few), 'row')}: {listed(few)}."
     if tuned:
         yield f"The tuned learning rate is at the grid's edge in {counted(len(tuned), 'row')}: {listed(tuned)}."
     if censored:

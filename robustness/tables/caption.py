@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from robustness.phrases import counted
 from robustness.summary import Study
 from robustness.summary.checks import FEW_SEEDS, seeds_text, units, whole
+from robustness.summary.flags import Flag
 from robustness.summary.rows import METRICS
 from robustness.summary.sampler_limits import orders_of
 from robustness.tables.axes import Arrangement
@@ -17,16 +17,13 @@ from robustness.tables.entries import RATES, Spread, unit_text
 from robustness.tables.layout import rule_sentence, title_sentence, tuned_lr_words
 from robustness.tables.measured import Measurement
 from robustness.tables.ranking import LEVEL, Ranking
+from robustness.wording.remarks import remark_clause
 
 __all__ = ["Footnotes", "pivot_caption", "table_notes"]
 
 _WARNINGS = 6
-_IN_THE_CAPTION = re.compile(r"\d+/\d+( less \d+/\d+)?|all seeds agree|one seed: no interval")
-_WORDS = {
-    "censored low": "the window reaches the lowest learning rate: it is at least as wide",
-    "censored high": "the window reaches the highest learning rate: it is at least as wide",
-    "censored low and high": "the window spans all learning rates: it is at least as wide",
-}
+_IN_THE_CAPTION = (Flag.COUNT, Flag.ALL_SEEDS_AGREE, Flag.ONE_SEED)
+"""What the caption says of all entries."""
 
 
 class Footnotes:
@@ -65,13 +62,11 @@ class Footnotes:
 
 
 def _clauses(m: Measurement) -> list[str]:
-    clauses = [clause.strip() for clause in m.note.split(";")]
-    if "window" in m.metric:
-        clauses = [_WORDS.get(clause, clause) for clause in clauses]
-    elif m.unit == "log10 lr":
-        trains = "trains up to the highest learning rate"
-        clauses = [trains if clause == "censored high" else clause for clause in clauses]
-    return [clause for clause in clauses if clause and not _IN_THE_CAPTION.fullmatch(clause)]
+    shown = [remark for remark in m.remarks if remark.flag not in _IN_THE_CAPTION]
+    # Where nothing trains, a rate is a rate all the same; its table has the fact beside the score.
+    if m.metric in RATES:
+        shown = [remark for remark in shown if remark.flag is not Flag.NOTHING_TRAINS]
+    return [clause for clause in (m.source, *(remark_clause(r, m.unit) for r in shown)) if clause]
 
 
 def _letter(place: int) -> str:

@@ -11,6 +11,7 @@ from robustness.spreadsheets import defuse
 from robustness.summary.grid import SQUARE_COLUMNS
 from robustness.tables.axes import AXES
 from robustness.tables.measured import Measurement
+from robustness.wording.remarks import note
 
 __all__ = ["write_csv", "write_measured_csv"]
 
@@ -37,7 +38,11 @@ def write_measured_csv(measured: Iterable[Measurement]) -> str:
         found: dict[str, object] = {name: m.value, f"{name} low": m.low, f"{name} high": m.high}
         if m.metric in ("score", "published"):
             found[f"{name} sd"] = m.sd
-        found |= {f"{name} n": m.n or "", f"{name} unit": m.unit, f"{name} note": m.note}
+        found |= {
+            f"{name} n": m.n or "",
+            f"{name} unit": m.unit,
+            f"{name} note": m.source or note(m.remarks, m.unit),
+        }
         columns |= dict.fromkeys(found)
         key = (m.task, m.optimizer, m.init)
         rows.setdefault(key, dict(zip(AXES, key, strict=True))).update(found)

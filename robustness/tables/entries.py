@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from robustness.summary.flags import Flag
 from robustness.tables.measured import Measurement
 
 __all__ = ["RATES", "Spread", "entry", "printed", "unit_text"]
@@ -60,7 +61,7 @@ def entry(m: Measurement, spread: Spread, *, counts: bool = False) -> tuple[str,
     if m.unit == "log10 lr" and m.value == math.inf:
         return "> grid", ""
     text = printed(m, m.value)
-    if "window" in m.metric and "censored" in m.note:
+    if "window" in m.metric and m.has(Flag.CENSORED_LOW, Flag.CENSORED_HIGH, Flag.MISSING_SQUARE):
         text = f"≥ {text}"
     # Nobody states an interval of theirs.
     as_sd = m.metric == "published" or (m.metric == "score" and spread == "sd")

@@ -108,10 +108,12 @@ def tuned_table(study: Study, rows: pd.DataFrame, *, confirmed: bool = False) ->
     for part in ordered:
         first = len(texts)
         by_loss = study.facts[str(part["task"].iloc[0])].score == "loss"
+        # One that trains nowhere does not diverge where others do: its rate is no best one.
+        rates = part["divergence_rate"].where(part["tuned_lr"].notna())
         texts += [_texts(row, by_loss=by_loss) for _, row in part.iterrows()]
         for column, values, best in (
             (_ACCURACY, part["score_mean"], part["score_mean"].max()),
-            (_RATE, part["divergence_rate"], part["divergence_rate"].min()),
+            (_RATE, rates, rates.min()),
         ):
             # One optimizer alone is no best; NaN equals nothing.
             bold |= {(first + i, column) for i, v in enumerate(values) if v == best and len(part) > 1}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from robustness.summary import MetricRow
+from robustness.summary.flags import Flag, Remark, has_flag
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import METRICS
 
@@ -43,7 +44,8 @@ class Measurement:
         n: trials behind a rate, seeds behind everything else; 0 where nobody states it.
         unit: of value, interval and sd; a loss task's scores are losses here.
         better: the direction of the best.
-        note: clauses between semicolons.
+        remarks: what a reader must know of it.
+        source: of a published figure, and its budget.
     """
 
     metric: str
@@ -59,7 +61,12 @@ class Measurement:
     unit: str
     better: Literal["higher", "lower", ""]
     at: str = ""
-    note: str = ""
+    remarks: tuple[Remark, ...] = ()
+    source: str = ""
+
+    def has(self, *flags: Flag) -> bool:
+        """Whether one of these flags is among the remarks."""
+        return has_flag(self.remarks, *flags)
 
 
 def measurements(rows: Iterable[MetricRow], scores: Iterable[Measurement] = ()) -> list[Measurement]:
@@ -82,7 +89,7 @@ def measurements(rows: Iterable[MetricRow], scores: Iterable[Measurement] = ()) 
             unit=row.unit,
             better=info.better,
             at=row.at,
-            note=row.note,
+            remarks=row.remarks,
         )
         found.append(_as_loss(plain) if row.unit == "minus loss" else plain)
     return found
@@ -119,10 +126,11 @@ def _scores(sample: Resampled) -> list[Measurement]:
     for i, init in enumerate(cube.inits):
         values = cube.score_SIL[cube.trained_SIL[:, i, tuned_I[i]] == 1, i, tuned_I[i]]
         trains, seeds = len(values) > 0, int(sample.tuned_seeds_I[i])
-        notes = ["" if trains else "no learning rate trains"]
-        notes += [f"{seeds - len(values)} of {seeds} seeds do not train"] if 0 < len(values) < seeds else []
-        notes += ["one seed: no standard deviation"] if len(values) == 1 and trains else []
-        notes += ["selection on test data"] if constants.selection == "test" else []
+        remarks = [] if trains else [Remark(Flag.NOTHING_TRAINS)]
+        if 0 < len(values) < seeds:
+            remarks.append(Remark(Flag.SOME_SEEDS_FAILED, (seeds - len(values), seeds)))
+        if constants.selection == "test":
+            remarks.append(Remark(Flag.SELECTED_ON_TEST))
         plain = Measurement(
             metric="score",
             title=METRICS["score"].title,
@@ -134,7 +142,7 @@ def _scores(sample: Resampled) -> list[Measurement]:
             n=len(values),
             unit="accuracy" if constants.score == "accuracy" else "minus loss",
             better="higher",
-            note="; ".join(note for note in notes if note),
+            remarks=tuple(remarks),
         )
         found.append(_as_loss(plain) if plain.unit == "minus loss" else plain)
     return found

@@ -23,6 +23,7 @@ from typing import Any
 from robustness.catalog import OPTIMIZERS
 from robustness.errors import Problem, SpecError, nearest
 from robustness.summary import Study
+from robustness.summary.flags import Flag, Remark
 from robustness.tables.measured import Measurement
 from robustness.trial import ImportedTask, TaskConfig
 
@@ -235,12 +236,13 @@ def _pair(score: Measurement, figure: Published, at: str) -> list[Measurement]:
         high=math.nan,
         n=0,
         better="",
-        note=f"{figure.source}: {figure.budget}",
+        remarks=(),
+        source=f"{figure.source}: {figure.budget}",
     )
     half = _half_width(score.sd, score.n)
     spread = math.hypot(half, 0.0 if math.isnan(std) else _Z * std)
-    unstated = "no standard deviation is published: the interval is ours alone" if math.isnan(std) else ""
-    alone = "one seed: no interval" if math.isnan(half) and not math.isnan(score.value) else ""
+    alone = math.isnan(half) and not math.isnan(score.value)
+    unstated = "no standard deviation is published: the interval is ours alone"
     difference = replace(
         theirs,
         metric="difference",
@@ -250,7 +252,8 @@ def _pair(score: Measurement, figure: Published, at: str) -> list[Measurement]:
         low=score.value - mean - spread,
         high=score.value - mean + spread,
         n=score.n,
-        note="; ".join(text for text in (unstated if not alone else "", alone) if text),
+        remarks=(Remark(Flag.ONE_SEED),) if alone else (),
+        source=unstated if math.isnan(std) and not alone else "",
     )
     return [theirs, difference]
 

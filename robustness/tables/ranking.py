@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from robustness.summary.flags import Flag
 from robustness.tables.entries import printed
 from robustness.tables.measured import Measurement
 
@@ -86,7 +87,12 @@ def ranked(measured: Sequence[Measurement], test: Test | None = None) -> Ranking
 
 def _best_and_second(measured: Sequence[Measurement], places: Iterable[int]) -> tuple[list[int], list[int]]:
     places = list(places)
-    known = [place for place in places if not math.isnan(measured[place].value)]
+    # An optimizer that trains nowhere diverges nowhere either: no rate of it is a best one.
+    known = [
+        place
+        for place in places
+        if not math.isnan(measured[place].value) and not measured[place].has(Flag.NOTHING_TRAINS)
+    ]
     sign = -1 if measured[places[0]].better == "higher" else 1
     known.sort(key=lambda place: sign * measured[place].value)
     if len(places) < 2 or not known:

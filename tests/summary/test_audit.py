@@ -141,7 +141,6 @@ def test_rows_in_which_nothing_trains_are_named_and_have_no_tuned_score() -> Non
     assert (info.edges.verdict, row.trains, row.name) == ("look", False, "o on t, i")
     [against] = info.defaults.rows
     assert np.isnan([against.tuned_lr, against.tuned_score, against.gain]).all()
-    assert against.note == "no learning rate trains"
 
 
 def test_the_tuned_learning_rate_stands_beside_the_default() -> None:
@@ -160,7 +159,6 @@ def test_the_tuned_learning_rate_stands_beside_the_default() -> None:
     assert first.n == 6
     unknown = info.defaults.rows[-1]
     assert np.isnan([unknown.default_lr, unknown.tried_lr, unknown.gain]).all()
-    assert unknown.note == "no default learning rate is known"
     assert info.defaults.verdict == "look"
     assert "in 2 of 2 rows" in info.defaults.says
     assert "2 cannot be compared" in info.defaults.says

@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 
 from robustness.figures.best_of_k import BestOfK, BestOfKInfo, best_of_k_info
-from robustness.summary import Study, measure
+from robustness.summary import MetricRow, Study, measure
+from robustness.wording.remarks import note
 from tests.summary.frames import frame
 from tests.summary.studies import study_of
 
 GRID = {0.01: 0.5, 0.1: 0.7, 1.0: 0.9}
+
+
+def said(row: MetricRow) -> str:
+    return note(row.remarks, row.unit)
 
 
 def rows(lrs: dict[float, float], seeds: range) -> list[dict[str, Any]]:
@@ -56,7 +61,7 @@ def test_a_learning_rate_with_more_seeds_counts_no_more_and_there_is_no_interval
     for row in metric(study).values():
         assert math.isnan(row.low)
         assert row.n == 1
-        assert "seeds differ between cells: no interval" in row.note
+        assert "squares have different seeds: no interval" in said(row)
 
 
 def test_seeds_with_as_many_but_other_learning_rates_have_no_interval() -> None:

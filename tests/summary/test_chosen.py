@@ -12,7 +12,7 @@ import pytest
 from robustness.report import answer
 from robustness.spec import expand, parse
 from robustness.store import open_store
-from robustness.summary import Study, load_study, measure
+from robustness.summary import MetricRow, Study, load_study, measure
 from robustness.summary.comparison.comparing import compare, compare_cell
 from robustness.summary.importance import importance_rows
 from robustness.summary.warnings import study_warnings
@@ -21,10 +21,15 @@ from robustness.sweep.samplers.sampling import Sampling
 from robustness.tables import pivot_table, standard_table, write_markdown
 from robustness.tables.measured import measurements
 from robustness.trial import Trial, TrialRecord
+from robustness.wording.remarks import note
 from tests.builders import dead_epoch, epoch, record, spec
 
 RANGE = {"low": 1e-3, "high": 100.0}
 MOMENTUM = {"name": "sgd", "momentum": {"low": 0.5, "high": 0.99}}
+
+
+def said(row: MetricRow) -> str:
+    return note(row.remarks, row.unit)
 
 
 def trained(trial: Trial, accuracy: float) -> TrialRecord:
@@ -82,7 +87,7 @@ def test_rates_of_drawn_settings_with_several_seeds_have_no_interval(tmp_path: P
     assert 0.1 < rates[0].value < 0.3
     assert rates[0].n == 120
     assert all(row.low != row.low for row in rates)
-    assert "not independent" in rates[0].note
+    assert "not independent" in said(rates[0])
 
 
 def test_a_tuned_baseline_names_the_setting_that_it_found(tmp_path: Path) -> None:
@@ -113,7 +118,7 @@ def test_seeds_that_never_train_are_not_counted_among_those_whose_end_is_known(t
     found = ran(tmp_path, of(sampler="edge", seeds=5), result)
     row = measure(found, metrics=["critical_lr"])[0]
     assert row.n == 1
-    assert "4 of 5 seeds train nowhere" in row.note
+    assert "4 of 5 seeds train nowhere" in said(row)
     assert "no interval" in answer(found)[0]
 
 
@@ -186,7 +191,7 @@ def test_what_is_said_of_a_rate_names_the_learning_rates_that_it_leaves_out(tmp_
     assert "over the learning rates of the design (3 of 7)" in standard_table(found).caption
     for row in measure(found, metrics=["divergence_rate", "rate_difference"]):
         assert row.value == 0
-        assert "without the 4 learning rates that were added" in row.note
+        assert "without the 4 learning rates that were added" in said(row)
     plain = ran(
         tmp_path / "..", of(lr=[0.1, 1.0], sampler="grid") | {"name": "plain"}, lambda t: trained(t, 0.9)
     )
@@ -195,8 +200,10 @@ def test_what_is_said_of_a_rate_names_the_learning_rates_that_it_leaves_out(tmp_
 
 
 def test_the_note_of_the_iqm_counts_the_trials_that_the_rate_counts(tmp_path: Path) -> None:
-    notes = {row.note for row in measure(beyond_the_design(tmp_path), metrics=["iqm"])}
-    assert notes == {"0.0 % of all trials diverged, without the 4 learning rates that were added"}
+    notes = {said(row) for row in measure(beyond_the_design(tmp_path), metrics=["iqm"])}
+    assert notes == {
+        "0.0 % of all trials diverged; without the 4 learning rates that were added; all seeds agree"
+    }
 
 
 def test_a_comparison_of_rates_counts_no_learning_rates_that_were_added(tmp_path: Path) -> None:

@@ -7,15 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from robustness.summary import Study, TaskConstants, classify, measure
+from robustness.summary import MetricRow, Study, TaskConstants, classify, measure
+from robustness.summary.flags import Flag
 from robustness.summary.tasks import ACCURACY_CANNOT_TELL
 from robustness.summary.warnings import study_warnings
+from robustness.wording.remarks import note
 from tests.importers.logs import imported
 from tests.summary.frames import BLOWUP, NONFINITE, frame
 
 # 99 : 1, accuracy 0.997, chance 0.99, reference 0.999, n = 1,000: the floor of the rule is a skill of 1.08.
 IMBALANCED = Path(__file__).parents[1] / "data" / "outcomes" / "imbalanced.csv"
 FACTS = TaskConstants(chance=0.99, constant_loss=0.056, reference=0.999, test_size=1000)
+
+
+def said(row: MetricRow) -> str:
+    return note(row.remarks, row.unit)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +80,7 @@ def test_what_rests_on_training_is_not_stated_and_the_rest_is(study: Study) -> N
         "rate_difference",
         "critical_lr",
     }
-    assert all(ACCURACY_CANNOT_TELL in row.note for row in refused)
+    assert all(row.has(Flag.ACCURACY_CANNOT_TELL) for row in refused)
     [first, *_] = [row for row in rows if row.metric == "score"]
     assert first.value == pytest.approx(0.997, abs=0.001)
 

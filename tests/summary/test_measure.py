@@ -14,11 +14,17 @@ from optuna.importance import FanovaImportanceEvaluator
 
 from robustness.errors import SpecError
 from robustness.summary import METRICS, Delta, MetricRow, Study, measure
+from robustness.summary.flags import Flag
 from robustness.summary.importance import factorial_shares, sampled_shares
-from robustness.summary.rows import check_metrics
+from robustness.summary.rows import SCOPES, check_metrics
 from robustness.summary.tasks import TaskConstants, TaskFacts, filled
+from robustness.wording.remarks import metric_json, note
 from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE, frame
 from tests.summary.studies import fragile_rows, grid_rows, grid_study, study_of
+
+
+def said(row: MetricRow) -> str:
+    return note(row.remarks, row.unit)
 
 
 def one(rows: list[MetricRow], **where: Any) -> MetricRow:
@@ -32,11 +38,13 @@ def rows() -> list[MetricRow]:
 
 
 def test_every_metric_is_measured(rows: list[MetricRow]) -> None:
-    assert list(dict.fromkeys(row.metric for row in rows)) == list(METRICS)
+    assert list(dict.fromkeys(row.metric for row in rows)) == [
+        metric.id for metric in sorted(METRICS.values(), key=lambda m: SCOPES.index(m.scope))
+    ]
 
 
 def test_every_row_is_json_without_nan_and_every_null_is_explained(rows: list[MetricRow]) -> None:
-    for plain in json.loads(json.dumps([row.as_json() for row in rows], allow_nan=False)):
+    for plain in json.loads(json.dumps([metric_json(row) for row in rows], allow_nan=False)):
         assert list(plain) == [
             "metric",
             "task",
@@ -49,7 +57,7 @@ def test_every_row_is_json_without_nan_and_every_null_is_explained(rows: list[Me
             "unit",
             "note",
             "at",
-            "remarks",
+            "flags",
         ]
         assert plain["value"] is not None or plain["note"]
         if plain["low"] is not None and plain["high"] is not None:
@@ -58,12 +66,12 @@ def test_every_row_is_json_without_nan_and_every_null_is_explained(rows: list[Me
 
 def test_rates_count_trials_and_windows_decades(rows: list[MetricRow]) -> None:
     rate = one(rows, metric="divergence_rate", optimizer="a", init="i")
-    assert (rate.value, rate.n, rate.note.split(";")[0]) == (0.2, 30, "6/30")
+    assert (rate.value, rate.n, said(rate).split(";")[0]) == (0.2, 30, "6/30")
     pooled = one(rows, metric="divergence_rate", optimizer="b", init=None)
-    assert (pooled.n, pooled.note) == (60, "10/60")
+    assert (pooled.n, said(pooled)) == (60, "10/60")
     assert pooled.low <= pooled.value <= pooled.high
     window = one(rows, metric="tolerance_window", optimizer="a", init="i")
-    assert (window.value, window.unit, window.note, window.n) == (0.0, "decades", "", 6)
+    assert (window.value, window.unit, said(window), window.n) == (0.0, "decades", "all seeds agree", 6)
     assert (
         one(
             measure(grid_study(), delta=Delta.parse("0.2")),
@@ -160,7 +168,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
 def test_every_study_has_its_metrics(case: str) -> None:
     found = measure(study_of(frame(*CASES[case])))
     for row in found:
-        plain = row.as_json()
+        plain = metric_json(row)
         assert plain["value"] is not None or plain["note"], row
         assert not (math.isfinite(row.low) and not math.isfinite(row.value)), row
 
@@ -169,7 +177,7 @@ def test_a_row_that_never_trains_has_no_tuned_score_and_says_so() -> None:
     found = measure(study_of(frame(*ALL_DEAD)))
     for metric in ("score", "tolerance_window", "tuned_lr"):
         row = one(found, metric=metric, init="i")
-        assert (math.isnan(row.value), row.note) == (True, "no learning rate trains")
+        assert (math.isnan(row.value), said(row)) == (True, "no learning rate trains")
     assert one(found, metric="expected_score").value == pytest.approx(0.1)
     assert one(found, metric="iqm").value == 0
 
@@ -182,18 +190,21 @@ def test_without_a_learning_rate_for_all_there_is_no_sensitivity_to_tuning_for_e
     metrics = ("hyperparameter_sensitivity", "effective_dimension")
     for row in measure(study_of(frame(*rows)), metrics=metrics):
         note = "no learning rate is complete on every task and initialization"
-        assert (math.isnan(row.value), row.note) == (True, note)
+        assert (math.isnan(row.value), said(row)) == (True, note)
     # One that only one seed has on both: without that seed there is none.
     rows += [{"init": "y", "lr": 0.1, "seed_index": 0}]
     first, second = measure(study_of(frame(*rows)), metrics=metrics)
-    assert (first.value, first.note) == (0.0, "seeds differ between cells: no interval")
+    assert (first.value, said(first)) == (0.0, "squares have different seeds: no interval")
     assert second.value == 0
 
 
 def test_a_window_at_the_grids_edge_is_censored() -> None:
     trials = frame(*[{"lr": lr, "seed_index": s} for lr in (0.1, 1.0, 10.0) for s in range(3)])
     row = one(measure(study_of(trials), metrics=["tolerance_window"]), init="i")
-    assert (row.value, row.note) == (2.0, "censored low and high")
+    assert (row.value, said(row)) == (
+        2.0,
+        "censored: it reaches the lowest learning rate; censored: it reaches the highest learning rate; all seeds agree",
+    )
 
 
 def test_an_optimizer_that_trains_in_a_minority_of_seeds_has_a_window_of_0() -> None:
@@ -202,31 +213,32 @@ def test_an_optimizer_that_trains_in_a_minority_of_seeds_has_a_window_of_0() -> 
         metrics=["tolerance_window", "joint_window", "tuned_lr"],
     )
     row = one(found, metric="tolerance_window", optimizer="fragile")
-    assert (row.value, row.note) == (0.0, "most seeds train at no learning rate")
-    assert one(found, metric="tuned_lr", optimizer="fragile").note == "most seeds train at no learning rate"
+    assert row.value == 0.0
+    assert row.has(Flag.MOST_SEEDS_DO_NOT_TRAIN)
+    assert said(one(found, metric="tuned_lr", optimizer="fragile")) == "most seeds train at no learning rate"
     assert one(found, metric="tolerance_window", optimizer="good").value == 2.0
     for metric in (
         "tolerance_window",
         "joint_window",
     ):  # draws in which most do not train are no wide windows
         row = one(found, metric=metric, optimizer="six")
-        assert (row.value, row.low, row.high, row.note) == (0.0, 0.0, 0.0, "")
+        assert (row.value, row.low, row.high, said(row)) == (0.0, 0.0, 0.0, "all seeds agree")
 
 
 def test_a_window_of_0_is_compared_as_one() -> None:
     found = measure(study_of(frame(*fragile_rows({"fragile": 4, "six": 6}))), metrics=["comparison"])
     row = one(found, optimizer="fragile", at="tolerance_window against good")
     assert (row.value, row.low, row.high) == (-2.0, -2.0, -2.0)
-    assert row.note == "most seeds train at no learning rate of fragile: a window of 0"
+    assert row.has(Flag.MOST_SEEDS_DO_NOT_TRAIN)
     row = one(found, optimizer="six", at="tolerance_window against good")
-    assert (row.value, row.high, row.note) == (-2.0, -2.0, "")
+    assert (row.value, row.high, said(row)) == (-2.0, -2.0, "all seeds agree")
 
 
 def test_seeds_that_all_train_leave_the_critical_learning_rate_censored() -> None:
     trials = frame(*[{"lr": lr, "seed_index": s} for lr in (0.1, 1.0) for s in range(3)])
     row = one(measure(study_of(trials), metrics=["critical_lr"]), at="first not trained, 50 % point")
-    assert row.as_json()["value"] is None
-    assert row.note == "censored high"
+    assert metric_json(row)["value"] is None
+    assert said(row) == "trains up to the highest learning rate; all seeds agree"
 
 
 def test_a_task_without_an_accuracy_has_the_same_metrics() -> None:
@@ -249,7 +261,7 @@ def test_a_task_without_an_accuracy_has_the_same_metrics() -> None:
     )
     found = measure(study_of(trials, facts))
     assert one(found, metric="tolerance_window").value == 1.0
-    assert "selection on test data" in one(found, metric="tolerance_window").note
+    assert "selected on test data" in said(one(found, metric="tolerance_window"))
     assert one(found, metric="score").value == pytest.approx(-26.5)
     assert one(found, metric="score").unit == "minus loss"
     assert one(found, metric="divergence_rate", init=None).value == 0.25
@@ -267,7 +279,7 @@ def test_learning_rates_drawn_at_random_stand_in_bins() -> None:
     assert 3 < one(found, metric="tolerance_window").value < 4.25
     refused = one(found, metric="critical_lr")
     assert math.isnan(refused.value)
-    assert "drawn at random" in refused.note
+    assert "drawn at random" in said(refused)
 
 
 def test_shares_of_variance_are_exact_on_a_full_grid() -> None:
@@ -325,8 +337,8 @@ def test_a_forest_sees_no_more_than_so_many_trials_of_a_large_random_design(
     found, again = (measure(study_of(frame(*rows)), metrics=["importance"]) for _ in range(2))
     assert fitted == [60] * 4
     assert found == again
-    assert {row.note for row in found} == {
-        "not a full grid: Optuna's fANOVA, single axes, on 60 of 100 trials, drawn at random"
+    assert {said(row) for row in found} == {
+        "not a full grid: shares of single axes by a random forest (fANOVA) on 60 of 100 trials"
     }
 
 
@@ -375,14 +387,14 @@ def test_a_log_in_which_no_loss_is_finite_is_measured() -> None:
     assert any("no loss is finite" in text for text in facts.assumed)
     found = measure(study_of(trials, facts))
     assert one(found, metric="divergence_rate", optimizer="o", init=None).value == 1
-    assert all(row.note for row in found if math.isnan(row.value))
+    assert all(said(row) for row in found if math.isnan(row.value))
 
 
 def test_a_divergence_without_a_loss_to_cap_it_at_is_not_left_out_of_the_sensitivity() -> None:
     trials = frame(*[{"lr": lr, **(NONFINITE if lr == 10 else {}), "l0": math.nan} for lr in (0.1, 1.0, 10)])
     facts = filled(TaskFacts(chance=0.1, constant_loss=None, reference=0.9, test_size=None), trials)
     row = one(measure(study_of(trials, facts), metrics=["lr_sensitivity"]))
-    assert (math.isnan(row.value), row.note) == (True, "no training losses, or nothing to cap them at")
+    assert (math.isnan(row.value), said(row)) == (True, "no training losses, or nothing to cap them at")
 
 
 def test_one_missing_square_does_not_make_a_joint_window_untrained() -> None:
@@ -396,11 +408,11 @@ def test_a_window_that_ends_at_a_missing_square_is_censored_and_draws_without_it
     rows += [{"lr": 0.1, "seed_index": s} for s in range(1, 8)]
     row = one(measure(study_of(frame(*rows)), metrics=["tolerance_window"]), init="i")
     assert math.isnan(row.low)
-    assert "most seeds lack the tuned learning rate: no interval" in row.note
+    assert "most seeds lack the tuned learning rate: no interval" in said(row)
     gap = frame(*[{"lr": lr, "seed_index": s} for lr in (0.01, 0.1, 10.0) for s in range(4)])
     other = frame(*[{"lr": 1.0, "init": "other", "seed_index": s} for s in range(4)])
     row = one(measure(study_of(pd.concat([gap, other])), metrics=["tolerance_window"]), init="i")
-    assert "censored" in row.note
+    assert "censored" in said(row)
 
 
 def test_optimizers_with_other_seeds_and_initializations_are_compared_where_they_meet() -> None:
@@ -409,7 +421,7 @@ def test_optimizers_with_other_seeds_and_initializations_are_compared_where_they
     ]
     row = one(measure(study_of(frame(*plain)), metrics=["rate_difference"]))
     assert row.n == 5
-    assert row.note.startswith("4/25 less 5/25, at nominal learning rates")
+    assert said(row).startswith("4/25; 5/25; at nominal learning rates")
     assert row.value == pytest.approx(-0.04)
 
 
@@ -418,13 +430,14 @@ def test_two_censored_windows_are_not_called_equal() -> None:
         *[{"lr": lr, "seed_index": s, "optimizer": o} for o in "op" for lr in (0.1, 1.0) for s in range(3)]
     )
     row = one(measure(study_of(trials), metrics=["comparison"]), at="tolerance_window against o")
-    assert (math.isnan(row.value), row.note) == (True, "both are censored: it cannot be told")
+    assert math.isnan(row.value)
+    assert row.has(Flag.CENSORED_HIGH)
 
 
 def test_the_samples_that_look_at_earlier_trials_have_no_best_of_k_and_say_why() -> None:
     study = replace(grid_study(), spec={"search": {"sampler": "tpe"}})
     rows = measure(study, metrics=["expected_best_of_k"])
-    assert {row.note for row in rows} == {"settings were chosen by tpe, where scores are best"}
+    assert {said(row) for row in rows} == {"settings were chosen by tpe, where scores are best"}
 
 
 def test_where_nothing_trains_nothing_is_lost_by_a_transfer() -> None:
@@ -439,6 +452,6 @@ def test_where_nothing_trains_nothing_is_lost_by_a_transfer() -> None:
     for seeds in (5, 3):
         [row] = measure(study_of(frame(*dead(seeds))), metrics=["transfer_regret"])
         assert math.isnan(row.value)
-        assert row.note == "most seeds train at no learning rate"
+        assert said(row) == "most seeds train at no learning rate"
     [row] = measure(study_of(frame(*dead(2))), metrics=["transfer_regret"])
     assert row.value == 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from robustness.summary.flags import Flag, has_flag
+from robustness.summary.flags import Flag, Remark, has_flag
 from robustness.summary.resampling import (
     Resamples,
     crossed_resamples,
@@ -121,7 +121,7 @@ def test_an_interval_holds_its_estimate(sample: np.ndarray) -> None:
     drawn = resamples(len(sample))
     [found] = estimates([quantile(sample[:, None], drawn)[:, 0]], (len(sample),))
     if len(sample) == 1:
-        assert found.note == "one seed: no interval"
+        assert found.remarks == (Remark(Flag.ONE_SEED),)
         assert math.isnan(found.low)
     else:
         assert found.low <= found.value <= found.high
@@ -136,7 +136,7 @@ def test_seeds_that_agree_have_an_interval_of_width_zero() -> None:
 def test_a_statistic_that_few_draws_have_gets_no_interval() -> None:
     values_SC = np.array([[1.0], [math.nan], [math.nan]])
     [found] = estimates([quantile(values_SC, resamples(3))[:, 0]], (3,))
-    assert (found.value, found.note) == (1.0, "seeds differ between cells: no interval")
+    assert (found.value, found.remarks) == (1.0, (Remark(Flag.SEEDS_DIFFER_BETWEEN_SQUARES),))
 
 
 def test_a_statistic_that_is_not_defined_has_no_value() -> None:
@@ -159,7 +159,4 @@ def test_thousands_of_random_trials_get_no_interval_and_little_memory() -> None:
     drawn = resamples(2_001)
     assert drawn.counts_RS.shape == (1, 2_001)
     [found] = estimates([mean(np.ones((2_001, 1)), drawn)[:, 0]], (2_001,))
-    assert (found.value, found.note) == (
-        1.0,
-        "no interval: more than 2,000 random trials, or several of one setting",
-    )
+    assert (found.value, found.remarks) == (1.0, (Remark(Flag.TOO_MANY_RANDOM_TRIALS, (2_000,)),))

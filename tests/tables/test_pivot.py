@@ -13,6 +13,7 @@ import pytest
 from robustness.errors import SpecError
 from robustness.store import open_store
 from robustness.summary import Study, load_study, measure
+from robustness.summary.flags import Flag, Remark
 from robustness.tables import Measurement, Spanner, TableLayout, pivot_table, write_measured_csv
 from robustness.tables.axes import parse_axes
 from robustness.tables.entries import entry, printed
@@ -188,9 +189,9 @@ def test_a_dagger_marks_what_the_test_tells_from_the_best(study: Study) -> None:
 
 def test_footnotes_have_letters_once_and_what_all_share_has_none(study: Study) -> None:
     measured = [
-        m("momentum", 0.97, note="selection on test data"),
-        m("adam", math.nan, note="no learning rate trains; selection on test data"),
-        m("insgd", 0.95, n=3, note="selection on test data"),
+        m("momentum", 0.97, remarks=(Remark(Flag.SELECTED_ON_TEST),)),
+        m("adam", math.nan, remarks=(Remark(Flag.NOTHING_TRAINS), Remark(Flag.SELECTED_ON_TEST))),
+        m("insgd", 0.95, n=3, remarks=(Remark(Flag.SELECTED_ON_TEST),)),
     ]
     layout = pivot_table(study, measured, rows=("optimizer",), columns=("task",))
     assert layout.labels == 2
@@ -199,11 +200,19 @@ def test_footnotes_have_letters_once_and_what_all_share_has_none(study: Study) -
     text = notes(layout)
     assert "a No learning rate trains." in text
     assert "b n = 3 seeds." in text
-    assert " Score: selection on test data." in text
+    assert " Score: selected on test data." in text
 
 
 def test_a_censored_window_is_at_least_as_wide() -> None:
-    window = m("a", 1.4, metric="tolerance_window", unit="decades", note="censored high", low=1.2, high=2.0)
+    window = m(
+        "a",
+        1.4,
+        metric="tolerance_window",
+        unit="decades",
+        remarks=(Remark(Flag.CENSORED_HIGH),),
+        low=1.2,
+        high=2.0,
+    )
     assert entry(window, "sd") == ("≥ 1.40", "[1.20, 2.00]")
 
 
@@ -259,7 +268,7 @@ def test_the_caption_states_n_the_rule_the_spread_and_the_budget(study: Study) -
         for text in (
             words,
             "n = 5 seeds",
-            "Rule version 2, skill floor 0.1.",
+            "Rule version 3, skill floor 0.1.",
             "Budget: 2 epochs, batch 64.",
             "95 % intervals over whole seeds",
             "delta 5 % of skill",
@@ -305,7 +314,7 @@ def test_a_study_with_nothing_complete_has_an_empty_table(tmp_path: Path) -> Non
 def test_csv_has_metrics_in_columns_and_rows_by_task_optimizer_and_initialization(study: Study) -> None:
     scores = tuned_scores(study.tuning)
     rates = measurements(measure(study, metrics=["divergence_rate"]))
-    measured = [dataclasses.replace(found, note="=cmd|' /C calc'!A0") for found in (*scores, *rates)]
+    measured = [dataclasses.replace(found, source="=cmd|' /C calc'!A0") for found in (*scores, *rates)]
     header, *lines = write_measured_csv(measured).splitlines()
     assert header == (
         "task,optimizer,init,score,score low,score high,score sd,score n,score unit,score note,"

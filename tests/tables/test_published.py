@@ -98,7 +98,7 @@ def test_a_difference_has_the_widest_interval_that_the_figures_allow(tmp_path: P
     published, difference = measured
     assert (published.task, published.optimizer) == ("cifar10 toy-cnn norm=none", "momentum")
     assert (published.value, published.sd, published.n) == (pytest.approx(0.1107), pytest.approx(0.0274), 0)
-    assert published.note == "P: lr 0.1, batch 128, epochs 200"
+    assert published.source == "P: lr 0.1, batch 128, epochs 200"
     [ours] = [
         score
         for score in tuned_scores(found.tuning)
@@ -114,7 +114,7 @@ def test_a_difference_has_the_widest_interval_that_the_figures_allow(tmp_path: P
 def test_without_a_published_deviation_the_interval_is_ours_alone_and_says_so(tmp_path: Path) -> None:
     found = study(tmp_path)
     _, difference = compared(found, f"{HEADER}\n{ROW.replace('2.74', '')}\n", tmp_path)[0]
-    assert difference.note == "no standard deviation is published: the interval is ours alone"
+    assert difference.source == "no standard deviation is published: the interval is ours alone"
     assert 0 < difference.high - difference.low < 0.02
 
 

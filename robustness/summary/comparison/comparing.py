@@ -239,7 +239,7 @@ def _tested(contrast: Contrast, pair: Pair) -> dict[str, Any]:
     units = len(np.unique(pair.a.cube.weights_S))
     difference_R = less(contrast.a_R, contrast.b_R)
     [estimate] = estimates([difference_R], pair.resamples.levels)
-    low, high, note = estimate.low, estimate.high, estimate.note
+    low, high, note = estimate.low, estimate.high, ""
     if contrast.seeds_S is None:
         draws_D = difference_R[1:]
         n, test, p = units, BOOTSTRAP, bootstrap_p(draws_D, units)

@@ -9,16 +9,15 @@ over seeds has independent values; resamples make every choice anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.comparison.pairing import Pair, matched, mean_where
-from robustness.summary.cubes import without_added
+from robustness.summary.cubes import Cube
 from robustness.summary.metrics import lr_sensitivity, prior_weights, tolerance_window
-from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN
 from robustness.summary.resampled import Resampled, at
 from robustness.summary.resampling import mean
 
@@ -98,7 +97,7 @@ def _rate_at(metric: str, pair: Pair, shift_R: Floats, within: float, *, relativ
         if rows[0]:
             own_SB, points = values_SB, int(both_SIP.any(axis=(0, 1)).sum())
     notes = [f"the window of {name} touches the grid's edge" for name in pair.at_edge] if relative else []
-    notes += without_added(cubes)
+    notes += _without_added(cubes)
     return Contrast(
         unit="share",
         a_R=found_RB[:, 0],
@@ -148,7 +147,9 @@ def _window(pair: Pair) -> Both:
         widths.append(width_RI.mean(axis=1))
         dead = [name for name, trains in zip(side.cube.inits, side.trains_RI[0], strict=True) if not trains]
         if dead:
-            notes.append(f"{MOST_DO_NOT_TRAIN} of {side.cube.optimizer} on {', '.join(dead)}: a window of 0")
+            notes.append(
+                f"most seeds train at no learning rate of {side.cube.optimizer} on {', '.join(dead)}: a window of 0"
+            )
     notes += [
         f"the window of {name} touches the grid's edge and is at least as wide" for name in pair.at_edge
     ]
@@ -198,7 +199,7 @@ def _sensitivity(pair: Pair) -> Both:
     near, whole = (
         [_sensitivity_of(side, around=around) for side in (pair.a, pair.b)] for around in (True, False)
     )
-    notes = without_added((pair.a.cube, pair.b.cube))
+    notes = _without_added((pair.a.cube, pair.b.cube))
     found = []
     for (a_RI, a_SI), (b_RI, b_SI) in (near, whole):
         a_R, b_R = _over_inits(a_RI, b_RI)
@@ -246,6 +247,10 @@ def _expected(pair: Pair) -> Both:
     a_S, b_S = _over_inits(*values)
     a_R, b_R = (mean(x[:, None], pair.resamples)[:, 0] for x in (a_S, b_S))
     return Contrast(unit=pair.a.unit, a_R=a_R, b_R=b_R, seeds_S=(a_S, b_S), notes=tuple(notes)), None
+
+
+def _without_added(cubes: Iterable[Cube]) -> list[str]:
+    return [f"{c.optimizer} without the {c.added} learning rates that were added" for c in cubes if c.added]
 
 
 def _over_inits(a_RI: Floats, b_RI: Floats) -> tuple[Floats, Floats]:

@@ -1,0 +1,1 @@
+"""Words: sentences, captions and notes, made last, of numbers and flags."""
