@@ -115,8 +115,8 @@ class Collector(tune.Callback):
         self._say(result.pop("notes", []))
         if records and self._write(lambda: self._store.finish(self._lease, records)):
             self._work.ended(_id(trial), {record.key for record in records})
-            asked, diverged = self._sampling.ended(records)
-            self._progress.count(done=len(records), diverged=diverged)
+            asked = self._sampling.ended(records)
+            self._progress.count(done=len(records))
             for record in records:
                 self._trackers.log(self._sampling.issued[record.key], record)
             self._take_in(asked)

@@ -9,6 +9,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from robustness.sweep.divergence_count import DivergenceCount
+
 __all__ = ["SweepProgress"]
 
 PLAIN_SECONDS = 5.0
@@ -22,10 +24,11 @@ class SweepProgress:
         done: those of them that are complete.
     """
 
-    def __init__(self, total: int, *, reused: int, quiet: bool = False) -> None:
+    def __init__(self, total: int, *, reused: int, divergences: DivergenceCount, quiet: bool = False) -> None:
         """Expect `total` trials, besides `reused` ones that the store had."""
         self.total = total
-        self.done = self._diverged = self._failed = 0
+        self.done = self._failed = 0
+        self._divergences = divergences
         self._running = 0
         self._began = self._last_line = time.monotonic()
         self._quiet = quiet
@@ -52,7 +55,11 @@ class SweepProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop."""
+        """Stop; where nothing went wrong, with divergences counted to the last trial."""
+        if kind is None and self.total and not self._quiet:
+            self._divergences.text(final=True)
+            if self._bar is not None:
+                self._bar.update(self._task, counts=self._counts())
         self.stop()
 
     def stop(self) -> None:
@@ -87,11 +94,10 @@ class SweepProgress:
         """Ray is up: rates count from here."""
         self._began = time.monotonic()
 
-    def count(self, *, diverged: int = 0, failed: int = 0, done: int = 0) -> None:
-        """Count trials that ended."""
+    def count(self, *, failed: int = 0, done: int = 0) -> None:
+        """Count trials that ended; those that are done are in the store."""
         self.done += done
         self._failed += failed
-        self._diverged += diverged
         self._running -= done + failed
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done + self._failed, counts=self._counts())
@@ -100,8 +106,13 @@ class SweepProgress:
 
     def _counts(self) -> str:
         rate = self.done / max(time.monotonic() - self._began, 1e-9)
-        failed = f", {self._failed:,} failed" if self._failed else ""
-        return f"{max(self._running, 0):,} running, {self._diverged:,} diverged{failed}, {rate:,.1f}/s"
+        failed = f"{self._failed:,} failed" if self._failed else ""
+        diverged = self._divergences.text()
+        return ", ".join(
+            part
+            for part in (f"{max(self._running, 0):,} running", diverged, failed, f"{rate:,.1f}/s")
+            if part
+        )
 
     def _print_line(self) -> None:
         self._last_line = time.monotonic()

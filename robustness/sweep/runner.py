@@ -23,6 +23,7 @@ from robustness.phrases import counted
 from robustness.spec import Resources, Space, StudySpec
 from robustness.store import Lease, Store
 from robustness.store.lease import LEASE_SECONDS
+from robustness.sweep.divergence_count import DivergenceCount
 from robustness.sweep.progress import SweepProgress
 from robustness.sweep.samplers.sampling import Sampling
 from robustness.sweep.stopping import Stopping
@@ -113,7 +114,8 @@ def run_study(
         reused = len(sampling.issued) - len(todo)
         seconds = 0.0
         _clean(keeping, store)
-        with SweepProgress(len(todo), reused=reused, quiet=quiet) as progress:
+        divergences = DivergenceCount(store, study.name)
+        with SweepProgress(len(todo), reused=reused, divergences=divergences, quiet=quiet) as progress:
             if todo:
                 sweep = _Sweep(
                     store, lease, sampling, study, space, root, max_failures, progress, keeping, stopping

@@ -60,7 +60,7 @@ def ran(folder: Path, plain: dict[str, Any], result: Any, rounds: int = 1_000) -
             found = {item.trial.key: result(item.trial) for item in asked}
             records = [one for one in found.values() if one is not None]
             store.finish(lease, records)
-            asked = sampling.ended(records)[0] if records else []
+            asked = sampling.ended(records) if records else []
             asked += sampling.given_up([key for key, one in found.items() if one is None])
             store.extend(lease, asked) if asked else None
         store.release(lease)

@@ -27,7 +27,6 @@ class Observation:
 
     Attributes:
         trained: its outcome.
-        diverged: what the trial alone shows: it was not finite, or blew up.
         skill: of the test score; 0 where it did not train.
         selection: skill of the score that settings are tuned by; 0 where it did not train.
         validation: that score itself, whatever the outcome, which is one of the test set; that of the best constant
@@ -35,7 +34,6 @@ class Observation:
     """
 
     trained: bool
-    diverged: bool
     skill: float
     selection: float
     validation: float
@@ -100,12 +98,11 @@ def _observed(facts: TaskConstants, figures: Sequence[Mapping[str, Any]]) -> lis
     return [
         Observation(
             trained=trained,
-            diverged=outcome in ("nonfinite", "blowup"),
             skill=skill,
             selection=chosen,
             validation=validation,
         )
-        for trained, outcome, skill, chosen, validation in zip(
-            *(part.tolist() for part in (trained_T, outcome_T, skill_T, chosen_T, validation_T)), strict=True
+        for trained, skill, chosen, validation in zip(
+            *(values_T.tolist() for values_T in (trained_T, skill_T, chosen_T, validation_T)), strict=True
         )
     ]

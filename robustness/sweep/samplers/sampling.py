@@ -46,13 +46,12 @@ class Sampling:
         """All that is asked for before anything new is run; a resumed study is replayed from the store."""
         return self._answered(self._asking.begin())
 
-    def ended(self, records: Sequence[TrialRecord]) -> tuple[list[StudyTrial], int]:
-        """What is asked for now that these trials are complete, and how many of them diverged."""
+    def ended(self, records: Sequence[TrialRecord]) -> list[StudyTrial]:
+        """What is asked for now that these trials are complete."""
         keys = [record.key for record in records]
         tasks = [self.issued[key].task for key in keys]
         answers = self._observe(tasks, [final_figures(record) for record in records])
-        diverged = sum(answer.diverged for answer in answers)
-        return self._answered(self._asking.tell(dict(zip(keys, answers, strict=True)))), diverged
+        return self._answered(self._asking.tell(dict(zip(keys, answers, strict=True))))
 
     def given_up(self, keys: Iterable[str]) -> list[StudyTrial]:
         """What is asked for now that the execution of these failed too often."""

@@ -15,7 +15,7 @@ Answer = Callable[[Trial], Observation | None]
 
 
 def observation(skill: float) -> Observation:
-    return Observation(trained=skill > 0, diverged=False, skill=skill, selection=skill, validation=skill)
+    return Observation(trained=skill > 0, skill=skill, selection=skill, validation=skill)
 
 
 def asked(space: Space, answer: Answer, *, backwards: bool = False) -> list[list[StudyTrial]]:
