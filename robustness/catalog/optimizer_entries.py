@@ -76,7 +76,6 @@ PAPER_ONLY: dict[str, Any] = {
     "power_init": "first",
     "granularity": "channel",
     "damping": "log",
-    "nesterov": False,
     "decoupled_weight_decay": False,
 }
 """Arguments of INSGD that its preset `released` has no place for, with their defaults."""

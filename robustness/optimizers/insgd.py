@@ -24,17 +24,20 @@ without the division. Every option and its source:
 | nesterov, decoupled_weight_decay, maximize, foreach | as in torch.optim | torch.optim |
 
 What the released code does instead (preset `released`): before the norm it standardizes each sample and
-channel over its own positions, the deviation clamped from below at 0.01; the power has no running average
-(its state is never written back), Linear layers add 0.1 to it, and weight decay and momentum come *before*
-the division:
+channel over its own positions, and a Linear layer's input over its dimension 1 (the features of (B, F), but
+the tokens of (B, T, F)), the deviation clamped from below at 0.01; the power has no running average (its state
+is never written back), Linear layers add 0.1 to it, and weight decay, momentum and Nesterov's step come
+*before* the division:
 
-    b_t = momentum b_{t-1} + (1 - dampening) (g + weight_decay W)
-    W   = W - lr b_t sqrt(1 + 1e-6) / ((sqrt(1 - momentum) + 1e-6) max(log P, 0.01))
+    d_t = g + weight_decay W
+    b_t = d_t if t = 1, else momentum b_{t-1} + (1 - dampening) d_t
+    u_t = d_t + momentum b_t if nesterov, else b_t
+    W   = W - lr u_t sqrt(1 + 1e-6) / ((sqrt(1 - momentum) + 1e-6) max(log P, 0.01))
 
 A standardized input has the squared l2 norm n - 1 whatever it was, so with l2, unless a channel is almost
 constant, this is SGD with momentum and one fixed multiplier a layer: see `LayerwiseSGD`. On maps of one
-position the deviation is undefined and the step 316 times as long. Grouped convolutions do not run in the
-released code and are refused.
+position the deviation is undefined and the step 316 times as long; on one token it is log(F - 0.9) / 0.01 times
+what it is for (B, F). Grouped convolutions do not run in the released code and are refused.
 
 Source: Atici, Pan, Cetin, "Input Normalized Stochastic Gradient Descent Training for Deep Neural
 Networks", TMLR 2024 (arXiv 2212.09921), and the authors' released code (SalihFurkan/INSGD).

@@ -93,18 +93,23 @@ def _cache_sized(x: Tensor) -> tuple[Tensor, ...]:
 def released_power(module: nn.Module, x: Tensor, norm: str) -> tuple[Tensor, int, Tensor]:
     """The released code's power of a standardized input.
 
-    Each sample and channel is standardized over its own positions (Linear: each sample over its
-    features), its deviation clamped from below at 0.01. The squared l2 norm of that has a closed form,
-    (n - 1) min(1, variance / 1e-4); Linear layers add 0.1. One position has no deviation: power 0, so
-    that the logarithm is clamped and the step 316 times as long, as theirs.
+    Each sample and channel is standardized over its own positions, its deviation clamped from below at 0.01. A Linear
+    layer's input is standardized over its dimension 1, whatever that is: the features of (B, F), the tokens of
+    (B, T, F). The squared l2 norm of n standardized numbers has a closed form, (n - 1) min(1, variance / 1e-4);
+    Linear layers take it over the features of each row, and add 0.1. One position, or one token, has no deviation:
+    power 0, so that the logarithm is clamped and the step is hundreds of times as long, as theirs.
 
     Returns:
-        Sum over the samples, which broadcasts to the weight; how many they are; and which deviations
-        it clamped.
+        Sum over the samples (Linear: over all rows of features), which broadcasts to the weight; how many they are;
+        and which deviations it clamped.
     """
     convolution = isinstance(module, Convolution)
     x = x.detach()
-    x = _batched(x, module).flatten(2) if convolution else x
+    rows = x.numel() // x.shape[-1]
+    if convolution:
+        x = _batched(x, module).flatten(2)
+    elif x.ndim > 2:
+        x = x.transpose(1, -1)
     n = x.shape[-1]
     # Few operations: between two convolutions, whose code fills the caches, each takes 0.02 to 0.05 ms.
     sums = [_centred_sums(part) for part in map(_wide, _cache_sized(x))]
@@ -119,7 +124,7 @@ def released_power(module: nn.Module, x: Tensor, norm: str) -> tuple[Tensor, int
     clamped = spread < 1e-4 * max(n - 1, 1)
     if convolution:
         return per_weight(power.sum(0), module), len(power), clamped
-    return power.sum() + 0.1 * power.numel(), power.numel(), clamped
+    return power.sum() + 0.1 * rows, rows, clamped
 
 
 def _centred_sums(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustness import INSGD
+from robustness.optimizers.power import released_power
 from robustness.optimizers.rules.power import Measure
 from robustness.training import train
 from tests.builders import trials
@@ -32,7 +33,8 @@ def network(kind: str) -> tuple[nn.Sequential, tuple[int, ...]]:
         net = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
         shape: tuple[int, ...] = (5, 2, 6, 6)
     else:
-        net, shape = nn.Sequential(nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 3)), (5, 12)
+        net = nn.Sequential(nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 3))
+        shape = (5, 4, 12) if kind == "tokens" else (5, 12)
     net = net.double()
     with torch.no_grad():
         for j, parameter in enumerate(net.parameters()):
@@ -73,6 +75,8 @@ def standardized_step(
     momentum: float,
     decay: float,
     buffers: dict[Any, Tensor],
+    *,
+    nesterov: bool,
 ) -> None:
     """The released update written out, from a standardized copy of each input."""
     factor = math.sqrt(1 + 1e-6) / (math.sqrt(1 - momentum) + 1e-6)
@@ -82,40 +86,60 @@ def standardized_step(
             buffers[parameter] = (
                 gradient if parameter not in buffers else momentum * buffers[parameter] + gradient
             )
-            update = buffers[parameter]
+            update = gradient + momentum * buffers[parameter] if nesterov else buffers[parameter]
             if kind == "weight":
                 dims = (2, 3) if x.ndim == 4 else (1,)
                 z = (x - x.mean(dims, keepdim=True)) / x.std(dims, keepdim=True).clamp_min(0.01)
-                power = (z.square() if norm == "l2" else z.abs()).sum(dims).mean(0)
-                power = power[None, :, None, None] if x.ndim == 4 else power + 0.1
+                magnitudes = z.square() if norm == "l2" else z.abs()
+                if x.ndim == 4:
+                    power = magnitudes.sum(dims).mean(0)[None, :, None, None]
+                else:
+                    power = magnitudes.sum(-1).mean() + 0.1
                 update = update / power.log().clamp_min(0.01) * factor
             with torch.no_grad():
                 parameter.sub_(0.05 * update)
 
 
-@pytest.mark.parametrize("kind", ["conv", "linear"])
+def loss_over_tokens(outputs: Tensor) -> Tensor:
+    """Cross-entropy of (5, 3) logits, or of their mean over the tokens of (5, T, 3)."""
+    return F.cross_entropy(outputs.mean(1) if outputs.ndim == 3 else outputs, LABELS)
+
+
+@pytest.mark.parametrize("kind", ["conv", "linear", "tokens"])
 @pytest.mark.parametrize("norm", ["l1", "l2"])
-@pytest.mark.parametrize(("momentum", "decay"), [(0.9, 5e-4), (0.0, 0.0), (0.5, 1e-2)])
+@pytest.mark.parametrize(
+    ("momentum", "decay", "nesterov"),
+    [(0.9, 5e-4, False), (0.9, 5e-4, True), (0.0, 0.0, False), (0.5, 1e-2, True)],
+)
 def test_the_closed_form_equals_a_standardized_copy(
-    kind: str, norm: str, momentum: float, decay: float
+    kind: str, norm: str, momentum: float, decay: float, nesterov: bool
 ) -> None:
     net, shape = network(kind)
     twin, _ = network(kind)
-    optimizer = INSGD(net, lr=0.05, momentum=momentum, weight_decay=decay, norm=norm, preset="released")
+    optimizer = INSGD(
+        net,
+        lr=0.05,
+        momentum=momentum,
+        weight_decay=decay,
+        norm=norm,
+        preset="released",
+        nesterov=nesterov,
+    )
     buffers: dict[Any, Tensor] = {}
     for t in range(10):
         x = closed_form(shape, 3 + t)
         if t >= 5 and kind == "conv":
             x[:, 0] *= 1e-3  # a channel that is almost constant: its deviation is clamped
         optimizer.zero_grad()
-        F.cross_entropy(net(x), LABELS).backward()
+        loss_over_tokens(net(x)).backward()
         optimizer.step()
         inputs = [x]
         for layer in twin:
             inputs.append(layer(inputs[-1]))
         twin.zero_grad()
-        F.cross_entropy(inputs[-1], LABELS).backward()
-        standardized_step(twin, [i.detach() for i in inputs], norm, momentum, decay, buffers)
+        loss_over_tokens(inputs[-1]).backward()
+        detached = [i.detach() for i in inputs]
+        standardized_step(twin, detached, norm, momentum, decay, buffers, nesterov=nesterov)
     for ours, theirs in zip(net.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
 
@@ -140,6 +164,28 @@ def test_a_map_of_one_position_takes_a_step_316_times_as_long() -> None:
     assert net.weight.grad is not None
     ratio = (before - net.weight.detach()) / (1e-4 * net.weight.grad)
     torch.testing.assert_close(ratio, torch.full_like(ratio, 316.2), rtol=2e-3, atol=0)
+
+
+@pytest.mark.parametrize(("features", "tokens", "times"), [(64, 1, 414.0), (512, 1, 624.0), (64, 4, 1.07)])
+def test_a_linear_layer_is_normalized_over_tokens_and_not_over_features(
+    features: int, tokens: int, times: float
+) -> None:
+    """How much longer steps on (B, T, F) are than on (B T, F), where features are standardized."""
+    inputs = torch.randn(8, tokens, features, generator=torch.Generator().manual_seed(0))
+    powers = []
+    for x in (inputs, inputs.flatten(0, 1)):
+        total, count, _ = released_power(nn.Linear(features, 2), x, "l2")
+        powers.append((total / count).log().clamp_min(0.01).item())
+    assert powers[1] / powers[0] == pytest.approx(times, rel=0.01)
+
+
+def test_every_further_axis_of_a_linear_layers_input_counts_rows() -> None:
+    """Of (B, H, W, F) the authors' code standardizes the second axis, and takes norms over the last."""
+    x = closed_form((3, 4, 2, 5), 1.0)
+    total, count, clamped = released_power(nn.Linear(5, 2), x, "l2")
+    z = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)
+    assert (total / count).item() == pytest.approx(z.square().sum(-1).mean().item() + 0.1, rel=1e-9)
+    assert (count, clamped.sum().item()) == (24, 0)
 
 
 def test_the_share_of_clamped_deviations_is_told() -> None:

@@ -53,6 +53,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"name": "insgd", "decoupled_weight_decay": True, "weight_decay": 0.1, "damping": "none"},
     {"name": "insgd", "preset": "released", "weight_decay": 1e-3},
     {"name": "insgd", "preset": "released", "norm": "l1"},
+    {"name": "insgd", "preset": "released", "nesterov": True},
 ]
 ADAPTIVE = {"adam", "adamw", "nadam", "radam", "adamax", "adagrad", "rmsprop", "adafactor", "muon", "lamb"}
 TOY_CNN = {"model": "toy-cnn", "norm": "batch", "augment": "pad-crop-flip"}
