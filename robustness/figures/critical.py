@@ -1,4 +1,4 @@
-"""Where training ends: each seed's first learning rate that does not train and its last that does."""
+"""Where training ends: each seed's first failure tried and its last learning rate that trains."""
 
 # R resamples, S seeds
 
@@ -18,7 +18,8 @@ from robustness.figures.style import Size
 from robustness.figures.words import n_text
 from robustness.summary import Study
 from robustness.summary.cubes import Cube
-from robustness.summary.resampling import Estimate, estimates, own_resamples, quantile
+from robustness.summary.metrics import estimates_from_ends
+from robustness.summary.resampling import Estimate, own_resamples, quantile
 
 __all__ = ["CriticalInfo", "CriticalRow", "critical_info", "draw_critical"]
 
@@ -81,7 +82,7 @@ def critical_info(
     never = sum(row.never for row in rows)
     return CriticalInfo(
         title=f"Critical learning rates: {task}",
-        subtitle="The first learning rate of each seed that does not train above one that does. Not trained: not finite, "
+        subtitle="The first failure tried of each seed, above a learning rate that trains. Not trained: not finite, "
         f"or skill ≤ {study.thresholds.skill_floor:g}. "
         + n_text((cube.shape[0] for cube in own), "seed", " a row"),
         inits=tuple(dict.fromkeys(trials["init"])),
@@ -90,9 +91,11 @@ def critical_info(
         low=math.log10(lrs.min()),
         high=math.log10(lrs.max()),
         notes=(
-            "Filled: the seed's last learning rate that trains. Open: the first that does not. Thin line between them: "
-            "a gap, it trains above one that does not. Diamond: 50 % point of the first that do not, small: 10 % point, "
-            "bars: 95 % intervals, whole seeds resampled. Arrow: beyond the grid."
+            "Filled: the seed's last learning rate that trains. Open: the first failure tried. Thin line between them: "
+            "a gap, it trains above one that does not. Diamond: 50 % point of the first failures tried, small: 10 % point, "
+            "bars: 95 % intervals, whole seeds resampled"
+            + (", down to where a failure was not looked for" if any(cube.chosen for cube in own) else "")
+            + ". Arrow: beyond the grid."
             + (
                 f" Left out, {never} seeds of rows: none of their learning rates trains, or less than half were tried."
                 if never
@@ -111,8 +114,11 @@ def _rows(cube: Cube, lane: int, rng: np.random.Generator) -> list[CriticalRow]:
         complete = ~np.isnan(cube.trained_SIL[:, i]).all(axis=1)
         if not complete.any():
             continue
-        points = [quantile(first_S[:, None], resamples, q)[:, 0] for q in (0.1, 0.5)]
-        tenth, half = estimates(points, cube.shape[0])
+        low_MR, high_MR = (
+            [quantile(logs_S[:, None], resamples, q)[:, 0] for q in (0.1, 0.5)]
+            for logs_S in (cube.lowest_first_failure_SI[:, i], first_S)
+        )
+        tenth, half = estimates_from_ends(low_MR, high_MR, cube.shape[0])
         rows.append(
             CriticalRow(
                 optimizer=cube.optimizer,
@@ -188,7 +194,7 @@ def _draw_points(
             y += [place, place]
             symbols += [symbol, f"{symbol}-open" if math.isfinite(first) else "triangle-right-open"]
             head = f"{style.fitted(optimizer, 500, 13)}, {style.fitted(row.init, 500, 13)}<br>seed {row.seeds_S[k]}: "
-            fails = f"first not trained {10**first:.4g}" if math.isfinite(first) else "nothing above fails"
+            fails = f"first failure tried {10**first:.4g}" if math.isfinite(first) else "nothing above fails"
             hover += [f"{head}last trained {10**last:.4g}", f"{head}{fails}"]
     line = {"color": color, "width": size.line * 0.6}
     on.figure.add_trace(
@@ -221,7 +227,7 @@ def _draw_estimates(on: Lanes, row: CriticalRow, edge: float, size: Size) -> Non
         inside = math.isfinite(estimate.value)
         ends = [min(end, edge) for end in (estimate.low, estimate.high) if not math.isnan(end)]
         text = (
-            f"{share} % point of the first not trained: "
+            f"{share} % point of the first failures tried: "
             f"{10**estimate.value:.4g} [{10**estimate.low:.4g}, {10**estimate.high:.4g}]"
         )
         on.figure.add_trace(

@@ -16,6 +16,7 @@ from typing import Any
 
 from robustness.catalog import OPTIMIZERS
 from robustness.errors import Problem, SpecError, nearest
+from robustness.phrases import counted
 from robustness.spec.axes import Axis, Labelled
 from robustness.spec.first_failure_search import most_places
 from robustness.spec.misfits import misfits
@@ -143,6 +144,12 @@ class Space:
             )
         trials = self.cell_count * self.repeats + rows * len(self.optimizers) * self.confirm
         return TrialCounts(expected=trials, most=trials, exact=not self.confirm)
+
+    @property
+    def size_text(self) -> str:
+        """Trials and cells, as every place says it that states the size of a study before it runs."""
+        cells = counted(self.cell_count, "cell")
+        return f"{self.trial_counts.text} in {cells}{' to choose from' if self.sampler == 'edge' else ''}"
 
     def rows(self) -> Iterator[Row]:
         """Every row, in the spec's order."""

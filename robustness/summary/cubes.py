@@ -19,7 +19,7 @@ from robustness.spec.sampling import DRAWING, EDGE_RESOLUTION
 from robustness.spec.space import lattice_top
 from robustness.summary.chosen import not_independent, orders_of, sampler_of
 from robustness.summary.frame import Study
-from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, log_weights
+from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, log_weights, lowest_first_failure
 
 __all__ = [
     "BINS_PER_DECADE",
@@ -127,6 +127,11 @@ class Cube:
     def critical(self) -> CriticalLrs:
         """Where training ends, (S, I)."""
         return critical_lrs(self.trained_SIL, self.lrs_L, self.chosen)
+
+    @cached_property
+    def lowest_first_failure_SI(self) -> Floats:
+        """The low end of each first failure, (S, I); of a grid the first failure itself."""
+        return lowest_first_failure(self.trained_SIL, self.lrs_L, self.critical, self.chosen)
 
     @property
     def missing(self) -> int:

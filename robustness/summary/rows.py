@@ -102,7 +102,12 @@ METRICS: dict[str, MetricInfo] = {
     "score": _info("Score", "", "higher", "mean test score over seeds at the tuned learning rate"),
     "skill": _info("Skill", "skill", "higher", "median skill over seeds at the tuned learning rate"),
     "tuned_lr": _info("Tuned lr", "log10 lr", "", "learning rate with the best median selection score"),
-    "critical_lr": _info("Critical lr", "log10 lr", "higher", "where training ends, over seeds"),
+    "critical_lr": _info(
+        "Critical lr",
+        "log10 lr",
+        "higher",
+        "where training ends, over seeds: the first failure tried and the last success",
+    ),
     "tolerance_window": _info(
         "Window", "decades", "higher", "learning rates within delta of the tuned score"
     ),

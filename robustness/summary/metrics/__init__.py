@@ -11,6 +11,7 @@ from robustness.summary.metrics.aggregate import (
     performance_profile,
     probability_of_improvement,
 )
+from robustness.summary.metrics.first_failure import estimates_from_ends, lowest_first_failure
 from robustness.summary.metrics.learning_rates import (
     Chosen,
     CriticalLrs,
@@ -43,11 +44,13 @@ __all__ = [
     "critical_lrs",
     "cvar",
     "effective_dimension",
+    "estimates_from_ends",
     "expected_best_of_k",
     "hyperparameter_sensitivity",
     "iqm",
     "is_open",
     "log_weights",
+    "lowest_first_failure",
     "lr_sensitivity",
     "optimality_gap",
     "performance_profile",
