@@ -1,4 +1,4 @@
-"""Edge on rows whose full grid is known: how often what it says of the first failure holds, and what it costs.
+"""Edge on rows whose full grid is known: how often its interval holds the first failure, and what it costs.
 
 tests/data/first_failures.csv has a line for each row of studies/insgd/robustness-lr-init-edge.toml that the search was not
 chosen on and that has a first failure: optimizers beside INSGD and its controls, or further seeds. `trained` has a digit for
@@ -30,7 +30,7 @@ class GridRow(NamedTuple):
     trained: list[bool]
 
 
-class Said(NamedTuple):
+class Replay(NamedTuple):
     """Of one row, as places: its true first failure, the interval, and the trials that were made."""
 
     true: int
@@ -50,7 +50,7 @@ def grid_rows() -> list[GridRow]:
     ]
 
 
-def said_of(row: GridRow) -> Said:
+def replay_of(row: GridRow) -> Replay:
     trained: dict[int, bool] = {}
     while places := wanted(trained, size=SIZE, start=row.start, decade=20, check=EDGE_CHECK):
         trained |= {k: row.trained[k] for k, _ in places}
@@ -63,36 +63,36 @@ def said_of(row: GridRow) -> Said:
     )
     true = first_failure(dict(enumerate(row.trained)))
     assert true is not None
-    return Said(true, low, tried, len(trained))
+    return Replay(true, low, tried, len(trained))
 
 
 @pytest.fixture(scope="module")
-def replays() -> list[tuple[GridRow, Said]]:
-    return [(row, said_of(row)) for row in grid_rows()]
+def replays() -> list[tuple[GridRow, Replay]]:
+    return [(row, replay_of(row)) for row in grid_rows()]
 
 
-def share_held(replayed: list[Said]) -> float:
-    return float(np.mean([said.low <= said.true <= said.tried for said in replayed]))
+def share_held(replayed: list[Replay]) -> float:
+    return float(np.mean([replay.low <= replay.true <= replay.tried for replay in replayed]))
 
 
-def share_of_trials(replayed: list[Said]) -> float:
-    return float(np.mean([said.trials for said in replayed])) / SIZE
+def share_of_trials(replayed: list[Replay]) -> float:
+    return float(np.mean([replay.trials for replay in replayed])) / SIZE
 
 
 def test_the_interval_holds_the_first_failure_in_nine_of_ten_rows_with_a_fifth_of_the_trials(
-    replays: list[tuple[GridRow, Said]],
+    replays: list[tuple[GridRow, Replay]],
 ) -> None:
-    replayed = [said for _, said in replays]
+    replayed = [replay for _, replay in replays]
     assert len(replayed) > 200
     assert share_held(replayed) >= 0.9
     assert share_of_trials(replayed) <= 0.2
-    assert np.mean([said.tried == said.true for said in replayed]) >= 0.95
+    assert np.mean([replay.tried == replay.true for replay in replayed]) >= 0.95
     # Wide intervals would hold anything.
-    assert RESOLUTION * np.mean([said.tried - said.low for said in replayed]) < 0.1
+    assert RESOLUTION * np.mean([replay.tried - replay.low for replay in replayed]) < 0.1
 
 
-def test_it_also_holds_where_training_ends_least_sharply(replays: list[tuple[GridRow, Said]]) -> None:
-    replayed = [said for row, said in replays if row.labels == ("insgd-l2", "normal std=0.01")]
+def test_it_also_holds_where_training_ends_least_sharply(replays: list[tuple[GridRow, Replay]]) -> None:
+    replayed = [replay for row, replay in replays if row.labels == ("insgd-l2", "normal std=0.01")]
     assert len(replayed) == 15
     assert share_held(replayed) >= 0.9
     assert share_of_trials(replayed) <= 0.2
