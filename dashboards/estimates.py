@@ -32,7 +32,7 @@ def estimate(reader: Reader, space: Space) -> str:
             each, own = MEASURED.get((data.name, model)), False
         if each is None:
             return "No trial of its data and model has been trained into this store, so there is no estimate of its time."
-        total += each * task.config.epochs * _examples(data) * space.trial_count / len(space.tasks)
+        total += each * task.config.epochs * _examples(data) * space.trial_counts.expected / len(space.tasks)
     basis = (
         "by the last such trials"
         if own

@@ -201,8 +201,8 @@ def _checked(reader: Reader, settings: Settings, text: str) -> list[Any]:
     told = [
         html.P(
             [
-                html.Strong(f"{space.trial_count:,} trials"),
-                f" in {space.cell_count:,} cells: {len(space.tasks)} task{'s' * (len(space.tasks) > 1)}, "
+                html.Strong(space.size_text),
+                f": {len(space.tasks)} task{'s' * (len(space.tasks) > 1)}, "
                 f"{len(space.optimizers)} optimizers, {space.seeds} seeds. {estimate(reader, space)}",
             ],
             className="fits",

@@ -141,12 +141,25 @@ def test_a_plan_says_that_five_seeds_can_tell_nothing(
     path = spec_file(tmp_path, **(SPEC | {"search": {"seeds": 5}}))
     assert call("plan", path) == 0
     out = capsys.readouterr().out
-    assert "small: 4 cells, 20 trials, 5 seeds, 1 task" in out
+    assert "small: 20 trials in 4 cells, 5 seeds, 1 task" in out
     assert "adam against sgd, divergence_rate" in out
     assert "gives p >= 2 / 2^5 = 0.062: they can tell no difference" in out
     assert "6 seeds are the fewest" in out
     assert "5 (this study)" in out
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_plan_of_an_adaptive_study_says_what_is_expected_and_the_most(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = {"sampler": "edge", "lr": {"low": 1e-3, "high": 100.0}, "seeds": 3}
+    path = spec_file(tmp_path, **(SPEC | {"search": search}))
+    assert call("plan", path, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert call("plan", path) == 0
+    said = f"about {found['trials_expected']} trials, at most {found['trials']} in {found['cells']} cells"
+    assert said in capsys.readouterr().out
+    assert found["trials_expected"] < found["trials"] < 3 * found["cells"]
 
 
 def test_a_plan_with_many_seeds_and_tasks_corrects_for_them(

@@ -68,10 +68,7 @@ def plan(
         _print_json(study.name, space, (a, b, name), spreads, rows, notes)
         return
     against = f"{a} against {b}, " if a and b else ""
-    print(
-        f"{study.name}: {counted(space.cell_count, 'cell')}, {counted(space.trial_count, 'trial')}, "
-        f"{counted(space.seeds, 'seed')}, {counted(tests, 'task')}"
-    )
+    print(f"{study.name}: {space.size_text}, {counted(space.seeds, 'seed')}, {counted(tests, 'task')}")
     print(f"Planned for {against}{name}, compared over paired seeds at 5 %{_holm(tests)}.")
     print("\n".join([*_limits(space.seeds, tests), *notes]))
     _print_plan(rows, spreads, unit_of(name), space.seeds)
@@ -165,7 +162,8 @@ def _print_json(
     plain = {
         "study": name,
         "cells": space.cell_count,
-        "trials": space.trial_count,
+        "trials": space.trial_counts.most,
+        "trials_expected": space.trial_counts.expected,
         "seeds": space.seeds,
         "tests": len(space.tasks),
         "metric": metric,

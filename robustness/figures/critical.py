@@ -1,4 +1,4 @@
-"""Where training ends: each seed's first learning rate that does not train and its last that does."""
+"""Where training ends: each seed's first failure tried and its last learning rate that trains."""
 
 # R resamples, S seeds
 
@@ -19,8 +19,9 @@ from robustness.figures.lanes import Lanes, jitter, lanes
 from robustness.figures.style import Size
 from robustness.figures.words import n_text
 from robustness.summary import Study
+from robustness.summary.metrics import estimates_from_ends
 from robustness.summary.resampled import Resampled
-from robustness.summary.resampling import Estimate, estimates, quantile
+from robustness.summary.resampling import Estimate, quantile
 
 __all__ = ["CriticalInfo", "CriticalRow", "critical_info", "draw_critical"]
 
@@ -108,7 +109,7 @@ def critical_info(study: Study, task: str) -> CriticalInfo:
     never = sum(row.never for row in rows)
     return CriticalInfo(
         title=f"Critical learning rates: {task}",
-        subtitle="The first learning rate of each seed that does not train above one that does. Not trained: not finite, "
+        subtitle="The first failure tried of each seed, above a learning rate that trains. Not trained: not finite, "
         f"or skill ≤ {study.thresholds.skill_floor:g}. "
         + n_text((sample.cube.shape[0] for sample in samples), "seed", " a row"),
         inits=tuple(dict.fromkeys(trials["init"])),
@@ -117,9 +118,15 @@ def critical_info(study: Study, task: str) -> CriticalInfo:
         low=math.log10(lrs.min()),
         high=math.log10(lrs.max()),
         notes=(
-            "Filled: the seed's last learning rate that trains. Open: the first that does not. Thin line between them: "
-            "a gap, it trains above one that does not. Diamond: 50 % point of the first that do not, small: 10 % point, "
-            "bars: 95 % intervals, whole seeds resampled. Arrow: beyond the grid."
+            "Filled: the seed's last learning rate that trains. Open: the first failure tried. Thin line between them: "
+            "a gap, it trains above one that does not. Diamond: 50 % point of the first failures tried, small: 10 % point, "
+            "bars: 95 % intervals, whole seeds resampled"
+            + (
+                ", down to where a failure was not looked for"
+                if any(sample.cube.chosen for sample in samples)
+                else ""
+            )
+            + ". Arrow: beyond the grid."
             + (
                 f" Left out, {never} seeds of rows: none of their learning rates trains, or less than half were tried."
                 if never
@@ -137,8 +144,11 @@ def _rows(sample: Resampled, lane: int) -> list[CriticalRow]:
         complete = ~np.isnan(cube.trained_SIL[:, i]).all(axis=1)
         if not complete.any():
             continue
-        points = [quantile(first_S[:, None], sample.resamples, q)[:, 0] for q in (0.1, 0.5)]
-        tenth, half = estimates(points, sample.resamples.levels)
+        low_MR, high_MR = (
+            [quantile(logs_S[:, None], sample.resamples, q)[:, 0] for q in (0.1, 0.5)]
+            for logs_S in (cube.lowest_first_failure_SI[:, i], first_S)
+        )
+        tenth, half = estimates_from_ends(low_MR, high_MR, sample.resamples.levels)
         rows.append(
             CriticalRow(
                 optimizer=cube.optimizer,
@@ -214,7 +224,7 @@ def _draw_points(
             y += [place, place]
             symbols += [symbol, f"{symbol}-open" if math.isfinite(first) else "triangle-right-open"]
             head = f"{style.fitted(optimizer, 500, 13)}, {style.fitted(row.init, 500, 13)}<br>seed {row.seeds_S[k]}: "
-            fails = f"first not trained {10**first:.4g}" if math.isfinite(first) else "nothing above fails"
+            fails = f"first failure tried {10**first:.4g}" if math.isfinite(first) else "nothing above fails"
             hover += [f"{head}last trained {10**last:.4g}", f"{head}{fails}"]
     line = {"color": color, "width": size.line * 0.6}
     on.figure.add_trace(
@@ -247,7 +257,7 @@ def _draw_estimates(on: Lanes, row: CriticalRow, edge: float, size: Size) -> Non
         inside = math.isfinite(estimate.value)
         ends = [min(end, edge) for end in (estimate.low, estimate.high) if not math.isnan(end)]
         text = (
-            f"{share} % point of the first not trained: "
+            f"{share} % point of the first failures tried: "
             f"{10**estimate.value:.4g} [{10**estimate.low:.4g}, {10**estimate.high:.4g}]"
         )
         on.figure.add_trace(

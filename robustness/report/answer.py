@@ -65,7 +65,7 @@ def _ends(study: Study) -> str:
         texts += [f"is not known yet in {open_} of {len(own)} rows"] if open_ else []
         best = max((row.value for row in known), default=-math.inf)
         found.append((-best, f"{optimizer} {', '.join(texts)}"))
-    return f"Training ends at a learning rate of (median over seeds; in brackets 95 % intervals by whole seeds, or the range of many rows): {_listed(found)}."
+    return f"The first failure tried is at a learning rate of (median over seeds; in brackets 95 % intervals by whole seeds, or the range of many rows): {_listed(found)}."
 
 
 def _interval(row: MetricRow) -> str:

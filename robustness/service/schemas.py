@@ -65,7 +65,7 @@ class StudyRow(_Model):
     created_at: str = Field(description="UTC, ISO 8601")
     updated_at: str = Field(description="when its last run began, or it was submitted")
     trials: int = Field(
-        description="of its spec; of adaptive samplers, while it waits, the most there can be"
+        description="of its spec; while it waits and results will decide, the most there can be"
     )
     counts: dict[TrialState, int] = Field(description="trials in each state, as stored")
     trials_per_second: float | None = Field(

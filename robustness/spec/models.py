@@ -159,8 +159,8 @@ class Search(_Strict):
     """The axes that all optimizers share, and how they are sampled.
 
     `budget` is that of qmc and random (points), tpe (settings of each task, optimizer and initialization) and refine
-    (learning rates added for each task and optimizer); `resolution` (decades) and `check` (extra points a row) are
-    edge's.
+    (learning rates added for each task and optimizer); `resolution` (decades) and `check` (places tried around a
+    row's edge, at most) are edge's.
 
     Each seed's weights are trained with each of `orders` data orders, the same for all seeds: seeds x orders trials a
     square. `confirm` more seeds train each row's tuned setting, after it was chosen without them.

@@ -9,18 +9,20 @@ from robustness.errors import Problem
 from robustness.spec.axes import Axis
 from robustness.spec.models import LrRange, Sampler, Search, StudySpec
 
-__all__ = ["DRAWING", "EDGE_RESOLUTION", "lr_problems", "settings"]
+__all__ = ["DRAWING", "EDGE_CHECK", "EDGE_RESOLUTION", "lr_problems", "settings"]
 
 DRAWING: tuple[Sampler, ...] = ("qmc", "random", "tpe")
 """Samplers that draw from ranges."""
 EDGE_RESOLUTION = 0.05
 """Decades; edge's default."""
+EDGE_CHECK = 16
+"""Places tried once a row's first edge is known, at most; edge's default."""
 _TAKES: dict[Sampler, dict[str, float | None]] = {
     "grid": {"confirm": 0},
     "qmc": {"budget": None},
     "random": {"budget": None},
     "tpe": {"budget": None},
-    "edge": {"resolution": EDGE_RESOLUTION, "check": 6},
+    "edge": {"resolution": EDGE_RESOLUTION, "check": EDGE_CHECK},
     "refine": {"budget": None, "confirm": 0},
 }
 """The fields of each with their defaults; None: required."""

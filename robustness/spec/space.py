@@ -14,11 +14,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from robustness.catalog import OPTIMIZERS
 from robustness.errors import Problem, SpecError, nearest
+from robustness.phrases import counted
 from robustness.spec.axes import Axis, Labelled
+from robustness.spec.first_failure_search import most_places
 from robustness.spec.misfits import misfits
 from robustness.spec.models import ADAPTIVE, LrRange, Sampler, StudySpec, parse_lr
 from robustness.spec.sampling import lr_problems, settings
+from robustness.spec.trial_counts import TrialCounts, expected_places
 from robustness.spec.variants import Table, init_tables, labelled, optimizer_tables, task_tables
 from robustness.trial import Cell, Named, TaskConfig, Trial, round_lr
 
@@ -90,7 +94,7 @@ class Space:
         sampler: how trials are chosen.
         budget: of qmc, random, tpe, refine; 0 for the others.
         resolution: of edge, decades.
-        check: of edge, extra points a row.
+        check: of edge, places tried around a row's edge.
         confirm: of grid and refine, fresh seeds at each row's tuned learning rate.
     """
 
@@ -124,9 +128,28 @@ class Space:
 
     @property
     def trial_count(self) -> int:
-        """Training runs; of `edge`, and with `confirm`, the most that there can be."""
-        rows = len(self.tasks) * len(self.optimizers) * len(self.inits)
-        return self.cell_count * self.repeats + rows * self.confirm
+        """Training runs; where results decide, the most that there can be."""
+        return self.trial_counts.most
+
+    @property
+    def trial_counts(self) -> TrialCounts:
+        """Training runs: how many are expected, and the most."""
+        rows = len(self.tasks) * len(self.inits)
+        if self.sampler == "edge":
+            lattices = [lattice_of(optimizer, lrs, self) for optimizer, lrs in self.optimizers]
+            expected = sum(expected_places(**lattice) for lattice in lattices)
+            most = sum(most_places(**lattice) for lattice in lattices)
+            return TrialCounts(
+                expected=round(rows * self.repeats * expected), most=rows * self.repeats * most, exact=False
+            )
+        trials = self.cell_count * self.repeats + rows * len(self.optimizers) * self.confirm
+        return TrialCounts(expected=trials, most=trials, exact=not self.confirm)
+
+    @property
+    def size_text(self) -> str:
+        """Trials and cells, as every place says it that states the size of a study before it runs."""
+        cells = counted(self.cell_count, "cell")
+        return f"{self.trial_counts.text} in {cells}{' to choose from' if self.sampler == 'edge' else ''}"
 
     def rows(self) -> Iterator[Row]:
         """Every row, in the spec's order."""
@@ -166,6 +189,20 @@ def lattice_size(lrs: Lrs, resolution: float) -> int:
     assert isinstance(lrs, LrRange)
     decades = math.log10(lrs.high) - math.log10(lrs.low)
     return math.floor(decades / resolution + 1e-9) + 1
+
+
+def lattice_of(optimizer: Labelled[Named], lrs: Lrs, space: Space) -> dict[str, int]:
+    """What `search` takes, of an optimizer in a study by `edge`: it begins at the optimizer's default."""
+    assert isinstance(lrs, LrRange)
+    size = lattice_size(lrs, space.resolution)
+    default = OPTIMIZERS.get(optimizer.config.name).default_lr
+    start = round(math.log10(default / lrs.low) / space.resolution)
+    return {
+        "size": size,
+        "start": min(max(start, 0), size - 1),
+        "decade": max(int(1 / space.resolution + 1e-9), 1),
+        "check": space.check,
+    }
 
 
 def lattice_top(lrs: Lrs, resolution: float) -> float:

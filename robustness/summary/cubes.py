@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, log_weights
+from robustness.summary.metrics import Chosen, CriticalLrs, critical_lrs, log_weights, lowest_first_failure
 from robustness.summary.tasks import TaskConstants
 
 __all__ = ["Cube", "dense_cube"]
@@ -108,6 +108,11 @@ class Cube:
     def critical(self) -> CriticalLrs:
         """Where training ends, (S, I)."""
         return critical_lrs(self.trained_SIL, self.lrs_L, self.chosen)
+
+    @cached_property
+    def lowest_first_failure_SI(self) -> Floats:
+        """The low end of each first failure, (S, I); of a grid the first failure itself."""
+        return lowest_first_failure(self.trained_SIL, self.lrs_L, self.critical, self.chosen)
 
     @property
     def missing(self) -> int:

@@ -17,6 +17,7 @@ from robustness.summary.grid import BINS_PER_DECADE
 from robustness.summary.intervals import wilson
 from robustness.summary.metrics import (
     cvar,
+    estimates_from_ends,
     is_open,
     lr_sensitivity,
     prior_weights,
@@ -39,7 +40,8 @@ Floats = npt.NDArray[np.float64]
 
 _SPREADS: tuple[Spread, ...] = ("sd", "iqr", "p05", "worst")
 _MOST = Flag.MOST_SEEDS_DO_NOT_TRAIN
-CRITICAL_MEDIAN = "first not trained, 50 % point"
+FIRST_FAILURE = "first failure tried"
+CRITICAL_MEDIAN = f"{FIRST_FAILURE}, 50 % point"
 
 
 @declare(
@@ -219,7 +221,7 @@ def _joint_window(metric: str, sample: Resampled, delta: Delta) -> Iterator[Raw]
 
 @declare(
     "critical_lr",
-    "where training ends, over seeds",
+    "where training ends, over seeds: the first failure tried and the last success",
     title="Critical lr",
     unit="log10 lr",
     better="higher",
@@ -232,7 +234,7 @@ def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     known_I = known_SI.sum(axis=0)
     gaps_I = (known_SI & ~found.monotone).sum(axis=0)
     for name, logs_SI in (
-        ("first not trained", found.first_not_trained),
+        (FIRST_FAILURE, found.first_not_trained),
         ("last trained", found.last_trained),
     ):
         for q in (0.5, 0.1):
@@ -250,7 +252,22 @@ def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
                 place=f"{name}, {100 * q:.0f} % point",
                 tuned=False,
             )
-            yield from (replace(row, n=int(known)) for row, known in zip(rows, known_I, strict=True))
+            rows = (replace(row, n=int(known)) for row, known in zip(rows, known_I, strict=True))
+            yield from _widened(rows, sample, q) if name == FIRST_FAILURE else rows
+
+
+def _widened(rows: Iterator[Raw], sample: Resampled, q: float) -> Iterator[Raw]:
+    """Intervals of first failures that may lie lower than what was tried of them."""
+    if sample.cube.chosen is None:
+        yield from rows
+        return
+    low_RI = quantile(sample.cube.lowest_first_failure_SI, sample.resamples, q)
+    for row, low_R in zip(rows, low_RI.T, strict=True):
+        if math.isnan(row.values_R[0]):
+            yield row
+            continue
+        (estimate,) = estimates_from_ends([low_R], [row.values_R], row.levels)
+        yield replace(row, fixed=(estimate.low, estimate.high), remarks=(*row.remarks, *estimate.remarks))
 
 
 def _end_remarks(value: float, gaps: int, known: int, seeds: int) -> list[Remark]:

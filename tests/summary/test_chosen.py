@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from robustness.figures.critical import critical_info
 from robustness.report import answer
 from robustness.spec import expand, parse
 from robustness.store import open_store
@@ -108,6 +109,20 @@ def test_an_edge_whose_search_is_not_over_is_not_called_beyond_what_was_tried(tm
     assert "is not known yet in 1 of 1 rows" in answer(found)[0]
     over = ran(tmp_path / "..", of(sampler="edge") | {"name": "whole"}, lambda t: trained(t, 0.9))
     assert "beyond what was tried in 1 of 1 rows" in answer(over)[0]
+
+
+def test_the_interval_of_a_first_failure_reaches_down_to_what_was_not_checked(tmp_path: Path) -> None:
+    def result(trial: Trial) -> TrialRecord:
+        return trained(trial, 0.9) if trial.cell.lr < 1.5 else diverged(trial)
+
+    checked = ran(tmp_path, of(sampler="edge"), result)
+    unchecked = ran(tmp_path, of(sampler="edge", check=0) | {"name": "unchecked"}, result)
+    for study, low in ((checked, 0.2), (unchecked, -0.05)):
+        row = measure(study, metrics=["critical_lr"])[0]
+        assert (row.at, row.value) == ("first failure tried, 50 % point", pytest.approx(0.2))
+        assert (row.low, row.high) == (pytest.approx(low), pytest.approx(0.2))
+        info = critical_info(study, row.task or "")
+        assert info.rows[0].half.low == pytest.approx(low)
 
 
 def test_seeds_that_never_train_are_not_counted_among_those_whose_end_is_known(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def test_a_window_of_0_is_compared_as_one() -> None:
 
 def test_seeds_that_all_train_leave_the_critical_learning_rate_censored() -> None:
     trials = frame(*[{"lr": lr, "seed_index": s} for lr in (0.1, 1.0) for s in range(3)])
-    row = one(measure(study_of(trials), metrics=["critical_lr"]), at="first not trained, 50 % point")
+    row = one(measure(study_of(trials), metrics=["critical_lr"]), at="first failure tried, 50 % point")
     assert metric_json(row)["value"] is None
     assert said(row) == "trains up to the highest learning rate; all seeds agree"
 

@@ -11,6 +11,7 @@ from robustness.summary.metrics.aggregate import (
     performance_profile,
     probability_of_improvement,
 )
+from robustness.summary.metrics.first_failure import estimates_from_ends, lowest_first_failure
 from robustness.summary.metrics.learning_rates import (
     LEAST_RUNS_OF_A_BIN,
     Chosen,
@@ -47,11 +48,13 @@ __all__ = [
     "cvar",
     "effective_dimension",
     "enough_runs",
+    "estimates_from_ends",
     "expected_best_of_k",
     "hyperparameter_sensitivity",
     "iqm",
     "is_open",
     "log_weights",
+    "lowest_first_failure",
     "lr_sensitivity",
     "optimality_gap",
     "performance_profile",

@@ -7,6 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robustness.spec.first_failure_search import first_failure, most_places
 from robustness.sweep.samplers.edge import wanted
 from robustness.trial import Trial
 from tests.builders import space as space_of
@@ -20,7 +21,7 @@ SEARCH = {
 }
 
 
-def walked(trains: list[bool], start: int, check: int = 6) -> dict[int, str]:
+def walked(trains: list[bool], start: int, check: int = 16) -> dict[int, str]:
     """The places that are tried on a lattice with these outcomes, each with its reason."""
     tried: dict[int, str] = {}
     known: dict[int, bool] = {}
@@ -44,24 +45,66 @@ def test_whatever_the_outcomes_it_ends_at_a_change_or_at_a_bound(trains: list[bo
 
 
 @given(st.integers(0, 99), st.integers(0, 100))
-def test_a_monotone_row_takes_at_most_a_sixth_of_the_grids_trials(last: int, start: int) -> None:
+def test_a_monotone_row_takes_at_most_a_fifth_of_the_grids_trials(last: int, start: int) -> None:
     trains = [k <= last for k in range(101)]
     tried = walked(trains, start)
     assert {last, last + 1} <= tried.keys()
-    assert len(tried) <= 7 + 5 + 6
+    assert len(tried) <= 7 + 5 + 9
+
+
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=101),
+    st.floats(0, 1),
+    st.integers(1, 40),
+    st.sampled_from([0, 1, 6, 16]),
+)
+def test_no_row_takes_more_places_than_is_promised(
+    trains: list[bool], start: float, decade: int, check: int
+) -> None:
+    lattice = {
+        "size": len(trains),
+        "start": round(start * (len(trains) - 1)),
+        "decade": decade,
+        "check": check,
+    }
+    trained: dict[int, bool] = {}
+    while places := wanted(trained, **lattice):
+        trained |= {k: trains[k] for k, _ in places}
+    assert len(trained) <= most_places(**lattice)
+    failure = first_failure(trained)
+    assert failure is None or trained[failure - 1]
 
 
 def test_training_above_the_edge_is_looked_for_beside_it() -> None:
     trains = [k <= 60 or k == 64 for k in range(101)]
     tried = walked(trains, 60)
-    assert {k for k, why in tried.items() if why == "check"} <= {62, 64, 70, 59, 55, 43}
     assert 64 in tried
+    # Since 64 trains three places above the first failure, seven below that are tried and not five.
+    assert set(range(54, 61)) <= tried.keys()
+    assert 53 not in tried
 
 
-def test_a_failure_below_the_edge_becomes_the_edge() -> None:
-    trains = [k <= 66 and k not in (61, 62) for k in range(101)]
+def test_a_failure_below_the_edge_becomes_the_edge_and_is_checked_around_in_its_turn() -> None:
+    trains = [k <= 66 and k not in (58, 61, 62) for k in range(101)]
     tried = walked(trains, 40)
-    assert {60, 61, 66, 67} <= tried.keys()
+    assert {57, 58, 61, 66, 67} <= tried.keys()
+
+
+def test_a_failure_apart_from_the_edge_is_found_by_a_place_half_a_decade_below() -> None:
+    trains = [k <= 70 and not 58 <= k <= 62 for k in range(101)]
+    assert first_failure({k: trains[k] for k in walked(trains, 70)}) == 58
+
+
+def test_a_failure_below_the_place_where_the_search_began_is_found() -> None:
+    trains = [k <= 62 and k != 58 for k in range(101)]
+    assert {57, 58} <= walked(trains, 60).keys()
+
+
+def test_check_is_the_most_places_that_are_tried_around_an_edge() -> None:
+    trains = [k <= 60 or k == 64 for k in range(101)]
+    reasons = list(walked(trains, 40, check=6).values())
+    assert reasons.count("check") == 6
+    assert "check" not in walked(trains, 40, check=0).values()
 
 
 def test_a_row_that_trains_up_to_the_bound_or_nowhere_takes_a_trial_a_decade() -> None:
