@@ -284,6 +284,8 @@ class TrialRecord:
             an imported log does not tell it.
         nonfinite: a loss or the parameters were not finite.
         stopped: the trial was ended early: its training loss was above `stop_above` times l0.
+        max_loss_rise: largest rise of the training loss from one step to the next, in nats, over all epochs; 0 where it
+            never rose, infinite where a loss was not finite, NaN where losses of steps are not known.
         epochs: one row an epoch, the last one included in which the trial died.
     """
 
@@ -292,6 +294,7 @@ class TrialRecord:
     first_nonfinite_step: int | None
     nonfinite: bool
     stopped: bool = False
+    max_loss_rise: float = math.nan
     epochs: tuple[EpochRecord, ...] = field(default=())
 
     @property

@@ -17,7 +17,7 @@ from robustness.trial import TrialState
 __all__ = ["EPOCH_FIGURES", "FINAL_FIGURES", "is_export", "is_unfinished", "left_out", "parted"]
 
 EPOCH_FIGURES = ("parameter_norm", "distance", "clamped_share")
-FINAL_FIGURES = ("epochs", "min_train_loss", "max_earlier_score")
+FINAL_FIGURES = ("epochs", "min_train_loss", "max_earlier_score", "max_loss_rise")
 """Of a row a trial: what its epochs would tell."""
 _OWN = (*EPOCH_FIGURES, *FINAL_FIGURES, "train_loss_max", "max_train_loss", "stopped", "reason")
 _COMPUTED = ("outcome", "side", "evidence", "skill", "score", "attempts")

@@ -66,6 +66,7 @@ def final_figures(record: TrialRecord) -> dict[str, Any]:
         "train_loss": last.train_loss,
         "min_train_loss": record.min_train_loss,
         "max_train_loss": record.max_train_loss,
+        "max_loss_rise": record.max_loss_rise,
         "validation_loss": last.validation_loss,
         "validation_accuracy": last.validation_accuracy,
         "test_loss": last.test_loss,

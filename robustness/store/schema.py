@@ -35,7 +35,7 @@ __all__ = [
     "trial",
 ]
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The newest migration; a store that states it needs no Alembic."""
 
 
@@ -95,6 +95,7 @@ trial = Table(
     Column("train_loss", Real),
     Column("min_train_loss", Real),
     Column("max_train_loss", Real),
+    Column("max_loss_rise", Real),
     Column("validation_loss", Real),
     Column("validation_accuracy", Real),
     Column("test_loss", Real),

@@ -40,6 +40,7 @@ _FIGURES = (
     "train_loss",
     "min_train_loss",
     "max_train_loss",
+    "max_loss_rise",
     "validation_loss",
     "validation_accuracy",
     "test_loss",

@@ -56,8 +56,10 @@ class Thresholds:
         fewest_other_seeds: how many of a row's other seeds must have tried a learning rate to say something of a seed.
         loss_rise: share of |L_b|, or of |the minimum| where that is larger, by which the loss must end above its
             minimum to count as evidence.
-        chaos: a training loss that was ever beyond this multiple of max(l0, L_b), a single step's, marks a trial
+        chaotic_rise: a training loss that ever rose in one step by more than this share of max(l0, L_b) marks a trial
             in which rounding can decide how it ends.
+        chaos: the sign where losses of single steps were not recorded (trials of older stores): a loss that was ever
+            beyond this multiple of max(l0, L_b). It misses trials that jump about below it.
         version: of the defaults.
     """
 
@@ -67,6 +69,7 @@ class Thresholds:
     collapse: float = 0.5
     fewest_other_seeds: float = 3
     loss_rise: float = 0.003
+    chaotic_rise: float = 0.22
     chaos: float = 1.5
     version: int = 3
 
@@ -156,7 +159,7 @@ def classify(
     Returns:
         A copy with the columns `skill`, `score` (S; b where the trial did not train), `selection` (the score by
         which a learning rate is tuned; b where it is not a number), `outcome`, `chance` (b), `chaotic` (see
-        `Thresholds.chaos`), `side` (trained, diverged, stalled, unresolved) and `evidence` (what a side rests on, a
+        `Thresholds.chaotic_rise`), `side` (trained, diverged, stalled, unresolved) and `evidence` (what a side rests on, a
         `sides.Evidence`; "" where it is trained or unresolved).
     """
     rules = thresholds or Thresholds()
@@ -213,7 +216,9 @@ def _classified(trials: pd.DataFrame, constants: TaskConstants, rules: Threshold
         selection if constants.score == "accuracy" else selection.clip(lower=constants.chance)
     )
     with np.errstate(all="ignore"):
-        found["chaotic"] = trials["max_train_loss"].to_numpy() > rules.chaos * _before(l0, constants)
+        before, max_rise = _before(l0, constants), trials["max_loss_rise"].to_numpy()
+        beyond = trials["max_train_loss"].to_numpy() > rules.chaos * before
+        found["chaotic"] = np.where(np.isnan(max_rise), beyond, max_rise > rules.chaotic_rise * before)
     found["evidence"] = _own_evidence(found, constants, rules)
     return found
 

@@ -190,6 +190,15 @@ def _edges(samples: Sequence[Resampled], delta: Delta) -> Iterator[str]:
         )
 
 
+def _without_steps(study: Study) -> str:
+    if study.complete["max_loss_rise"].notna().all():
+        return ""
+    return (
+        " Of trials whose losses of single steps were not recorded, those count whose loss was once beyond "
+        f"{study.thresholds.chaos:g} times where it began."
+    )
+
+
 def _labels(study: Study) -> Iterator[str]:
     changeable = changeable_labels(study.complete)
     if changeable.total:
@@ -200,8 +209,9 @@ def _labels(study: Study) -> Iterator[str]:
     chaotic = study.complete["chaotic"].sum()
     if chaotic:
         yield (
-            f"{chaotic:,} trials are chaotic: their loss was once beyond {study.thresholds.chaos:g} times where it "
-            "began, so rounding (another machine, or --pack 1) can decide how they end."
+            f"{chaotic:,} trials are chaotic: in one step their loss rose by more than {study.thresholds.chaotic_rise:g} "
+            "times where it began, so rounding (another machine, or --pack 1) can decide how they end."
+            + _without_steps(study)
         )
     rates = floor_rates(study)
     low, high = (rates[floor] for floor in FLOORS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +31,8 @@ class Log:
         rows: one an epoch.
         first_nonfinite_step: see `TrialRecord`.
         stopped: see `TrialRecord`.
+        max_loss_rise: see `TrialRecord`.
+        last_loss: of the last step; None before the first.
     """
 
     trial: Trial
@@ -38,6 +41,8 @@ class Log:
     rows: list[EpochRecord]
     first_nonfinite_step: int | None = None
     stopped: bool = False
+    max_loss_rise: float = 0.0
+    last_loss: float | None = None
 
     def add(self, losses: Sequence[float], after: Mapping[str, float], seconds: float) -> None:
         """One more epoch.
@@ -59,6 +64,7 @@ class Log:
         if died is not None:
             after = dict.fromkeys(_AFTER, math.nan)
             self.first_nonfinite_step = (epoch - 1) * self.steps + died + 1
+        self._look_for_rise(losses, finite=bad is None)
         row = EpochRecord(
             epoch=epoch,
             # A float64 sum: steps near the float32 limit must not overflow in the mean.
@@ -72,6 +78,12 @@ class Log:
         goes_on = died is None and epoch < self.trial.cell.task.epochs
         self.stopped = bool(limit) and goes_on and row.train_loss > limit * self.l0
 
+    def _look_for_rise(self, losses: Sequence[float], *, finite: bool) -> None:
+        steps = losses if self.last_loss is None else [self.last_loss, *losses]
+        rises = (after - before for before, after in itertools.pairwise(steps))
+        self.max_loss_rise = max([self.max_loss_rise, *rises]) if finite else math.inf
+        self.last_loss = losses[-1]
+
     def state(self) -> dict[str, Any]:
         """Plain data, for checkpoints."""
         return {
@@ -80,13 +92,24 @@ class Log:
             "rows": [asdict(row) for row in self.rows],
             "first_nonfinite_step": self.first_nonfinite_step,
             "stopped": self.stopped,
+            "max_loss_rise": self.max_loss_rise,
+            "last_loss": self.last_loss,
         }
 
     @classmethod
     def of_state(cls, trial: Trial, steps: int, state: Mapping[str, Any]) -> Log:
         """The reverse of `state`."""
         rows = [EpochRecord(**row) for row in state["rows"]]
-        return cls(trial, steps, state["l0"], rows, state["first_nonfinite_step"], state["stopped"])
+        return cls(
+            trial,
+            steps,
+            state["l0"],
+            rows,
+            first_nonfinite_step=state["first_nonfinite_step"],
+            stopped=state["stopped"],
+            max_loss_rise=state["max_loss_rise"],
+            last_loss=state["last_loss"],
+        )
 
     @property
     def ended(self) -> bool:
@@ -102,5 +125,6 @@ class Log:
             first_nonfinite_step=self.first_nonfinite_step,
             nonfinite=self.first_nonfinite_step is not None,
             stopped=self.stopped,
+            max_loss_rise=self.max_loss_rise,
             epochs=tuple(self.rows),
         )

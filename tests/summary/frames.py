@@ -32,6 +32,7 @@ def trial(**changes: Any) -> dict[str, Any]:
         "train_loss": 0.1,
         "min_train_loss": 0.1,
         "max_train_loss": 2.4,
+        "max_loss_rise": 0.1,
         "validation_loss": 0.2,
         "validation_accuracy": 0.95,
         "test_loss": 0.2,

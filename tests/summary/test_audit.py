@@ -177,7 +177,7 @@ def test_selection_on_test_data_is_bad_and_few_seeds_are_worth_a_look() -> None:
 def test_what_labels_rest_on_is_counted_and_rows_with_gaps_are_named() -> None:
     rows = grid_rows(optimizers=("a",), inits=("i",))
     for row in rows:
-        row["max_train_loss"] = 99.0 if row["lr"] == 1.0 else 2.4
+        row["max_loss_rise"] = 9.0 if row["lr"] == 1.0 else 0.1
         if row["lr"] == 0.1 and row["seed_index"] == 4:
             row |= NONFINITE
     [found] = of(*rows).labels.rows

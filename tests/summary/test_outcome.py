@@ -88,9 +88,20 @@ def test_a_trial_that_its_study_stopped_is_a_blowup_whatever_its_score() -> None
     assert side({"stopped": 1.0, **BLOWUP}) == ("diverged", "blowup")
 
 
-def test_a_trial_whose_loss_was_once_far_above_its_start_is_chaotic_however_it_ended() -> None:
+def test_a_trial_whose_loss_rose_far_in_one_step_is_chaotic_however_high_it_was() -> None:
     def chaotic(**row: float) -> bool:
         return bool(classified(row)["chaotic"].iloc[0])
+
+    assert not chaotic(max_loss_rise=0.22 * 2.31)
+    assert chaotic(max_loss_rise=0.22 * 2.31 + 1e-6)
+    assert chaotic(max_loss_rise=math.inf)
+    assert not chaotic(max_loss_rise=0.5, max_train_loss=99.0)
+    assert not chaotic(max_loss_rise=0.0, l0=math.nan)
+
+
+def test_without_losses_of_steps_a_loss_that_was_once_far_above_its_start_is_the_sign() -> None:
+    def chaotic(**row: float) -> bool:
+        return bool(classified({**row, "max_loss_rise": math.nan})["chaotic"].iloc[0])
 
     assert not chaotic(max_train_loss=1.5 * 2.31)
     assert chaotic(max_train_loss=1.5 * 2.31 + 1e-6)

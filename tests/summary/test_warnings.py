@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +50,11 @@ def test_a_sound_study_has_one_warning_which_always_applies() -> None:
             "have different learning rates",
         ),
         ([*SHAPED, *({**row, "optimizer": "p"} for row in SHAPED[:12])], "different numbers of trials"),
-        ([{**row, "max_train_loss": 99.0} for row in SHAPED], "36 trials are chaotic"),
+        ([{**row, "max_loss_rise": 9.0} for row in SHAPED], "36 trials are chaotic"),
+        (
+            [{**row, "max_loss_rise": math.nan, "max_train_loss": 9.0} for row in SHAPED],
+            "those count whose loss was once beyond 1.5 times where it began",
+        ),
         ([*SHAPED[:-1], {**SHAPED[-1], **NONFINITE}, {**SHAPED[-1], "lr": 9.0}], "In 1 of 12 rows of a seed"),
         ([{**row, "test_accuracy": 0.2} for row in MANY], "With a skill floor of 0.05 instead of 0.2"),
     ],

@@ -86,7 +86,11 @@ def timeless(record: TrialRecord) -> TrialRecord:
 
 
 def figures(record: TrialRecord) -> list[float]:
-    return [record.l0, *(value for row in record.epochs for value in dataclasses.astuple(row))]
+    return [
+        record.l0,
+        record.max_loss_rise,
+        *(value for row in record.epochs for value in dataclasses.astuple(row)),
+    ]
 
 
 def difference(one: TrialRecord, other: TrialRecord) -> float:
