@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from robustness.summary.flags import Flag, Remark
-from robustness.summary.intervals import pooled_rate, uneven
+from robustness.summary.cell_weighted_rates import rate_of_cells
+from robustness.summary.flags import Flag, Remark, has_flag
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Raw
 
@@ -25,7 +25,7 @@ FEW_AT_TUNED = "most seeds lack the tuned learning rate: no interval"
 
 
 def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> Raw:
-    """A share of trials, with `intervals.pooled_rate`'s interval.
+    """A share of trials, with `rate_of_cells`'s interval.
 
     Args:
         metric: its id.
@@ -34,29 +34,29 @@ def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> 
         init: label, or None.
     """
     cube = sample.cube
-    hits_S, sizes_S = counted_flags(flags_SN)
-    found = pooled_rate(hits_S, sizes_S, cube.seeds_S, cube.orders)
-    notes, remarks = [f"{found.k}/{found.n}", cube.added_lrs], [Remark(Flag.COUNT, (found.k, found.n))]
-    if cube.clustered:
-        notes.append("seeds of one setting are not independent: no interval")
-        remarks.append(Remark(Flag.CLUSTERED_SEEDS))
-    elif uneven(sizes_S):
-        notes.append("seeds have different learning rates or initializations: no interval")
-        remarks.append(Remark(Flag.UNEVEN_SEEDS))
-    elif found.n and math.isnan(found.low):
-        notes.append("one seed: no interval")
-        remarks.append(Remark(Flag.ONE_SEED))
+    pooled, remarks = rate_of_cells(
+        flags_SN, cube.seeds_S, cube.orders, drawn=cube.binned, clustered=cube.clustered
+    )
+    notes = [f"{pooled.k}/{pooled.n}", cube.added_lrs]
+    notes += [text for flag, text in _RATE_NOTES.items() if has_flag(remarks, flag)]
     return Raw(
         metric=metric,
         init=init,
-        values_R=np.array([found.value]),
+        values_R=np.array([pooled.value]),
         levels=sample.resamples.levels,
-        n=found.n,
+        n=pooled.n,
         unit="share",
         note="; ".join(note for note in notes if note),
-        fixed=(math.nan, math.nan) if cube.clustered else (found.low, found.high),
-        remarks=tuple(remarks),
+        fixed=(pooled.low, pooled.high),
+        remarks=(Remark(Flag.COUNT, (pooled.k, pooled.n)), *remarks),
     )
+
+
+_RATE_NOTES = {
+    Flag.CLUSTERED_SEEDS: "seeds of one setting are not independent: no interval",
+    Flag.ONE_SEED: "one seed: no interval",
+    Flag.UNEVEN_SEEDS: "some seeds lack most learning rates or initializations: each of these weighs the same",
+}
 
 
 def counted_flags(flags_SN: Floats) -> tuple[Floats, Floats]:

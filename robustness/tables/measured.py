@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from robustness.summary import MetricRow
+from robustness.summary.flags import Flag
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import METRICS
 
@@ -44,6 +45,8 @@ class Measurement:
         unit: of value, interval and sd; a loss task's scores are losses here.
         better: the direction of the best.
         note: clauses between semicolons.
+        flagged: trials of n that a rate counts; None of everything else. Where cells have unequal numbers of trials it is
+            not value times n.
     """
 
     metric: str
@@ -60,6 +63,7 @@ class Measurement:
     better: Literal["higher", "lower", ""]
     at: str = ""
     note: str = ""
+    flagged: int | None = None
 
 
 def measurements(rows: Iterable[MetricRow], scores: Iterable[Measurement] = ()) -> list[Measurement]:
@@ -83,6 +87,7 @@ def measurements(rows: Iterable[MetricRow], scores: Iterable[Measurement] = ()) 
             better=info.better,
             at=row.at,
             note=row.note,
+            flagged=next((int(r.numbers[0]) for r in row.remarks if r.flag is Flag.COUNT), None),
         )
         found.append(_as_loss(plain) if row.unit == "minus loss" else plain)
     return found
