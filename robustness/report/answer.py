@@ -9,7 +9,6 @@ import numpy as np
 
 from robustness.summary import MetricRow, Study, measure
 from robustness.summary.cell_weighted_rates import rate_of_cells
-from robustness.summary.checks import units, whole
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.cubes import Cube
@@ -17,8 +16,9 @@ from robustness.summary.intervals import Rate
 from robustness.summary.outcome import ROW
 from robustness.summary.raw_rows import NOTHING_TRAINS
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
-from robustness.summary.sampler_limits import over_lrs, sampler_of
+from robustness.summary.sampler_limits import sampler_of
 from robustness.summary.winners import Winner, winners
+from robustness.wording.captions import over_lrs, units, whole
 
 __all__ = ["answer", "asides"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from robustness.summary import Study, TaskConstants, classify, measure
 from robustness.summary.tasks import ACCURACY_CANNOT_TELL
-from robustness.summary.warnings import study_warnings
+from robustness.wording.warnings import study_warnings
 from tests.importers.logs import imported
 from tests.summary.frames import BLOWUP, NONFINITE, frame
 
