@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +16,16 @@ from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from robustness.summary.audit import AuditInfo, Section
-    from robustness.summary.audit_rows import AgainstDefault, Labels, Square
-    from robustness.summary.checks import Budget, RowEdges
+    from robustness.summary.audit import AgainstDefault
+    from robustness.summary.audit_rows import (
+        Addition,
+        Budget,
+        Labels,
+        RowEdges,
+        Selection,
+        Square,
+        VaryingSetting,
+    )
 
 __all__ = ["audit"]
 
@@ -37,17 +44,6 @@ class _Line:
     cells: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """A section as it is printed."""
-
-    name: str
-    verdict: str
-    says: str
-    headers: tuple[str, ...]
-    lines: list[_Line]
-
-
 def audit(
     study: StudyName,
     store: StoreUrl = DEFAULT_STORE,
@@ -57,62 +53,32 @@ def audit(
     from rich.console import Console
 
     from robustness.summary.audit import audit_info
+    from robustness.wording.audit import SECTIONS, audit_as_json, section_text
 
     info = audit_info(loaded(store, study))
     if as_json:
-        print(json.dumps(info.as_json(), indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(audit_as_json(info), indent=1, ensure_ascii=False, allow_nan=False))
         return
     console = Console(highlight=False, markup=False)
     console.print(f"{info.study}: {info.title}" if info.title else info.study)
-    for part in _parts(info):
-        _print_part(console, part)
+    for name in SECTIONS:
+        section = getattr(info, name)
+        if section is not None:
+            text = f"{_TITLES.get(name, name)}: {section_text(info, name)}"
+            _print_section(console, section.verdict, text, _HEADERS[name], list(_LINES[name](section.rows)))
 
 
-def _parts(info: AuditInfo) -> Iterator[_Part]:
-    """The sections in the order in which a reviewer asks."""
-    listed: list[tuple[str, Section[Any], tuple[str, ...]]] = [
-        ("budgets", info.budgets, ("trials", "complete", "missing", "failed", "inits", "rates", "seeds")),
-        ("missing squares", info.missing, ("learning rate", "complete", "seeds")),
-        ("edges", info.edges, ("tuned", "edge", "window beyond")),
-        ("defaults", info.defaults, ("tuned", "score", "at default", "tuned less default")),
-        ("selection", info.selection, ("data", "seeds")),
-        (
-            "labels",
-            info.labels,
-            ("labels", "by own seed", "by other seeds", "by loss rise", "chaotic", "gaps"),
-        ),
-    ]
-    lines = (
-        _budgets(info.budgets.rows),
-        _named(list(_missing(info.missing.rows)), "square"),
-        _named(list(_edges(info.edges.rows)), "row"),
-        _defaults(info.defaults.rows),
-        [
-            _Line(heading="", label=row.task, cells=(row.data, f"{row.seeds:,}"))
-            for row in info.selection.rows
-        ],
-        _labels(info.labels.rows),
-    )
-    for (name, section, headers), own in zip(listed, lines, strict=True):
-        yield _Part(name=name, verdict=section.verdict, says=section.says, headers=headers, lines=list(own))
-    if info.settings is not None:
-        varying = [
-            _Line(
-                heading=f"{row.optimizer} on {row.task}, {'inside rows' if row.inside else 'between labels'}",
-                label=row.setting,
-                cells=(f"{row.values:,}",),
-            )
-            for row in info.settings.rows
-        ]
-        says, verdict = info.settings.says, info.settings.verdict
-        yield _Part(name="settings", verdict=verdict, says=says, headers=("values",), lines=varying)
-    if info.additions is not None:
-        added = [
-            _Line(heading=f"{row.optimizer} on {row.task}", label=row.reason, cells=(f"{row.trials:,}",))
-            for row in info.additions.rows
-        ]
-        says, verdict = info.additions.says, info.additions.verdict
-        yield _Part(name="additions", verdict=verdict, says=says, headers=("trials",), lines=added)
+_TITLES = {"missing": "missing squares"}
+_HEADERS: dict[str, tuple[str, ...]] = {
+    "budgets": ("trials", "complete", "missing", "failed", "inits", "rates", "seeds"),
+    "missing": ("learning rate", "complete", "seeds"),
+    "edges": ("tuned", "edge", "window beyond"),
+    "defaults": ("tuned", "score", "at default", "tuned less default"),
+    "selection": ("data", "seeds"),
+    "labels": ("labels", "own seed", "other seeds", "loss rise", "chaotic", "gaps"),
+    "settings": ("values",),
+    "additions": ("trials",),
+}
 
 
 def _named(lines: list[_Line], what: str) -> list[_Line]:
@@ -138,24 +104,32 @@ def _budgets(rows: Sequence[Budget]) -> Iterator[_Line]:
         )
 
 
-def _missing(rows: Sequence[Square]) -> Iterator[_Line]:
-    for row in rows:
-        cells = (f"{row.lr:.3g}", f"{row.complete:,}", f"{row.seeds:,}")
-        yield _Line(heading=row.task, label=f"{row.optimizer}, {row.init}", cells=cells)
+def _missing(rows: Sequence[Square]) -> list[_Line]:
+    lines = [
+        _Line(
+            heading=row.task,
+            label=f"{row.optimizer}, {row.init}",
+            cells=(f"{row.lr:.3g}", f"{row.complete:,}", f"{row.seeds:,}"),
+        )
+        for row in rows
+    ]
+    return _named(lines, "square")
 
 
-def _edges(rows: Sequence[RowEdges]) -> Iterator[_Line]:
+def _edges(rows: Sequence[RowEdges]) -> list[_Line]:
+    lines = []
     for row in rows:
-        label = f"{row.optimizer}, {row.init}"
+        cells: tuple[str, ...] = ()
         if not row.trains:
-            yield _Line(heading=row.task, label=label, cells=("nothing trains", "", ""))
+            cells = ("nothing trains", "", "")
         elif not row.mostly:
-            yield _Line(heading=row.task, label=label, cells=("most do not train", "", ""))
-        elif row.tuned or row.window or row.cut:
-            window = " and ".join(
-                text for text in (row.window, "a missing square" if row.cut else "") if text
-            )
-            yield _Line(heading=row.task, label=label, cells=(f"{row.tuned_lr:.3g}", row.tuned, window))
+            cells = ("most do not train", "", "")
+        elif row.tuned or row.is_censored:
+            ends = [text for text in (row.window, "a missing square" if row.cut else "") if text]
+            cells = (f"{row.tuned_lr:.3g}", row.tuned, " and ".join(ends))
+        if cells:
+            lines.append(_Line(heading=row.task, label=f"{row.optimizer}, {row.init}", cells=cells))
+    return _named(lines, "row")
 
 
 def _defaults(rows: Sequence[AgainstDefault]) -> Iterator[_Line]:
@@ -199,8 +173,8 @@ def _labels(rows: Sequence[Labels]) -> Iterator[_Line]:
         odd = sum(len(gap.seeds) for gap in row.gaps)
         bases = row.changeable
         counts = (row.complete, bases.own_seed, bases.other_seeds, bases.loss_rise, row.chaotic)
-        told = f"{odd:,} of {row.seed_rows:,}" if row.seed_rows else "drawn"
-        cells = (*(f"{count:,}" for count in counts), told)
+        gap_count = f"{odd:,} of {row.seed_rows:,}" if row.seed_rows else "none"
+        cells = (*(f"{count:,}" for count in counts), gap_count)
         yield _Line(heading=row.task, label=row.optimizer, cells=cells)
     gaps = [gap for row in rows for gap in row.gaps]
     heading = "a learning rate trains above one that does not:"
@@ -217,25 +191,56 @@ def _labels(rows: Sequence[Labels]) -> Iterator[_Line]:
     )
 
 
-def _print_part(console: Console, part: _Part) -> None:
-    """The verdict and the sentence, then the lines, their cells under each other."""
+def _selection(rows: Sequence[Selection]) -> Iterator[_Line]:
+    for row in rows:
+        yield _Line(heading="", label=row.task, cells=(row.data, f"{row.seeds:,}"))
+
+
+def _settings(rows: Sequence[VaryingSetting]) -> Iterator[_Line]:
+    for row in rows:
+        heading = f"{row.optimizer} on {row.task}, {'inside rows' if row.inside else 'between labels'}"
+        yield _Line(heading=heading, label=row.setting, cells=(f"{row.values:,}",))
+
+
+def _additions(rows: Sequence[Addition]) -> Iterator[_Line]:
+    for row in rows:
+        heading = f"{row.optimizer} on {row.task}"
+        yield _Line(heading=heading, label=row.reason, cells=(f"{row.trials:,}",))
+
+
+_LINES: dict[str, Callable[[Any], Iterable[_Line]]] = {
+    "budgets": _budgets,
+    "missing": _missing,
+    "edges": _edges,
+    "defaults": _defaults,
+    "selection": _selection,
+    "labels": _labels,
+    "settings": _settings,
+    "additions": _additions,
+}
+
+
+def _print_section(
+    console: Console, verdict: str, text: str, headers: Sequence[str], lines: Sequence[_Line]
+) -> None:
+    """The verdict and its sentences, then the lines, their cells under each other."""
     from rich.cells import cell_len
     from rich.text import Text
 
-    first, *rest = _folded(console, f"{part.name}: {part.says}.", console.width - _INDENT)
-    verdict = (part.verdict.ljust(_INDENT), f"bold {_COLORS[part.verdict]}")
+    first, *more = _folded(console, text, console.width - _INDENT)
+    label_of_verdict = (verdict.ljust(_INDENT), f"bold {_COLORS[verdict]}")
     console.print()
-    console.print(Text.assemble(verdict, first))
-    _print_lines(console, rest, _INDENT)
-    rows = [(line.label, *line.cells) for line in part.lines if line.cells]
+    console.print(Text.assemble(label_of_verdict, first))
+    _print_lines(console, more, _INDENT)
+    rows = [(line.label, *line.cells) for line in lines if line.cells]
     label, *widths = (
-        max(cell_len(text) for text in column) for column in zip(("", *part.headers), *rows, strict=True)
+        max(cell_len(text) for text in column) for column in zip(("", *headers), *rows, strict=True)
     )
-    label = min(label, max(console.width - _INDENT - 2 - sum(width + 2 for width in widths), 14))
+    label = min(label, max(console.width - _INDENT - 2 - sum(width + 2 for width in widths), 10))
     if rows:
-        _print_lines(console, _aligned([""], part.headers, label, widths), _INDENT + 2)
+        _print_lines(console, _aligned([""], headers, label, widths), _INDENT + 2)
     heading = ""
-    for line in part.lines:
+    for line in lines:
         if line.heading != heading:
             heading = line.heading
             _print_lines(console, _folded(console, heading, console.width - _INDENT), _INDENT)
@@ -247,7 +252,7 @@ def _print_part(console: Console, part: _Part) -> None:
 def _folded(console: Console, text: str, room: int) -> list[str]:
     from rich.text import Text
 
-    return [part.plain.rstrip() for part in Text(text).wrap(console, max(room, 14))] or [""]
+    return [part.plain.rstrip() for part in Text(text).wrap(console, max(room, 10))] or [""]
 
 
 def _aligned(label: Sequence[str], cells: Sequence[str], width: int, widths: Sequence[int]) -> list[str]:

@@ -37,14 +37,14 @@ def import_(
     """Import other people's logs as a study; an earlier import of that name is replaced."""
     from robustness.importers import import_logs, surveyed
     from robustness.summary import load_study
-    from robustness.summary.warnings import assumed
+    from robustness.wording.warnings import assumed_fact_warnings
 
     with _progress(path) as advance:
         # All mistakes are found before the store is opened, which would make one where there is none.
         found = surveyed(format_, path, name=name, title=title, model=model, advance=advance)
         with open_(store, create=True) as opened:
             count = import_logs(opened, found, title=title, advance=advance)
-            stand_ins = assumed(load_study(opened, name))
+            stand_ins = assumed_fact_warnings(load_study(opened, name))
     for note in [*found.source["notes"], *stand_ins]:
         print(f"note: {note}", file=sys.stderr)
     print(f"{counted(count, 'trial')} of {counted(len(found.tasks), 'task')} in study {name}")

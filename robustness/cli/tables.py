@@ -109,8 +109,8 @@ def table(
         for note in notes:
             print(f"note: {note}", file=sys.stderr)
         return
-    from robustness.summary.warnings import study_warnings
     from robustness.tables import pivot_table
+    from robustness.wording.warnings import study_warnings
 
     layout = pivot_table(
         found,

@@ -15,9 +15,9 @@ import pandas as pd
 from robustness.figures import style
 from robustness.figures.words import n_text
 from robustness.summary import Study, wilson
-from robustness.summary.checks import seeds_text
 from robustness.summary.resampled import Resampled
 from robustness.summary.sampler_limits import orders_of
+from robustness.wording.captions import seeds_text
 
 __all__ = ["SHADES", "HeatmapInfo", "Panel", "Shade", "heatmap_info"]
 

@@ -17,13 +17,13 @@ from robustness.report.pdf import print_pdf
 from robustness.spec import StudySpec
 from robustness.store import Store
 from robustness.summary import Study, check_begun, measure
-from robustness.summary.checks import seeds_text
 from robustness.summary.outcome import ROW
 from robustness.summary.sampler_limits import not_independent, sampler_of
-from robustness.summary.warnings import study_warnings
 from robustness.tables import pivot_table, standard_table, write_html
 from robustness.tables.measured import measurements
 from robustness.trial import RECORD_VERSION
+from robustness.wording.captions import seeds_text
+from robustness.wording.warnings import study_warnings
 
 __all__ = ["answer", "asides", "chaotic_cells", "print_pdf", "write_report"]
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from robustness.summary import MetricRow, Study, measure
-from robustness.summary.checks import units, whole
+from robustness.summary.cell_weighted_rates import rate_of_cells
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.cubes import Cube
 from robustness.summary.flags import Flag
-from robustness.summary.intervals import Rate, pooled_rate
+from robustness.summary.intervals import Rate
 from robustness.summary.outcome import ROW
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
-from robustness.summary.sampler_limits import over_lrs, sampler_of
+from robustness.summary.sampler_limits import sampler_of
 from robustness.summary.winners import Winner, winners
+from robustness.wording.captions import over_lrs, units, whole
 
 __all__ = ["answer", "asides"]
 
@@ -131,16 +131,21 @@ def _rates(study: Study) -> str:
 
 def _pooled_rate(cubes: Sequence[Cube]) -> tuple[Rate, int]:
     """The divergence rate of one optimizer over all tasks, and its trials that were not finite."""
-    flags = [(cube, cube.flags("divergence_rate")) for cube in cubes]
-    seeds_S = np.unique(np.concatenate([cube.seeds_S for cube, _ in flags]))
-    hits_S, sizes_S = np.zeros(len(seeds_S)), np.zeros(len(seeds_S))
-    for cube, flags_SIL in flags:
-        places = np.searchsorted(seeds_S, cube.seeds_S)
-        hits_S[places] += np.nansum(flags_SIL, axis=(1, 2))
-        sizes_S[places] += (~np.isnan(flags_SIL)).sum(axis=(1, 2))
-    rate = pooled_rate(hits_S, sizes_S, seeds_S, cubes[0].orders)
-    if any(cube.clustered for cube in cubes):
-        rate = replace(rate, low=math.nan, high=math.nan)
+    seeds_S = np.unique(np.concatenate([cube.seeds_S for cube in cubes]))
+    columns = []
+    for cube in cubes:
+        flags_SN = np.full((len(seeds_S), math.prod(cube.shape[1:])), math.nan)
+        flags_SN[np.searchsorted(seeds_S, cube.seeds_S)] = cube.flags("divergence_rate").reshape(
+            len(cube.seeds_S), -1
+        )
+        columns.append(flags_SN)
+    rate, _ = rate_of_cells(
+        np.concatenate(columns, axis=1),
+        seeds_S,
+        cubes[0].orders,
+        drawn=any(cube.binned for cube in cubes),
+        clustered=any(cube.clustered for cube in cubes),
+    )
     return rate, int(sum(np.nansum(cube.flags("nonfinite_rate")) for cube in cubes))
 
 

@@ -17,8 +17,8 @@ from robustness.service.lookout import Lookout
 from robustness.store import Queue, Standing, Store, StudyState
 from robustness.store.activity import trials_per_second
 from robustness.summary import Study, load_study
-from robustness.summary.warnings import study_warnings
 from robustness.trial import TrialState
+from robustness.wording.warnings import study_warnings
 
 __all__ = ["Reader"]
 

@@ -1,46 +1,78 @@
-"""An audit of a study: what a reviewer asks before believing its numbers, section by section."""
+"""An audit of a study: the findings of `findings.study_findings` by section, with the rows that they were counted from."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
 
-from robustness.phrases import counted, listed
 from robustness.summary.audit_rows import (
     Addition,
-    AgainstDefault,
+    Budget,
     Labels,
+    RowEdges,
+    RowLabels,
     Selection,
     Square,
+    TaskLabels,
     VaryingSetting,
     added,
-    against_defaults,
-    labels,
-    lacking,
-    selections,
-    varying_settings,
 )
-from robustness.summary.checks import (
-    FEW_SEEDS,
-    Budget,
-    ChangeableLabels,
-    RowEdges,
-    budgets,
-    row_edges,
-    uneven_tasks,
-)
-from robustness.summary.confirmed import are_confirmed
-from robustness.summary.rows import DEFAULT_DELTA
-from robustness.summary.sampler_limits import not_meant, sampler_of
+from robustness.summary.findings import CheckedRows, Finding, FindingCode, study_findings
+from robustness.summary.flags import Remark
+from robustness.summary.measure import measure
+from robustness.summary.rows import MetricRow
+from robustness.summary.sampler_limits import not_independent, sampler_of
 from robustness.summary.study import Study
 
-__all__ = ["AuditInfo", "Section", "Verdict", "audit_info"]
+__all__ = ["AgainstDefault", "AuditInfo", "Section", "audit_info"]
 
-Verdict = Literal["ok", "look", "bad"]
 Row = TypeVar("Row")
-NOTHING = "nothing is complete yet"
+
+_EDGES = (FindingCode.NOTHING_COMPLETE, FindingCode.CHOSEN_BY_EDGE, FindingCode.CHOSEN_BY_TPE)
+_CODES: dict[str, tuple[FindingCode, ...]] = {
+    "budgets": (
+        FindingCode.NO_TRIALS,
+        FindingCode.MISSING_TRIALS,
+        FindingCode.REPEATED_TRIALS,
+        FindingCode.UNEVEN_BUDGETS,
+    ),
+    "missing": (
+        FindingCode.NO_TRIALS,
+        FindingCode.SQUARES_LACK_TRIALS,
+        FindingCode.FEWER_SEEDS_THAN_ROW,
+    ),
+    "edges": (
+        *_EDGES,
+        FindingCode.TUNED_AT_EDGE,
+        FindingCode.WINDOW_CENSORED,
+        FindingCode.MOST_SEEDS_DO_NOT_TRAIN,
+        FindingCode.NO_LR_TRAINS,
+    ),
+    "defaults": _EDGES,
+    "selection": (
+        FindingCode.NOTHING_COMPLETE,
+        FindingCode.CHOSEN_BY_EDGE,
+        FindingCode.NOTHING_TO_SELECT,
+        FindingCode.SELECTED_ON_TEST,
+        FindingCode.FEW_SEEDS,
+        FindingCode.SAME_SEEDS,
+        FindingCode.FRESH_SEEDS,
+        FindingCode.NOT_ALL_CONFIRMED,
+    ),
+    "labels": (
+        FindingCode.NOTHING_COMPLETE,
+        FindingCode.ACCURACY_CANNOT_TELL,
+        FindingCode.CHANGEABLE_LABELS,
+        FindingCode.CHAOTIC_TRIALS,
+        FindingCode.NON_MONOTONE_ROWS,
+        FindingCode.FLOOR_MATTERS,
+    ),
+    "settings": (FindingCode.SETTINGS_INSIDE_ROWS, FindingCode.SETTINGS_BETWEEN_LABELS),
+    "additions": (FindingCode.DIVERGED_AT_ADDED_LRS_ALONE,),
+}
+"""What each section asks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,14 +80,49 @@ class Section(Generic[Row]):
     """One thing that a reviewer asks.
 
     Attributes:
-        verdict: bad where a number of the study cannot be believed as it stands, look where it needs a second look.
-        says: the answer in a sentence, without its full stop.
-        rows: what it rests on, in the study's order.
+        findings: what there is to say, the gravest first; empty where all is well.
+        rows: what they were counted from, in the study's order.
     """
 
-    verdict: Verdict
-    says: str
+    findings: tuple[Finding, ...]
     rows: tuple[Row, ...] = ()
+
+    @property
+    def verdict(self) -> Literal["ok", "look", "bad"]:
+        """That of the gravest finding."""
+        severities = {finding.severity for finding in self.findings}
+        return "bad" if "bad" in severities else "look" if "look" in severities else "ok"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgainstDefault(RowLabels):
+    """A row's tuned learning rate beside the optimizer's default; NaN for what there is none of.
+
+    Attributes:
+        tuned_lr: tuned learning rate.
+        tuned_score: median test score there.
+        default_lr: of the optimizer's own documentation.
+        tried_lr: the learning rate of the study that stands for it.
+        default_score: median test score there.
+        gain: the metric `tunability`: tuned score less that at the default.
+        low: end of its 95 % interval.
+        high: the other end.
+        n: seeds at the tuned learning rate.
+        unit: of the scores.
+        remarks: of the metric.
+    """
+
+    tuned_lr: float
+    tuned_score: float
+    default_lr: float
+    tried_lr: float
+    default_score: float
+    gain: float
+    low: float
+    high: float
+    n: int
+    unit: str
+    remarks: tuple[Remark, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,12 +130,14 @@ class AuditInfo:
     """What `robustness audit` says.
 
     Attributes:
+        sampler: of the study; empty where it was imported.
         settings: of an import; None for a study that was run here, whose spec says what varies.
         additions: None for a study that was designed beforehand.
     """
 
     study: str
     title: str
+    sampler: str
     budgets: Section[Budget]
     missing: Section[Square]
     edges: Section[RowEdges]
@@ -78,18 +147,6 @@ class AuditInfo:
     settings: Section[VaryingSetting] | None
     additions: Section[Addition] | None
 
-    def as_json(self) -> dict[str, Any]:
-        """For JSON, which has no NaN: it is null."""
-        return {name: _without_nan(value) for name, value in asdict(self).items()}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
 
 def audit_info(study: Study) -> AuditInfo:
     """Audit a study, complete or not; windows reach 5 % of skill below the best.
@@ -97,196 +154,80 @@ def audit_info(study: Study) -> AuditInfo:
     Args:
         study: classified.
     """
-    samples = study.tuning
-    given = budgets(study)
-    sampler = sampler_of(study.spec)
-    window, tuned = (not_meant(metric, sampler) for metric in ("tolerance_window", "tuned_lr"))
+    rows, sampler = CheckedRows.of(study), sampler_of(study.spec)
+    findings = study_findings(study, rows=rows)
+    against = [] if not_independent(sampler) else list(_against_defaults(study))
+    additions = added(study)
+
+    def section(name: str, rows: Sequence[Row], *more: Finding) -> Section[Row]:
+        asked = [finding for finding in findings if finding.code in _CODES[name]]
+        return Section(findings=(*asked, *more), rows=tuple(rows))
+
     return AuditInfo(
         study=study.name,
         title=study.title,
-        budgets=_spent(given, sampler) if sampler == "edge" else _budgets(given),
-        missing=_missing(*lacking(study, by_row=not window)),
-        edges=_not_asked(window) if window else _edges(row_edges(samples, DEFAULT_DELTA)),
-        defaults=_not_asked(window) if window else _defaults(list(against_defaults(study, samples))),
-        selection=_not_asked(tuned)
-        if tuned
-        else _selection(list(selections(study, samples)), fresh=are_confirmed(samples)),
-        labels=_labels(list(labels(study, samples))),
-        settings=_settings(list(varying_settings(study))) if study.source else None,
-        additions=_additions(added(study), given, even=sampler != "edge"),
-    )
-
-
-def _not_asked(why: str) -> Section[Any]:
-    return Section(verdict="ok", says=f"{why}: there is nothing to ask")
-
-
-def _spent(rows: Sequence[Budget], sampler: str) -> Section[Budget]:
-    """Of a sampler that stops when it knows: budgets cannot be equal."""
-    missing, trials = (sum(getattr(row, name) for row in rows) for name in ("missing", "trials"))
-    says = f"{sampler} tried as much as each row needed, {trials:,} trials in all"
-    says += f"; {missing:,} are missing" if missing else ""
-    return Section(verdict="look" if missing else "ok", says=says, rows=tuple(rows))
-
-
-def _budgets(rows: Sequence[Budget]) -> Section[Budget]:
-    uneven = uneven_tasks(rows)
-    sizes = {row.task: row.trials for row in rows}
-    missing, failed, trials = (
-        sum(getattr(row, name) for row in rows) for name in ("missing", "failed", "trials")
-    )
-    if not rows:
-        return Section(verdict="look", says="the study has no trials yet")
-    if uneven:
-        says = f"optimizers have different numbers of trials on {listed(uneven)}"
-    elif len(rows) == len(sizes):
-        says = "one optimizer a task: there is no budget to compare"
-    else:
-        each = sorted(set(sizes.values()))
-        says = f"every optimizer gets the same budget, {each[0]:,} trials" + (
-            f" to {each[-1]:,} by task" if len(each) > 1 else " a task" if len(sizes) > 1 else ""
+        sampler=sampler,
+        budgets=section("budgets", rows.budgets),
+        missing=section("missing", rows.squares),
+        edges=section("edges", rows.edges),
+        defaults=section("defaults", against, *_of_defaults(against)),
+        selection=section("selection", rows.selections),
+        labels=section("labels", rows.labels),
+        settings=section("settings", rows.settings) if study.source else None,
+        additions=section(
+            "additions", additions, *_of_additions(additions, rows.budgets, even=sampler != "edge")
         )
-    if missing:
-        says += f"; {missing:,} of {trials:,} trials are missing, {failed:,} of them failed"
-    return Section(verdict="bad" if uneven else "look" if missing else "ok", says=says, rows=tuple(rows))
+        if additions
+        else None,
+    )
 
 
-def _missing(rows: Sequence[Square], squares: int) -> Section[Square]:
-    lost = [row for row in rows if row.complete < row.planned]
-    empty = sum(row.complete == 0 for row in lost)
-    fewer = len([row for row in rows if row.planned < row.seeds])
-    if not rows:
-        says = "every square has all seeds of its row" if squares else "there are no squares yet"
-        return Section(verdict="ok" if squares else "look", says=says)
-    parts = [
-        f"{len(lost):,} of {counted(squares, 'square')} lack trials that were planned" if lost else "",
-        f"{empty:,} have none" if empty else "",
-        f"{fewer:,} of {counted(squares, 'square')} were given fewer seeds than their row has"
-        if fewer
-        else "",
-    ]
-    says = "; ".join(part for part in parts if part)
-    return Section(verdict="bad" if empty else "look", says=says, rows=tuple(rows))
+def _against_defaults(study: Study) -> Iterator[AgainstDefault]:
+    """Every row with something complete beside its optimizer's default."""
+    gains: dict[tuple[str | None, str, str | None], MetricRow] = {
+        (row.task, row.optimizer, row.init): row for row in measure(study, metrics=("tunability",))
+    }
+    for sample in study.tuning:
+        cube, place = sample.cube, sample.default_place
+        for i, init in enumerate(cube.inits):
+            row, trains = gains[cube.task, cube.optimizer, init], sample.trains_I[i]
+            yield AgainstDefault(
+                task=cube.task,
+                optimizer=cube.optimizer,
+                init=init,
+                tuned_lr=float(cube.lrs_L[sample.tuned_RI[0, i]]) if trains else math.nan,
+                tuned_score=float(sample.tuned_score_RI[0, i]) if trains else math.nan,
+                default_lr=sample.default_lr,
+                tried_lr=math.nan if place is None else float(cube.lrs_L[place]),
+                default_score=math.nan if place is None else float(sample.score_RIL[0, i, place]),
+                gain=row.value,
+                low=row.low,
+                high=row.high,
+                n=row.n,
+                unit=sample.unit,
+                remarks=row.remarks,
+            )
 
 
-def _edges(rows: Sequence[RowEdges]) -> Section[RowEdges]:
-    if not rows:
-        return Section(verdict="look", says=NOTHING)
-    tuned = sum(bool(row.tuned) for row in rows)
-    censored = sum(bool(row.window) or row.cut for row in rows)
-    dead = sum(not row.trains for row in rows)
-    few = sum(row.trains and not row.mostly for row in rows)
-    of = counted(len(rows), "row")
-    parts = [
-        f"the tuned learning rate is at the edge of what was tried in {tuned:,} of {of}" if tuned else "",
-        f"the window (within {DEFAULT_DELTA} of the best) is censored in {censored:,} of {of}"
-        if censored
-        else "",
-        f"most seeds train at no learning rate in {few:,} of {of}" if few else "",
-        f"nothing trains in {dead:,} of {of}" if dead else "",
-    ]
-    found = [part for part in parts if part]
-    says = "; ".join(found) or f"the optimum and its window lie inside what was tried in {of}"
-    return Section(verdict="bad" if tuned else "look" if found else "ok", says=says, rows=tuple(rows))
-
-
-def _defaults(rows: Sequence[AgainstDefault]) -> Section[AgainstDefault]:
-    if not rows:
-        return Section(verdict="look", says=NOTHING)
+def _of_defaults(rows: Sequence[AgainstDefault]) -> Iterator[Finding]:
     known = [row for row in rows if math.isfinite(row.gain)]
-    if not known:
-        says = "no row can be compared with its optimizer's default"
-        return Section(verdict="look", says=says, rows=tuple(rows))
-    better = sum(row.low > 0 for row in known)
-    says = (
-        f"tuning helps, with an interval above 0, in {better:,} of "
-        f"{counted(len(known), 'row')} with the optimizer's default among {'its' if len(known) == 1 else 'their'} "
-        "learning rates"
-    )
-    without = len(rows) - len(known)
-    says += f"; {without:,} cannot be compared" if without else ""
-    return Section(verdict="look" if without else "ok", says=says, rows=tuple(rows))
+    if known:
+        numbers = (sum(row.low > 0 for row in known), len(known), len(rows) - len(known))
+        severity: Literal["look", "info"] = "look" if numbers[-1] else "info"
+        yield Finding(code=FindingCode.TUNING_AGAINST_DEFAULT, severity=severity, numbers=numbers)
+    elif rows:
+        yield Finding(code=FindingCode.NO_DEFAULT_COMPARED)
 
 
-def _selection(rows: Sequence[Selection], *, fresh: bool) -> Section[Selection]:
-    if not rows:
-        return Section(verdict="look", says="no learning rate trains yet")
-    on_test = [row.task for row in rows if row.data == "test"]
-    few = min(row.seeds for row in rows)
-    if on_test:
-        says = (
-            f"learning rates are selected and reported on the same test data and seeds on {listed(on_test)}"
-        )
-        return Section(verdict="bad", says=f"{says}: tuned scores are too good", rows=tuple(rows))
-    if fresh:
-        says = "learning rates are selected on validation data and reported on test data of fresh seeds"
-        return Section(verdict="ok", says=says, rows=tuple(rows))
-    says = (
-        "learning rates are selected on validation data and reported on test data of the same seeds: "
-        "tuned scores are a little too good"
-    )
-    says += f", the more so with {counted(few, 'seed')}" if few < FEW_SEEDS else ""
-    return Section(verdict="look" if few < FEW_SEEDS else "ok", says=says, rows=tuple(rows))
-
-
-def _labels(rows: Sequence[Labels]) -> Section[Labels]:
-    if not rows:
-        return Section(verdict="look", says=NOTHING)
-    complete, chaotic, total = (
-        sum(getattr(row, name) for row in rows) for name in ("complete", "chaotic", "seed_rows")
-    )
-    changeable = ChangeableLabels(
-        **{
-            field.name: sum(getattr(row.changeable, field.name) for row in rows)
-            for field in fields(ChangeableLabels)
-        }
-    )
-    odd = sum(len(gap.seeds) for row in rows for gap in row.gaps)
-    parts = [
-        f"{changeable.total:,} of {counted(complete, 'label')} can change when trials are added: {changeable.bases}"
-        if changeable.total
-        else "",
-        f"{counted(chaotic, 'trial')} {'is' if chaotic == 1 else 'are'} chaotic" if chaotic else "",
-        f"{odd:,} of {counted(total, 'row')} of a seed train above a learning rate that does not"
-        if odd
-        else "",
-    ]
-    found = [part for part in parts if part]
-    says = "; ".join(found) or "every label rests on its own trial, none is chaotic, every row is monotone"
-    return Section(verdict="look" if found else "ok", says=says, rows=tuple(rows))
-
-
-def _settings(rows: Sequence[VaryingSetting]) -> Section[VaryingSetting]:
-    inside, between = (
-        listed(list(dict.fromkeys(row.setting for row in rows if row.inside == where)))
-        for where in (True, False)
-    )
-    parts = [
-        f"inside rows there are several values of {inside}: their trials are no repetitions of one setting"
-        if inside
-        else "",
-        f"an optimizer has a label for each value of {between}, and each label is tuned by itself"
-        if between
-        else "",
-    ]
-    says = "; ".join(part for part in parts if part)
-    return Section(
-        verdict="look" if rows else "ok",
-        says=says or "nothing that was logged as a number varies inside a row but the learning rate",
-        rows=tuple(rows),
-    )
-
-
-def _additions(rows: Sequence[Addition], pairs: Sequence[Budget], *, even: bool) -> Section[Addition] | None:
-    if not rows:
-        return None
+def _of_additions(rows: Sequence[Addition], pairs: Sequence[Budget], *, even: bool) -> Iterator[Finding]:
+    """Of trials that a sampler added; `even` where each optimizer should have as many."""
+    yield Finding(code=FindingCode.ADDED_TRIALS, severity="info", numbers=(sum(row.trials for row in rows),))
     given = {(pair.task, pair.optimizer): 0 for pair in pairs}
     for row in rows:
         given[row.task, row.optimizer] += row.trials
     by_task: dict[str, set[int]] = {}
     for (task, _), trials in given.items():
         by_task.setdefault(task, set()).add(trials)
-    uneven = [task for task, sizes in by_task.items() if even and len(sizes) > 1]
-    says = f"the sampler chose {counted(sum(given.values()), 'trial')} by their results"
-    says += f"; optimizers were given different numbers of them on {listed(uneven)}" if uneven else ""
-    return Section(verdict="look" if uneven else "ok", says=says, rows=tuple(rows))
+    uneven = tuple(TaskLabels(task=task) for task, sizes in by_task.items() if even and len(sizes) > 1)
+    if uneven:
+        yield Finding(code=FindingCode.UNEVEN_ADDITIONS, concerns=uneven)

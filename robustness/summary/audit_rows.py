@@ -1,8 +1,7 @@
-"""The rows of an audit: counted and measured, not judged."""
+"""What a reviewer counts in a study: budgets, squares, edges, labels, settings. Counted and measured, not judged."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,156 +10,129 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from robustness.summary.checks import (
-    ChangeableLabels,
-    RowGaps,
-    budgets,
-    changeable_labels,
-    fewest_seeds,
-    row_gaps,
-)
-from robustness.summary.measure import measure
+from robustness.summary.metrics import is_open, touched, window_ends
+from robustness.summary.metrics.learning_rates import Edge
 from robustness.summary.outcome import ROW
 from robustness.summary.resampled import Resampled
-from robustness.summary.rows import MetricRow
+from robustness.summary.rows import Delta
+from robustness.summary.sides import OTHER_SEEDS_EVIDENCE, OWN_SEED_EVIDENCE, Evidence
 from robustness.summary.study import Study
 
 __all__ = [
     "Addition",
-    "AgainstDefault",
+    "Budget",
+    "ChangeableLabels",
     "Labels",
+    "OptimizerLabels",
+    "RowEdges",
+    "RowGaps",
+    "RowLabels",
     "Selection",
     "Square",
+    "TaskLabels",
     "VaryingSetting",
     "added",
-    "against_defaults",
+    "budgets",
+    "fewest_seeds",
     "labels",
-    "lacking",
+    "row_edges",
     "selections",
+    "squares_short_of_seeds",
     "varying_settings",
 ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Square:
+class TaskLabels:
+    """A task by its label."""
+
+    task: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerLabels(TaskLabels):
+    """An optimizer on a task, by their labels."""
+
+    optimizer: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowLabels(OptimizerLabels):
+    """A row by its labels."""
+
+    init: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget(OptimizerLabels):
+    """What one optimizer was given on one task.
+
+    Attributes:
+        trials: of the study.
+        complete: of these.
+        missing: not complete, failed ones included.
+        failed: of these.
+        inits: initializations.
+        fewest_lrs: distinct learning rates of the initialization with the fewest.
+        most_lrs: of the one with the most.
+        seeds: distinct seed indices.
+        drawn: learning rates were drawn at random; each trial then is a seed of its own.
+    """
+
+    trials: int
+    complete: int
+    missing: int
+    failed: int
+    inits: int
+    fewest_lrs: int
+    most_lrs: int
+    seeds: int
+    drawn: bool
+
+
+def budgets(study: Study) -> list[Budget]:
+    """Of every optimizer on every task, in the study's order."""
+    rows = []
+    for (task, optimizer), trials in study.trials.groupby(["task", "optimizer"], sort=False):
+        states = trials["state"].value_counts()
+        complete = int(states.get("complete", 0))
+        lrs = trials.groupby("init")["lr"].nunique()
+        rows.append(
+            Budget(
+                task=str(task),
+                optimizer=str(optimizer),
+                trials=len(trials),
+                complete=complete,
+                missing=len(trials) - complete,
+                failed=int(states.get("failed", 0)),
+                inits=len(lrs),
+                fewest_lrs=int(lrs.min()),
+                most_lrs=int(lrs.max()),
+                seeds=int(trials["seed_index"].nunique()),
+                drawn=(task, optimizer) in study.grid.binned,
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Square(RowLabels):
     """A square with fewer complete trials than its row has seeds.
 
     Attributes:
-        task: label.
-        optimizer: label.
-        init: label.
         lr: learning rate.
         complete: seeds with a complete trial.
         planned: seeds with a trial in the study.
         seeds: of the row.
     """
 
-    task: str
-    optimizer: str
-    init: str
     lr: float
     complete: int
     planned: int
     seeds: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VaryingSetting:
-    """A column of numbers of an import that varies beside the learning rate.
-
-    Attributes:
-        task: label.
-        optimizer: label; its name where the column differs between labels of one name.
-        setting: the column.
-        values: how many it has.
-        inside: it varies between trials of one row, which then are no repetitions of one setting.
-    """
-
-    task: str
-    optimizer: str
-    setting: str
-    values: int
-    inside: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AgainstDefault:
-    """A row's tuned learning rate beside the optimizer's default; NaN for what there is none of.
-
-    Attributes:
-        task: label.
-        optimizer: label.
-        init: label.
-        tuned_lr: tuned learning rate.
-        tuned_score: median test score there.
-        default_lr: of the optimizer's own documentation.
-        tried_lr: the learning rate of the study that stands for it.
-        default_score: median test score there.
-        gain: the metric `tunability`: tuned score less that at the default.
-        low: end of its 95 % interval.
-        high: the other end.
-        n: seeds at the tuned learning rate.
-        unit: of the scores.
-    """
-
-    task: str
-    optimizer: str
-    init: str
-    tuned_lr: float
-    tuned_score: float
-    default_lr: float
-    tried_lr: float
-    default_score: float
-    gain: float
-    low: float
-    high: float
-    n: int
-    unit: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
-    """How a task's learning rates are tuned: on which data, and by at least how many seeds."""
-
-    task: str
-    data: Literal["validation", "test"]
-    seeds: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Labels:
-    """What the outcomes of one optimizer on one task rest on.
-
-    Attributes:
-        task: label.
-        optimizer: label.
-        complete: trials.
-        changeable: labels that can change when trials are added, by what they rest on.
-        chaotic: trials in which rounding can decide how they end.
-        seed_rows: rows of a single seed; none of learning rates that were drawn at random.
-        gaps: rows of which some seed trains above a learning rate that does not.
-    """
-
-    task: str
-    optimizer: str
-    complete: int
-    changeable: ChangeableLabels
-    chaotic: int
-    seed_rows: int
-    gaps: tuple[RowGaps, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Addition:
-    """Trials that an adaptive sampler added for one reason."""
-
-    task: str
-    optimizer: str
-    reason: str
-    trials: int
-
-
-def lacking(study: Study, *, by_row: bool) -> tuple[list[Square], int]:
+def squares_short_of_seeds(study: Study, *, by_row: bool) -> tuple[list[Square], int]:
     """Squares with fewer complete trials than their row has seeds, and the number of all squares.
 
     Where learning rates were drawn at random each trial is a seed of its own: a square lacks what was planned for it.
@@ -170,93 +142,260 @@ def lacking(study: Study, *, by_row: bool) -> tuple[list[Square], int]:
         by_row: a square should have all seeds of its row; else, where a sampler chose, those that it asked for.
     """
     keys = [*ROW, "lr"]
-    planned = study.trials.groupby(keys, sort=False)["seed_index"].nunique().rename("planned").reset_index()
+    squares = study.trials.groupby(keys, sort=False)["seed_index"].nunique().rename("planned").reset_index()
     complete = study.complete.groupby(keys)["seed_index"].nunique().rename("complete").reset_index()
     seeds = study.trials.groupby(ROW)["seed_index"].nunique().rename("seeds").reset_index()
-    found = planned.merge(complete, how="left", on=keys).merge(seeds, how="left", on=ROW)
-    found["complete"] = found["complete"].fillna(0).astype(int)
-    drawn = {(row.task, row.optimizer) for row in budgets(study) if row.drawn}
-    pairs = zip(found["task"], found["optimizer"], strict=True)
-    alone = [pair in drawn or not by_row for pair in pairs]
-    found["seeds"] = np.where(alone, found["planned"], found["seeds"])
-    found["row"] = found.groupby(ROW, sort=False).ngroup()
-    short = found[found["complete"] < found["seeds"]].sort_values(["row", "lr"])
+    squares = squares.merge(complete, how="left", on=keys).merge(seeds, how="left", on=ROW)
+    squares["complete"] = squares["complete"].fillna(0).astype(int)
+    pairs = zip(squares["task"], squares["optimizer"], strict=True)
+    as_planned = [pair in study.grid.binned or not by_row for pair in pairs]
+    squares["seeds"] = np.where(as_planned, squares["planned"], squares["seeds"])
+    squares["row"] = squares.groupby(ROW, sort=False).ngroup()
+    short = squares[squares["complete"] < squares["seeds"]].sort_values(["row", "lr"])
     return [
         Square(
-            task=str(line["task"]),
-            optimizer=str(line["optimizer"]),
-            init=str(line["init"]),
-            lr=float(line["lr"]),
-            complete=int(line["complete"]),
-            planned=int(line["planned"]),
-            seeds=int(line["seeds"]),
+            task=str(square["task"]),
+            optimizer=str(square["optimizer"]),
+            init=str(square["init"]),
+            lr=float(square["lr"]),
+            complete=int(square["complete"]),
+            planned=int(square["planned"]),
+            seeds=int(square["seeds"]),
         )
-        for line in short.to_dict("records")
-    ], len(found)
+        for square in short.to_dict("records")
+    ], len(squares)
 
 
-def against_defaults(study: Study, samples: Sequence[Resampled]) -> Iterator[AgainstDefault]:
-    """Every row with something complete beside its optimizer's default.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowEdges(RowLabels):
+    """Where the tuned learning rate and the tolerance window of a row lie among what was tried.
+
+    Attributes:
+        trains: whether any trial does; where none does, what follows says nothing.
+        mostly: whether most seeds train at the tuned learning rate; where they do not, all learning rates are alike,
+            and nothing lies at an edge.
+        tuned_lr: tuned learning rate.
+        tuned: the end of the grid at which it lies.
+        window: the ends of the grid that the window reaches: it is at least as wide as stated.
+        cut: the window ends at a missing square.
+    """
+
+    trains: bool
+    mostly: bool
+    tuned_lr: float
+    tuned: Edge
+    window: Edge
+    cut: bool
+
+    @property
+    def is_censored(self) -> bool:
+        """Whether the window is at least as wide as stated."""
+        return bool(self.window) or self.cut
+
+
+def row_edges(samples: Sequence[Resampled], delta: Delta) -> list[RowEdges]:
+    """Of every row with something complete.
 
     Args:
-        study: for the metric `tunability`, with its intervals.
         samples: of `Study.tuning`.
+        delta: of the tolerance windows.
     """
-    gains: dict[tuple[str | None, str, str | None], MetricRow] = {
-        (row.task, row.optimizer, row.init): row for row in measure(study, metrics=("tunability",))
-    }
+    rows = []
     for sample in samples:
-        cube, place = sample.cube, sample.default_place
-        for i, init in enumerate(cube.inits):
-            row = gains[cube.task, cube.optimizer, init]
-            trains = sample.trains_I[i]
-            yield AgainstDefault(
-                task=cube.task,
-                optimizer=cube.optimizer,
-                init=init,
-                tuned_lr=float(cube.lrs_L[sample.tuned_RI[0, i]]) if trains else math.nan,
-                tuned_score=float(sample.tuned_score_RI[0, i]) if trains else math.nan,
-                default_lr=sample.default_lr,
-                tried_lr=math.nan if place is None else float(cube.lrs_L[place]),
-                default_score=math.nan if place is None else float(sample.score_RIL[0, i, place]),
-                gain=row.value,
-                low=row.low,
-                high=row.high,
-                n=row.n,
-                unit=sample.unit,
+        lrs_L = sample.cube.lrs_L
+        width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
+        first_I, last_I = window_ends(sample.score_RIL[0], sample.tuned_RI[0], width)
+        cut_I = is_open(sample.score_RIL[0], first_I, last_I)
+        for i, init in enumerate(sample.cube.inits):
+            tuned = int(sample.tuned_RI[0, i])
+            mostly = bool(sample.trains_RI[0, i])
+            rows.append(
+                RowEdges(
+                    task=sample.cube.task,
+                    optimizer=sample.cube.optimizer,
+                    init=init,
+                    trains=bool(sample.trains_I[i]),
+                    mostly=mostly,
+                    tuned_lr=float(lrs_L[tuned]),
+                    tuned=touched(tuned, tuned, len(lrs_L)) if mostly else "",
+                    window=touched(int(first_I[i]), int(last_I[i]), len(lrs_L)) if mostly else "",
+                    cut=mostly and bool(cut_I[i]),
+                )
             )
+    return rows
 
 
-def selections(study: Study, samples: Sequence[Resampled]) -> Iterator[Selection]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection(TaskLabels):
+    """How a task's learning rates are tuned: on which data, and by at least how many seeds."""
+
+    data: Literal["validation", "test"]
+    seeds: int
+
+
+def selections(study: Study) -> Iterator[Selection]:
     """Of every task on which something trains: else there is no learning rate to select."""
     for task, constants in study.facts.items():
-        own = [sample for sample in samples if sample.cube.task == task and sample.trains_I.any()]
-        if own:
+        training = [s for s in study.tuning if s.cube.task == task and s.trains_I.any()]
+        if training:
             complete = study.complete[study.complete["task"] == task]
-            yield Selection(task=task, data=constants.selection, seeds=fewest_seeds(complete, own))
+            yield Selection(task=task, data=constants.selection, seeds=fewest_seeds(complete, training))
 
 
-def labels(study: Study, samples: Sequence[Resampled]) -> Iterator[Labels]:
+def fewest_seeds(complete: pd.DataFrame, samples: Sequence[Resampled]) -> int:
+    """Seeds of the tuned square with the fewest; of random searches alone, all seed indices.
+
+    Args:
+        complete: complete trials.
+        samples: of these.
+
+    Where weights are crossed with data orders, a seed is one of the weights.
+    """
+    tuned = [int(s.tuned_seeds_I.min()) // s.cube.orders for s in samples if not s.cube.binned]
+    orders = max((s.cube.orders for s in samples), default=1)
+    return min([int((complete["seed_index"] // orders).nunique()), *tuned])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowGaps(RowLabels):
+    """Seeds of a row for which a learning rate trains above one that does not.
+
+    Attributes:
+        seeds: their indices.
+        of: seeds of the optimizer on the task.
+    """
+
+    seeds: tuple[int, ...]
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangeableLabels:
+    """How many labels can change when trials are added, by what they rest on.
+
+    Attributes:
+        own_seed: other learning rates of the same row and seed.
+        other_seeds: learning rates of the row's other seeds.
+        loss_rise: a rise of the training loss, as no learning rate of the row says anything.
+    """
+
+    own_seed: int
+    other_seeds: int
+    loss_rise: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Labels(OptimizerLabels):
+    """What the outcomes of one optimizer on one task rest on.
+
+    Attributes:
+        complete: trials.
+        changeable: labels that can change when trials are added, by what they rest on.
+        chaotic: trials in which rounding can decide how they end.
+        seed_rows: rows of a single seed; none of learning rates that were drawn at random, and none where other numbers
+            vary inside a row: there is no order in which training should end.
+        gaps: rows of which some seed trains above a learning rate that does not.
+    """
+
+    complete: int
+    changeable: ChangeableLabels
+    chaotic: int
+    seed_rows: int
+    gaps: tuple[RowGaps, ...]
+
+
+def labels(study: Study) -> Iterator[Labels]:
     """Of every optimizer with something complete on a task."""
-    for sample in samples:
-        task, optimizer = sample.cube.task, sample.cube.optimizer
-        own = study.complete[(study.complete["task"] == task) & (study.complete["optimizer"] == optimizer)]
-        gaps = row_gaps([sample])
+    complete = dict(iter(study.complete.groupby(["task", "optimizer"], sort=False)))
+    varied = _rows_that_vary(study)
+    for sample in study.tuning:
+        cube = sample.cube
+        trials = complete[cube.task, cube.optimizer]
+        evidence = trials["evidence"]
+        gaps = [] if cube.binned else list(_gaps(sample, varied))
         yield Labels(
-            task=task,
-            optimizer=optimizer,
-            complete=len(own),
-            changeable=changeable_labels(own),
-            chaotic=int(own["chaotic"].sum()),
+            task=cube.task,
+            optimizer=cube.optimizer,
+            complete=len(trials),
+            changeable=ChangeableLabels(
+                own_seed=int(evidence.isin(OWN_SEED_EVIDENCE).sum()),
+                other_seeds=int(evidence.isin(OTHER_SEEDS_EVIDENCE).sum()),
+                loss_rise=int((evidence == Evidence.LOSS_RISE).sum()),
+            ),
+            chaotic=int(trials["chaotic"].sum()),
             seed_rows=sum(row.of for row in gaps),
             gaps=tuple(row for row in gaps if row.seeds),
         )
 
 
+def _gaps(sample: Resampled, varied: set[tuple[str, ...]]) -> Iterator[RowGaps]:
+    cube = sample.cube
+    for init, monotone_S in zip(cube.inits, cube.critical.monotone.T, strict=True):
+        if (cube.task, cube.optimizer, init) not in varied:
+            seeds = tuple(int(seed) for seed in cube.seeds_S[~monotone_S])
+            of = len(cube.seeds_S)
+            yield RowGaps(task=cube.task, optimizer=cube.optimizer, init=init, seeds=seeds, of=of)
+
+
+def _rows_that_vary(study: Study) -> set[tuple[str, ...]]:
+    """Rows inside which a number other than the learning rate varies."""
+    if study.settings.empty:
+        return set()
+    values = study.settings.groupby([study.trials[label] for label in ROW], sort=False).nunique()
+    return set(values.index[(values > 1).any(axis=1)])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VaryingSetting(OptimizerLabels):
+    """A column of numbers of an import that varies beside the learning rate.
+
+    The optimizer is its name where the column differs between labels of one name.
+
+    Attributes:
+        setting: the column.
+        values: how many it has.
+        inside: it varies between trials of one row, which then are no repetitions of one setting.
+    """
+
+    setting: str
+    values: int
+    inside: bool
+
+
+def varying_settings(study: Study) -> Iterator[VaryingSetting]:
+    """What varies inside rows of an import, then what differs between labels of one optimizer on one task."""
+    settings = study.settings
+    between: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for (task, optimizer), trials in study.trials.groupby(["task", "optimizer"], sort=False):
+        of_pair = settings.loc[trials.index]
+        inside = (of_pair.groupby(trials["init"]).nunique() > 1).any()
+        for column in settings.columns[inside]:
+            values = int(of_pair[column].nunique())
+            yield VaryingSetting(
+                task=str(task), optimizer=str(optimizer), setting=str(column), values=values, inside=True
+            )
+        name = str(study.optimizers[str(optimizer)].get("name", optimizer))
+        between.setdefault((str(task), name), []).append(of_pair.loc[:, ~inside])
+    for (task, name), frames in between.items():
+        distinct = pd.concat(frames).nunique()
+        for setting, values in distinct[distinct > 1].items():
+            yield VaryingSetting(
+                task=task, optimizer=name, setting=str(setting), values=int(values), inside=False
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Addition(OptimizerLabels):
+    """Trials that an adaptive sampler added for one reason."""
+
+    reason: str
+    trials: int
+
+
 def added(study: Study) -> list[Addition]:
     """Trials with a reason, by reason; none of a study whose trials were all designed."""
-    found = study.trials[study.trials["reason"] != ""]
-    sizes = Counter(zip(found["task"], found["optimizer"], found["reason"], strict=True))
+    chosen = study.trials[study.trials["reason"] != ""]
+    sizes = Counter(zip(chosen["task"], chosen["optimizer"], chosen["reason"], strict=True))
     pairs = list(dict.fromkeys((task, optimizer) for task, optimizer, _ in sizes))
     return [
         Addition(task=task, optimizer=optimizer, reason=reason, trials=trials)
@@ -264,25 +403,3 @@ def added(study: Study) -> list[Addition]:
         for (task, optimizer, reason), trials in sizes.items()
         if (task, optimizer) == pair
     ]
-
-
-def varying_settings(study: Study) -> Iterator[VaryingSetting]:
-    """What varies inside rows of an import, then what differs between labels of one optimizer on one task."""
-    settings = study.settings
-    between: dict[tuple[str, str], list[pd.DataFrame]] = {}
-    for (task, optimizer), part in study.trials.groupby(["task", "optimizer"], sort=False):
-        of_pair = settings.loc[part.index]
-        inside = (of_pair.groupby(part["init"]).nunique() > 1).any()
-        for setting in settings.columns[inside]:
-            values = int(of_pair[setting].nunique())
-            yield VaryingSetting(
-                task=str(task), optimizer=str(optimizer), setting=str(setting), values=values, inside=True
-            )
-        name = str(study.optimizers[str(optimizer)].get("name", optimizer))
-        between.setdefault((str(task), name), []).append(of_pair.loc[:, ~inside])
-    for (task, name), parts in between.items():
-        distinct = pd.concat(parts).nunique()
-        for column, values in distinct[distinct > 1].items():
-            yield VaryingSetting(
-                task=task, optimizer=name, setting=str(column), values=int(values), inside=False
-            )

@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from robustness.summary.flags import Flag, Remark
+from robustness.summary.flags import Flag, Remark, has_flag
+from robustness.summary.intervals import Rate, pooled_rate
 
-__all__ = ["CellWeightedRate", "cell_weighted_rate"]
+__all__ = ["CellWeightedRate", "cell_weighted_rate", "rate_of_cells"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -83,3 +84,43 @@ def _remarks(grid_seeds_S: npt.NDArray[np.bool_], run_S: npt.NDArray[np.bool_]) 
     if (run_S & ~grid_seeds_S).any():
         remarks.append(Remark(Flag.UNEVEN_SEEDS))
     return tuple(remarks)
+
+
+def rate_of_cells(
+    flags_SC: Floats,
+    seeds_S: npt.NDArray[np.int64],
+    orders: int = 1,
+    *,
+    drawn: bool = False,
+    clustered: bool = False,
+) -> tuple[Rate, tuple[Remark, ...]]:
+    """The one rate of every metric, table and sentence: pooled over cells, which weigh equally.
+
+    Args:
+        flags_SC: 1 for a flagged trial, 0 for another one, NaN where a seed has no trial.
+        seeds_S: seed indices.
+        orders: data orders that weights are crossed with; see `intervals.pooled_rate`.
+        drawn: learning rates were drawn at random: cells are bins of unequal numbers of trials, and trials weigh
+            equally.
+        clustered: of these, several seeds have the same setting: there is no interval.
+
+    Returns:
+        The rate, with the counts of all its trials and the interval over the seeds that have the grid, NaN where
+        fewer than two have it; and why there is none, or what the interval leaves out.
+    """
+    hits_S, sizes_S = np.nansum(flags_SC, axis=1), (~np.isnan(flags_SC)).sum(axis=1)
+    pooled = pooled_rate(hits_S, sizes_S, seeds_S, orders)
+    remarks: tuple[Remark, ...] = ()
+    if pooled.n and not drawn:
+        weighted = cell_weighted_rate(flags_SC)
+        own_S = weighted.grid_seeds_S
+        of_grid = pooled_rate(hits_S[own_S], sizes_S[own_S], seeds_S[own_S], orders)
+        value, remarks = weighted.value, weighted.remarks
+        # Reruns of a cell move the rate, and an interval holds the rate that it belongs to.
+        low, high = min(of_grid.low, value), max(of_grid.high, value)
+        pooled = replace(pooled, value=value, low=low, high=high)
+    if clustered:
+        return replace(pooled, low=math.nan, high=math.nan), (*remarks, Remark(Flag.CLUSTERED_SEEDS))
+    if pooled.n and math.isnan(pooled.low) and not has_flag(remarks, Flag.ONE_SEED):
+        remarks = (*remarks, Remark(Flag.ONE_SEED))
+    return pooled, remarks

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from robustness.summary.cell_weighted_rates import rate_of_cells
 from robustness.summary.cubes import Cube
 from robustness.summary.flags import Flag, Remark
-from robustness.summary.intervals import pooled_rate, uneven
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Raw
 
@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> Raw:
-    """A share of trials, with `intervals.pooled_rate`'s interval.
+    """A share of trials, with `rate_of_cells`'s interval.
 
     Args:
         metric: its id.
@@ -31,27 +31,20 @@ def rate(metric: str, flags_SN: Floats, sample: Resampled, init: str | None) -> 
         init: label, or None.
     """
     cube = sample.cube
-    hits_S, sizes_S = counted_flags(flags_SN)
-    found = pooled_rate(hits_S, sizes_S, cube.seeds_S, cube.orders)
+    pooled, remarks = rate_of_cells(
+        flags_SN, cube.seeds_S, cube.orders, drawn=cube.binned, clustered=cube.clustered
+    )
     trained_SIL = cube.trained_SIL if init is None else cube.trained_SIL[:, [cube.inits.index(init)]]
-    remarks = [Remark(Flag.COUNT, (found.k, found.n)), *added_remarks(cube)]
-    if not (trained_SIL == 1).any():
-        remarks.append(Remark(Flag.NOTHING_TRAINS))
-    if cube.clustered:
-        remarks.append(Remark(Flag.CLUSTERED_SEEDS))
-    elif uneven(sizes_S):
-        remarks.append(Remark(Flag.UNEVEN_SEEDS))
-    elif found.n and math.isnan(found.low):
-        remarks.append(Remark(Flag.ONE_SEED))
+    dead = [] if (trained_SIL == 1).any() else [Remark(Flag.NOTHING_TRAINS)]
     return Raw(
         metric=metric,
         init=init,
-        values_R=np.array([found.value]),
+        values_R=np.array([pooled.value]),
         levels=sample.resamples.levels,
-        n=found.n,
+        n=pooled.n,
         unit="share",
-        fixed=(math.nan, math.nan) if cube.clustered else (found.low, found.high),
-        remarks=tuple(remarks),
+        fixed=(pooled.low, pooled.high),
+        remarks=(Remark(Flag.COUNT, (pooled.k, pooled.n)), *added_remarks(cube), *dead, *remarks),
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from robustness.summary.flags import Flag
 
-__all__ = ["designed", "not_independent", "not_meant", "orders_of", "over_lrs", "sampler_of"]
+__all__ = ["designed", "not_independent", "not_meant", "orders_of", "sampler_of"]
 
 _TUNED = (
     "score",
@@ -53,16 +53,6 @@ def designed(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials of a study's design, without those that a sampler added to it; all where there is no design."""
     own = trials[trials["reason"] == ""]
     return own if len(own) else trials
-
-
-def over_lrs(trials: pd.DataFrame) -> str:
-    """Over which learning rates the rates of these trials are, in words."""
-    own = designed(trials)
-    if len(own) == len(trials):
-        return "all learning rates"
-    sizes = [part.groupby(["task", "optimizer"])["lr"].nunique() for part in (own, trials)]
-    few, many = (" to ".join(map(str, sorted({size.min(), size.max()}))) for size in sizes)
-    return f"the learning rates of the design ({few} of {many})"
 
 
 def not_independent(sampler: str) -> bool:

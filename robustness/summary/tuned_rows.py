@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustness.summary.intervals import pooled_rate
+from robustness.summary.cell_weighted_rates import rate_of_cells
 from robustness.summary.outcome import ROW
-from robustness.summary.raw_rows import counted_flags
 from robustness.summary.resampled import Resampled
 from robustness.summary.study import Study
 
@@ -23,7 +22,8 @@ def tuned_rows(study: Study) -> pd.DataFrame:
     """One line a (task, optimizer, init), in the study's order; those with nothing complete have n = 0 and NaN.
 
     Returns:
-        task, optimizer, init, n (trials of the design), diverged, divergence_rate, low, high, not_trained, tuned_lr (NaN
+        task, optimizer, init, n (trials of the design), diverged (of these), divergence_rate (learning rates weigh
+        equally), low, high, not_trained, tuned_lr (NaN
         where no learning rate trains), tuned_n, tuned_trained (of these), score_mean and score_sd over the seeds that
         trained, score_median over all: test scores of the final epoch, those of fresh seeds where the study has them.
     """
@@ -47,7 +47,9 @@ def _lines(sample: Resampled) -> list[dict[str, Any]]:
     not_trained_SIL = cube.flags("not_trained_rate")
     lines = []
     for i in np.flatnonzero(sample.seeds_I).tolist():
-        rate = pooled_rate(*counted_flags(diverged_SIL[:, i]), cube.seeds_S, cube.orders)
+        rate, _ = rate_of_cells(
+            diverged_SIL[:, i], cube.seeds_S, cube.orders, drawn=cube.binned, clustered=cube.clustered
+        )
         line: dict[str, Any] = {
             "task": cube.task,
             "optimizer": cube.optimizer,
@@ -56,8 +58,8 @@ def _lines(sample: Resampled) -> list[dict[str, Any]]:
             "diverged": rate.k,
             "not_trained": int(np.nansum(not_trained_SIL[:, i])),
             "divergence_rate": rate.value,
-            "low": math.nan if cube.clustered else rate.low,
-            "high": math.nan if cube.clustered else rate.high,
+            "low": rate.low,
+            "high": rate.high,
         }
         if sample.trains_I[i]:
             failed_S, score_S = scored.tuned_failures(i), scored.cube.score_SIL[:, i, scored.tuned_RI[0, i]]

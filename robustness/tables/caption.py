@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from robustness.phrases import counted
 from robustness.summary import Study
-from robustness.summary.checks import FEW_SEEDS, seeds_text, units, whole
+from robustness.summary.findings import FEW_SEEDS
 from robustness.summary.flags import Flag
 from robustness.summary.rows import METRICS
 from robustness.summary.sampler_limits import orders_of
@@ -17,6 +17,7 @@ from robustness.tables.entries import RATES, Spread, unit_text
 from robustness.tables.layout import rule_sentence, title_sentence, tuned_lr_words
 from robustness.tables.measured import Measurement
 from robustness.tables.ranking import LEVEL, Ranking
+from robustness.wording.captions import seeds_text, units, whole
 from robustness.wording.remarks import remark_clause
 
 __all__ = ["Footnotes", "pivot_caption", "table_notes"]
@@ -173,7 +174,7 @@ def table_notes(
     if few and seeds == 1:
         yield "", "One seed: neither standard deviations nor intervals over seeds."
     elif few and not any("below 10" in text for text in warnings):
-        yield "", f"{seeds} seeds: below {FEW_SEEDS} the intervals cover less than they state."
+        yield "", f"{seeds} seeds: below {FEW_SEEDS} the intervals of skewed data cover less than they state."
     for text in warnings[:_WARNINGS]:
         yield "", text
     if len(warnings) > _WARNINGS:

@@ -68,5 +68,5 @@ def entry(m: Measurement, spread: Spread, *, counts: bool = False) -> tuple[str,
     if as_sd:
         return text + ("" if math.isnan(m.sd) else f" ± {printed(m, m.sd)}"), ""
     asides = [] if math.isnan(m.low) else [f"[{printed(m, m.low)}, {printed(m, m.high)}]"]
-    asides += [f"({round(m.value * m.n)}/{m.n})"] if counts else []
+    asides += [f"({round(m.value * m.n) if m.flagged is None else m.flagged}/{m.n})"] if counts else []
     return text, " ".join(asides)

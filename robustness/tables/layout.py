@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from robustness.summary import Study
-from robustness.summary.checks import seeds_text, units
 from robustness.summary.grid import BINS_PER_DECADE
-from robustness.summary.sampler_limits import over_lrs
+from robustness.wording.captions import over_lrs, seeds_text, units
 
 __all__ = ["Spanner", "TableLayout", "rule_sentence", "title_sentence", "tuned_lr_words", "tuned_table"]
 

@@ -46,6 +46,8 @@ class Measurement:
         better: the direction of the best.
         remarks: what a reader must know of it.
         source: of a published figure, and its budget.
+        flagged: trials of n that a rate counts; None of everything else. Where cells have unequal numbers of trials it is
+            not value times n.
     """
 
     metric: str
@@ -63,6 +65,7 @@ class Measurement:
     at: str = ""
     remarks: tuple[Remark, ...] = ()
     source: str = ""
+    flagged: int | None = None
 
     def has(self, *flags: Flag) -> bool:
         """Whether one of these flags is among the remarks."""
@@ -90,6 +93,7 @@ def measurements(rows: Iterable[MetricRow], scores: Iterable[Measurement] = ()) 
             better=info.better,
             at=row.at,
             remarks=row.remarks,
+            flagged=next((int(r.numbers[0]) for r in row.remarks if r.flag is Flag.COUNT), None),
         )
         found.append(_as_loss(plain) if row.unit == "minus loss" else plain)
     return found

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from robustness.summary import Study
-from robustness.summary.checks import units
 from robustness.tables.axes import AXIS_TITLES, Arrangement, arranged
 from robustness.tables.caption import Footnotes, pivot_caption, table_notes
 from robustness.tables.entries import RATES, Spread, entry, unit_text
 from robustness.tables.layout import Spanner, TableLayout
 from robustness.tables.measured import Measurement
 from robustness.tables.ranking import Test, ranked
+from robustness.wording.captions import units
 
 __all__ = ["pivot_table"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from robustness.summary import Study, measure
 from robustness.summary.sampler_limits import not_independent, sampler_of
 from robustness.summary.tuned_rows import tuned_rows
-from robustness.summary.warnings import study_warnings
 from robustness.summary.winners import winners
 from robustness.tables.layout import TableLayout, tuned_table
 from robustness.tables.measured import measurements, tuned_scores
 from robustness.tables.pivot import pivot_table
+from robustness.wording.warnings import study_warnings
 
 __all__ = ["standard_table"]
 

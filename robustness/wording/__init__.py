@@ -1,1 +1,1 @@
-"""Words: sentences, captions and notes, made last, of numbers and flags."""
+"""Sentences, captions, warnings and audit texts: numbers and flags in, words out. Torch-free."""

@@ -14,19 +14,26 @@ import pytest
 from robustness.store import open_store
 from robustness.summary import Study, load_study
 from robustness.summary.audit import AuditInfo, audit_info
-from robustness.summary.checks import ChangeableLabels
+from robustness.summary.audit_rows import ChangeableLabels
+from robustness.summary.findings import FindingCode
+from robustness.wording.audit import SECTIONS as EVERY_SECTION
+from robustness.wording.audit import audit_as_json, section_text
 from tests.builders import dead_epoch, epoch, record, save, trials
 from tests.importers.logs import DATA, imported
 from tests.summary.frames import FACTS, NONFINITE, frame
 from tests.summary.studies import fragile_rows, grid_rows, grid_study, study_of
 from tests.summary.test_measure import CASES
-from tests.summary.test_warnings import SHAPED
+from tests.wording.test_warnings import SHAPED
 
 SECTIONS = ("budgets", "missing", "edges", "defaults", "selection", "labels")
 
 
 def of(*rows: dict[str, Any], **changes: Any) -> AuditInfo:
     return audit_info(study_of(frame(*rows), **changes))
+
+
+def says(info: AuditInfo, name: str) -> str:
+    return section_text(info, name)
 
 
 def verdicts(info: AuditInfo) -> dict[str, str]:
@@ -53,7 +60,7 @@ def stored(tmp_path: Path) -> Any:
 def test_a_sound_study_is_ok_in_every_section() -> None:
     info = of(*SHAPED)
     assert verdicts(info) == dict.fromkeys(SECTIONS, "ok") | {"defaults": "look"}
-    assert "default" in info.defaults.says
+    assert "default" in says(info, "defaults")
     known = of(*({**row, "lr": row["lr"] / 100} for row in SHAPED))  # sgd's default, 0.001, among them
     assert verdicts(known) == dict.fromkeys(SECTIONS, "ok")
 
@@ -72,14 +79,16 @@ def test_budgets_count_trials_settings_and_seeds_of_each_optimizer(stored: Any) 
     assert (sgd.inits, sgd.fewest_lrs, sgd.most_lrs, sgd.seeds, sgd.drawn) == (2, 3, 3, 2, False)
     assert (adam.trials, adam.most_lrs) == (8, 2)
     assert info.budgets.verdict == "bad"
-    assert "different numbers of trials on digits mlp; 4 of 20 trials are missing, 0" in info.budgets.says
+    assert "different numbers of trials on digits mlp. 4 of 20 trials are missing (0 failed)" in says(
+        info, "budgets"
+    )
 
 
 def test_equal_budgets_are_said_with_their_size() -> None:
     info = audit_info(grid_study())
-    assert (info.budgets.verdict, info.budgets.says) == (
+    assert (info.budgets.verdict, says(info, "budgets")) == (
         "ok",
-        "every optimizer gets the same budget, 60 trials",
+        "Every optimizer gets the same budget, 60 trials.",
     )
 
 
@@ -90,14 +99,17 @@ def test_a_square_that_lacks_planned_trials_is_apart_from_one_that_was_given_few
     assert (first.lr, first.complete, first.planned, first.seeds) == (0.01, 11, 12, 12)
     assert (last.lr, last.complete, last.planned, last.seeds) == (1.0, 11, 11, 12)
     assert info.missing.verdict == "look"
-    for words in ("1 of 3 squares lack trials that were planned", "1 of 3 squares were given fewer seeds"):
-        assert words in info.missing.says
+    for words in (
+        "Trials that were planned are missing in 1 of 3 squares.",
+        "Fewer seeds were run in 1 of 3 squares",
+    ):
+        assert words in says(info, "missing")
 
 
 def test_a_square_without_any_trial_is_bad() -> None:
     info = of(*({**row, "state": "waiting" if row["lr"] == 1.0 else "complete"} for row in SHAPED))
     assert (info.missing.verdict, len(info.missing.rows)) == ("bad", 1)
-    assert "1 have none" in info.missing.says
+    assert "In 1 of these none is complete" in says(info, "missing")
 
 
 def test_an_optimum_at_the_edge_is_bad_and_a_censored_window_is_worth_a_look() -> None:
@@ -116,7 +128,7 @@ def test_an_optimum_at_the_edge_is_bad_and_a_censored_window_is_worth_a_look() -
     wide = of(*({**row, "test_accuracy": 0.94} for row in SHAPED))
     [row] = wide.edges.rows
     assert (wide.edges.verdict, row.tuned, row.window, row.cut) == ("look", "", "low and high", False)
-    assert "censored in 1 of 1 row" in wide.edges.says
+    assert "a missing square in 1 of 1 row. It is at least as wide" in says(wide, "edges")
 
 
 def test_a_window_that_ends_at_a_missing_square_is_censored() -> None:
@@ -130,7 +142,7 @@ def test_a_window_that_ends_at_a_missing_square_is_censored() -> None:
 
 def test_a_row_in_which_a_minority_of_seeds_trains_has_no_edge() -> None:
     info = of(*fragile_rows({"fragile": 4}))
-    assert info.edges.says == "most seeds train at no learning rate in 1 of 2 rows"
+    assert says(info, "edges") == "Most seeds train at no learning rate in 1 of 2 rows."
     [_, row] = info.edges.rows
     assert (row.trains, row.mostly, row.tuned, row.window, row.cut) == (True, False, "", "", False)
 
@@ -138,7 +150,7 @@ def test_a_row_in_which_a_minority_of_seeds_trains_has_no_edge() -> None:
 def test_rows_in_which_nothing_trains_are_named_and_have_no_tuned_score() -> None:
     info = of(*({**row, **NONFINITE} for row in SHAPED))
     [row] = info.edges.rows
-    assert (info.edges.verdict, row.trains, row.name) == ("look", False, "o on t, i")
+    assert (info.edges.verdict, row.trains, row.init) == ("look", False, "i")
     [against] = info.defaults.rows
     assert np.isnan([against.tuned_lr, against.tuned_score, against.gain]).all()
 
@@ -160,18 +172,19 @@ def test_the_tuned_learning_rate_stands_beside_the_default() -> None:
     unknown = info.defaults.rows[-1]
     assert np.isnan([unknown.default_lr, unknown.tried_lr, unknown.gain]).all()
     assert info.defaults.verdict == "look"
-    assert "in 2 of 2 rows" in info.defaults.says
-    assert "2 cannot be compared" in info.defaults.says
+    assert "in 2 of 2 rows" in says(info, "defaults")
+    assert "2 rows cannot be compared" in says(info, "defaults")
 
 
 def test_selection_on_test_data_is_bad_and_few_seeds_are_worth_a_look() -> None:
     assert of(*SHAPED).selection.verdict == "ok"
-    few = of(*(row for row in SHAPED if row["seed_index"] < 3)).selection
-    assert few.verdict == "look"
-    assert "with 3 seeds" in few.says
-    on_test = of(*SHAPED, facts=replace(FACTS, selection="test")).selection
-    assert on_test.verdict == "bad"
-    assert "the same test data and seeds on t" in on_test.says
+    few = of(*(row for row in SHAPED if row["seed_index"] < 3))
+    assert few.selection.verdict == "look"
+    assert "3 seeds: below 10" in says(few, "selection")
+    on_test = of(*SHAPED, facts=replace(FACTS, selection="test"))
+    assert on_test.selection.verdict == "bad"
+    assert "t: there are no validation scores" in says(on_test, "selection")
+    assert "on the same seeds" in says(on_test, "selection")
 
 
 def test_what_labels_rest_on_is_counted_and_rows_with_gaps_are_named() -> None:
@@ -185,14 +198,14 @@ def test_what_labels_rest_on_is_counted_and_rows_with_gaps_are_named() -> None:
     assert found.changeable == ChangeableLabels(own_seed=6, other_seeds=0, loss_rise=0)
     assert (found.chaotic, found.seed_rows) == (6, 6)
     assert [(gap.init, gap.seeds) for gap in found.gaps] == [("i", (4,))]
-    says = of(*rows).labels.says
+    text = says(of(*rows), "labels")
     for words in (
         "6 of 30 labels can change",
         "6 on other learning rates of their seed",
         "6 trials are chaotic",
         "1 of 6 rows of a seed",
     ):
-        assert words in says
+        assert words in text
 
 
 def test_trials_that_a_sampler_added_are_counted_by_reason() -> None:
@@ -201,14 +214,15 @@ def test_trials_that_a_sampler_added_are_counted_by_reason() -> None:
     assert audit_info(replace(study, trials=study.trials.assign(reason=""))).additions is None
     reason = pd.Series([""] * len(study.trials), dtype=object)
     reason[:3], reason[3:5] = "edge of the window", "between two rates"
-    found = audit_info(replace(study, trials=study.trials.assign(reason=reason))).additions
+    info = audit_info(replace(study, trials=study.trials.assign(reason=reason)))
+    found = info.additions
     assert found is not None
     assert [(row.optimizer, row.reason, row.trials) for row in found.rows] == [
         ("a", "edge of the window", 3),
         ("a", "between two rates", 2),
     ]
     assert found.verdict == "look"
-    assert "different numbers of them on t" in found.says
+    assert "different numbers of them on t" in says(info, "additions")
     even = pd.Series(["edge"] * len(study.trials))
     found = audit_info(replace(study, trials=study.trials.assign(reason=even))).additions
     assert found is not None
@@ -217,8 +231,8 @@ def test_trials_that_a_sampler_added_are_counted_by_reason() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=list(CASES))
 def test_every_study_has_an_audit_that_is_json_without_nan(case: str) -> None:
-    plain = json.loads(json.dumps(of(*CASES[case]).as_json(), allow_nan=False))
-    assert list(plain) == ["study", "title", *SECTIONS, "settings", "additions"]
+    plain = json.loads(json.dumps(audit_as_json(of(*CASES[case])), allow_nan=False))
+    assert list(plain) == ["study", "title", *EVERY_SECTION]
     for name in SECTIONS:
         assert plain[name]["verdict"] in ("ok", "look", "bad")
         assert plain[name]["says"]
@@ -226,22 +240,22 @@ def test_every_study_has_an_audit_that_is_json_without_nan(case: str) -> None:
 
 def test_a_study_without_trials_has_an_audit() -> None:
     info = of()
-    assert info.budgets.says == "the study has no trials yet"
+    assert says(info, "budgets") == "The study has no trials yet."
     assert verdicts(info) == dict.fromkeys(SECTIONS, "look")
 
 
 @pytest.mark.parametrize(
     ("complete", "edges"),
     [
-        (lambda t: None, "nothing is complete yet"),
-        (lambda t: [dead_epoch(1)], "nothing trains in 1 of 1 row"),
+        (lambda t: None, "Nothing is complete yet."),
+        (lambda t: [dead_epoch(1)], "No learning rate trains in 1 of 1 row."),
     ],
     ids=["nothing yet", "all diverged"],
 )
 def test_a_stored_study_is_audited_whatever_happened(complete: Any, edges: str, stored: Any) -> None:
     info = audit_info(stored(complete, search={"lr": [0.1, 1.0], "seeds": 1}))
-    assert info.edges.says == edges
-    assert json.dumps(info.as_json(), allow_nan=False)
+    assert says(info, "edges") == edges
+    assert json.dumps(audit_as_json(info), allow_nan=False)
 
 
 def test_an_imported_study_is_audited_and_its_tuned_rates_are_selected_on_test_data(tmp_path: Path) -> None:
@@ -252,11 +266,12 @@ def test_an_imported_study_is_audited_and_its_tuned_rates_are_selected_on_test_d
 
 
 def test_a_second_hyperparameter_of_an_import_is_worth_a_look(tmp_path: Path) -> None:
-    settings = audit_info(imported(tmp_path, "csv", DATA / "csv" / "noseed.csv")).settings
+    info = audit_info(imported(tmp_path, "csv", DATA / "csv" / "noseed.csv"))
+    settings = info.settings
     assert settings is not None
-    assert (settings.verdict, settings.says) == (
+    assert (settings.verdict, says(info, "settings")) == (
         "look",
-        "an optimizer has a label for each value of weight_decay, and each label is tuned by itself",
+        "An optimizer has several labels by its other settings, and each label is tuned by itself: weight_decay.",
     )
     [row] = settings.rows
     assert (row.task, row.optimizer, row.setting, row.values, row.inside) == (
@@ -272,13 +287,14 @@ def test_settings_that_vary_inside_rows_are_worth_a_look(tmp_path: Path) -> None
     table = tmp_path / "runs.csv"
     rows = [f"sgd,{lr},{seed},0.9,{seed // 2}" for lr in (0.1, 1.0) for seed in range(4)]
     table.write_text("\n".join(["optimizer,lr,seed,test_accuracy,weight_decay", *rows]))
-    settings = audit_info(imported(tmp_path, "csv", table)).settings
+    info = audit_info(imported(tmp_path, "csv", table))
+    settings = info.settings
     assert settings is not None
     assert [(row.optimizer, row.setting, row.values, row.inside) for row in settings.rows] == [
         ("sgd", "weight_decay", 2, True)
     ]
     assert settings.verdict == "look"
-    assert "several values of weight_decay: their trials are no repetitions" in settings.says
+    assert "so they are no repetitions: weight_decay" in says(info, "settings")
 
 
 def test_an_import_without_other_settings_is_ok_and_a_study_that_was_run_is_not_asked(tmp_path: Path) -> None:
@@ -286,6 +302,21 @@ def test_an_import_without_other_settings_is_ok_and_a_study_that_was_run_is_not_
     assert settings is not None
     assert (settings.verdict, settings.rows) == ("ok", ())
     assert audit_info(grid_study()).settings is None
+
+
+def test_rows_inside_which_another_setting_varies_are_not_asked_for_monotony(tmp_path: Path) -> None:
+    """A larger momentum fails at a learning rate above which a smaller one trains: that is no gap of one row."""
+    table = tmp_path / "runs.csv"
+    rows = [
+        f"sgd,{lr},{seed},{accuracy},{momentum}"
+        for seed in range(4)
+        for lr, accuracy, momentum in ((0.1, 0.1, 0.99), (1.0, 0.9, 0.5))
+    ]
+    table.write_text("\n".join(["optimizer,lr,seed,test_accuracy,momentum", *rows]))
+    info = audit_info(imported(tmp_path, "csv", table))
+    [labels] = info.labels.rows
+    assert (labels.seed_rows, labels.gaps) == (0, ())
+    assert FindingCode.NON_MONOTONE_ROWS not in {finding.code for finding in info.labels.findings}
 
 
 def test_of_learning_rates_drawn_at_random_no_square_lacks_a_seed() -> None:

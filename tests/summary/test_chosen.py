@@ -16,13 +16,13 @@ from robustness.store import open_store
 from robustness.summary import MetricRow, Study, load_study, measure
 from robustness.summary.comparison.comparing import compare, compare_cell
 from robustness.summary.importance import importance_rows
-from robustness.summary.warnings import study_warnings
 from robustness.summary.winners import winners
 from robustness.sweep.samplers.sampling import Sampling
 from robustness.tables import pivot_table, standard_table, write_markdown
 from robustness.tables.measured import measurements
 from robustness.trial import Trial, TrialRecord
 from robustness.wording.remarks import note
+from robustness.wording.warnings import study_warnings
 from tests.builders import dead_epoch, epoch, record, spec
 
 RANGE = {"low": 1e-3, "high": 100.0}

@@ -12,8 +12,9 @@ from robustness.summary import MetricRow, Study, measure, wilson
 from robustness.summary.audit import audit_info
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.flags import Flag, Remark
-from robustness.summary.warnings import study_warnings
 from robustness.tables import standard_table
+from robustness.wording.audit import section_text
+from robustness.wording.warnings import study_warnings
 from tests.summary.comparison.ruled import grid_rows, study
 from tests.summary.frames import BLOWUP
 
@@ -73,7 +74,7 @@ def test_the_table_and_the_warnings_say_so(confirmed: Study) -> None:
     layout = standard_table(confirmed)
     assert "fresh seeds" in layout.caption
     assert any("12 fresh seeds" in text for text in study_warnings(confirmed))
-    assert "fresh seeds" in audit_info(confirmed).selection.says
+    assert "fresh seeds" in section_text(audit_info(confirmed), "selection")
 
 
 def test_optimizers_are_compared_by_pairs_of_fresh_seeds(confirmed: Study) -> None:

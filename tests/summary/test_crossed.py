@@ -9,10 +9,10 @@ import pytest
 
 from robustness.bench.coverage import crossed_coverage
 from robustness.summary import MetricRow, Study, measure
-from robustness.summary.checks import seeds_text
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.resampling import crossed_resamples, estimates, mean, study_resamples
 from robustness.summary.tuned_rows import tuned_rows
+from robustness.wording.captions import seeds_text
 from tests.summary.comparison.ruled import grid_rows, study
 from tests.summary.frames import BLOWUP
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robustness.summary.flags import Flag, Remark
 from robustness.summary.metrics import Chosen, critical_lrs, estimates_from_ends, lowest_first_failure
 from robustness.summary.resampling import Resamples, estimates, quantile
 
@@ -88,14 +89,14 @@ def test_an_interval_begins_where_that_of_the_low_ends_does_and_ends_where_that_
     high_S = np.random.default_rng(1).normal(size=(10, 1))
     low_S = high_S - np.array([[0.0], [0.3]] * 5)
     low_R, high_R = (quantile(logs_S, resamples)[:, 0] for logs_S in (low_S, high_S))
-    [both] = estimates_from_ends([low_R], [high_R], 10)
-    low, high = estimates([low_R, high_R], 10)
+    [both] = estimates_from_ends([low_R], [high_R], (10,))
+    low, high = estimates([low_R, high_R], (10,))
     assert (both.value, both.low, both.high) == (high.value, low.low, high.high)
     assert both.low < high.low
 
 
 def test_ends_of_one_seed_have_no_interval() -> None:
-    [estimate] = estimates_from_ends([np.array([0.1])], [np.array([0.2])], 1)
-    assert (estimate.value, estimate.note) == (0.2, "one seed: no interval")
+    [estimate] = estimates_from_ends([np.array([0.1])], [np.array([0.2])], (1,))
+    assert (estimate.value, estimate.remarks) == (0.2, (Remark(Flag.ONE_SEED),))
     assert math.isnan(estimate.low)
     assert math.isnan(estimate.high)

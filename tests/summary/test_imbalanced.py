@@ -10,8 +10,8 @@ import pytest
 from robustness.summary import MetricRow, Study, TaskConstants, classify, measure
 from robustness.summary.flags import Flag
 from robustness.summary.tasks import ACCURACY_CANNOT_TELL
-from robustness.summary.warnings import study_warnings
 from robustness.wording.remarks import note
+from robustness.wording.warnings import study_warnings
 from tests.importers.logs import imported
 from tests.summary.frames import BLOWUP, NONFINITE, frame
 

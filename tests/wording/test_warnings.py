@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from robustness.summary.warnings import study_warnings
+from robustness.wording.warnings import study_warnings
 from tests.summary.frames import FACTS, NONFINITE, frame
 from tests.summary.studies import fragile_rows, grid_rows, grid_study, study_of
 
@@ -37,13 +37,13 @@ def test_a_sound_study_has_one_warning_which_always_applies() -> None:
     ("rows", "words"),
     [
         ([], "Nothing is complete yet."),
-        ([*SHAPED, {"state": "failed", "lr": 5.0}], "1 of 37 trials are missing (1 failed)"),
-        ([*SHAPED, SHAPED[0]], "1 trials repeat a square and a seed"),
+        ([*SHAPED, {"state": "failed", "lr": 5.0}], "1 of 37 trials is missing (1 failed)"),
+        ([*SHAPED, SHAPED[0]], "1 trial repeats a square and a seed"),
         (SHAPED[:1], "1 seed: below 10"),
-        (SHAPED[:-1], "Seeds differ between learning rates or squares are missing: o on t."),
-        (MANY, "The tuned learning rate is at the grid's edge in 1 row: o on t, i."),
-        (MANY, "reaches the grid's edge in 1 row"),
-        ([{**row, **NONFINITE} for row in MANY], "No learning rate trains in 1 row: o on t, i."),
+        (SHAPED[:-1], "Fewer seeds were run in 1 of 3 squares than elsewhere in the row: o on t, i."),
+        (MANY, "The tuned learning rate is at the grid's edge in 1 of 1 row: o on t, i."),
+        (MANY, "reaches the grid's edge or a missing square in 1 of 1 row"),
+        ([{**row, **NONFINITE} for row in MANY], "No learning rate trains in 1 of 1 row: o on t, i."),
         ([*SHAPED, *({**row, "optimizer": "p"} for row in SHAPED)], "share one nominal grid"),
         (
             [*SHAPED, *({**row, "optimizer": "p", "lr": 2.0} for row in SHAPED[:12])],
@@ -56,7 +56,10 @@ def test_a_sound_study_has_one_warning_which_always_applies() -> None:
             "those count whose loss was once beyond 1.5 times where it began",
         ),
         ([*SHAPED[:-1], {**SHAPED[-1], **NONFINITE}, {**SHAPED[-1], "lr": 9.0}], "In 1 of 12 rows of a seed"),
-        ([{**row, "test_accuracy": 0.2} for row in MANY], "With a skill floor of 0.05 instead of 0.2"),
+        (
+            [{**row, "test_accuracy": 0.2} for row in MANY],
+            "At this study's skill floor of 0.1, 0.0 % of the complete trials did not train. At a floor of 0.05 it would be 0.0 %, at 0.2 100.0 %.",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -70,7 +73,7 @@ def test_where_nothing_trains_no_tuned_score_is_too_good() -> None:
 
 def test_an_optimizer_that_trains_in_a_minority_of_seeds_has_no_edge() -> None:
     found = texts(*fragile_rows({"fragile": 4}))
-    assert "Most seeds train at no learning rate in 1 row: fragile on t, i." in found
+    assert "Most seeds train at no learning rate in 1 of 2 rows: fragile on t, i." in found
     assert "edge" not in found
 
 
@@ -86,8 +89,8 @@ def test_many_rows_are_named_by_the_first_few() -> None:
 def test_selection_on_test_data_is_said() -> None:
     study = study_of(frame(*SHAPED), replace(FACTS, selection="test"))
     found = "\n".join(study_warnings(study))
-    assert "no validation scores, so learning rates are selected on test data" in found
-    assert "the same seeds and the same data" in found
+    assert "there are no validation scores, so learning rates are selected on test data" in found
+    assert "selected and reported on the same seeds" in found
 
 
 def test_what_stands_in_for_an_unknown_fact_is_said() -> None:
