@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,7 @@ def test_an_unknown_problem_has_no_facts_and_says_what_stands_in(tmp_path: Path)
 
 
 def test_settings_that_vary_tell_optimizers_apart_and_mixed_budgets_are_no_budget(tmp_path: Path) -> None:
-    curve = {"train": [2.3, 0.3], "accuracies": [0.1, 0.9]}
+    curve: dict[str, Any] = {"train": [2.3, 0.3], "accuracies": [0.1, 0.9]}
     for momentum in (0.9, 0.99):
         hyperparams = {"momentum": momentum, "use_nesterov": False}
         deepobs(
