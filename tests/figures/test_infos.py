@@ -38,9 +38,8 @@ def rng() -> np.random.Generator:
 
 
 def is_adam(trial: Any) -> bool:
-    return (
-        trial.optimizer.name == "adam" if hasattr(trial, "optimizer") else trial.cell.optimizer.name == "adam"
-    )
+    optimizer = trial.optimizer if hasattr(trial, "optimizer") else trial.cell.optimizer
+    return bool(optimizer.name == "adam")
 
 
 def test_a_difference_is_a_minus_b_over_the_same_seeds(tmp_path: Path) -> None:

@@ -248,7 +248,9 @@ def test_an_imported_study_is_audited_and_its_tuned_rates_are_selected_on_test_d
 
 def test_of_learning_rates_drawn_at_random_no_square_lacks_a_seed() -> None:
     rng = np.random.default_rng(0)
-    rows = [{"lr": float(lr), "seed_index": i} for i, lr in enumerate(10 ** rng.uniform(-4, 1, 60))]
+    rows: list[dict[str, Any]] = [
+        {"lr": float(lr), "seed_index": i} for i, lr in enumerate(10 ** rng.uniform(-4, 1, 60))
+    ]
     rows[7]["state"] = "failed"
     info = of(*rows)
     [budget] = info.budgets.rows
