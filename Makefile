@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STORE ?= sqlite:///robustness.db
 
-.PHONY: demo serve test lint check system-packages clean
+.PHONY: demo serve test test-fast lint check system-packages clean
 
 demo: .venv/installed
 	$(BIN)/robustness run studies/quickstart.toml --store $(STORE) --report report.html
@@ -12,9 +12,16 @@ serve: .venv/installed
 	$(BIN)/robustness serve --store $(STORE)
 
 # What needs a library of the system (PostgreSQL, Chromium) skips without it, except under CI=true. Three at a time
-# keep two processors busy. A file's tests stay together, so that what they share is made once.
+# keep two processors busy. A file's tests stay together, so that what they share is made once. Under CI=true the same
+# run measures coverage, and holds it to the floors of pyproject.toml.
+PYTEST := $(BIN)/python -m pytest --dist loadscope --no-loadscope-reorder
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadscope --no-loadscope-reorder
+	$(PYTEST) -n $(or $(JOBS),3) $(if $(filter true,$(CI)),--cov --cov-report=)
+	$(if $(filter true,$(CI)),$(BIN)/python -m tests.coverage_floors)
+
+# The inner loop: no Ray, no browser, no database server.
+test-fast: .venv/installed-test
+	$(PYTEST) -n $(or $(JOBS),2) -q -m "not (slow or cluster or browser or postgres)"
 
 lint: .venv/installed-lint
 	$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,14 +35,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A test starts no Ray, browser or database server that its markers do not name."""
     with allowed_programs(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Under CI=true a skip is a failure."""
     report = yield
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
@@ -62,20 +64,21 @@ def postgres_server() -> Iterator[str]:
         as_user = ["runuser", "-u", "postgres", "--"]
         shutil.chown(folder, "postgres")
     data = folder / "data"
-    quiet = {"check": True, "capture_output": True, "cwd": "/"}
-    subprocess.run(
-        [*as_user, POSTGRES / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N"], **quiet
-    )
+
+    def quietly(command: Sequence[str | Path]) -> None:
+        subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/")
+
+    quietly([POSTGRES / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N"])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = f"-h 127.0.0.1 -p {port} -k {folder} -F"
-    control = [*as_user, POSTGRES / "pg_ctl", "-D", data, "-w"]
-    subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], **quiet)
+    control: list[str | Path] = [POSTGRES / "pg_ctl", "-D", data, "-w"]
+    quietly([*control, "-o", options, "-l", folder / "log", "start"])
     try:
         yield f"postgresql://postgres@127.0.0.1:{port}"
     finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+        quietly([*control, "-m", "immediate", "stop"])
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -67,7 +67,7 @@ def _check_start(event: str, arguments: tuple[Any, ...]) -> None:
     words = [command] if isinstance(command, str | bytes | os.PathLike) else list(command)
     marker = needed_marker([executable, *words] if executable is not None else words)
     if marker is not None and marker not in _allowed_markers:
-        pytest.fail(f"the test starts {words[0]}, and has no marker {marker!r}", pytrace=False)
+        pytest.fail(f"the test starts {os.fsdecode(words[0])}, and has no marker {marker!r}", pytrace=False)
 
 
 sys.addaudithook(_check_start)  # not only `subprocess`: Ray, Playwright and Kaleido start their own

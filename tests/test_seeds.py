@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import pytest
@@ -81,8 +82,8 @@ def test_a_deep_network_starts_alike_whatever_its_norm() -> None:
     for norm in ("none", "batch", "layer", "group"):
         [trial] = trials(**BASE, task={"depth": 3, "norm": norm})
         model = build_model(trial.cell.task)
-        initialize(model, trial.cell.init, lambda name, t=trial: seeds.weight_generator(t, name))
-        weights.append([layer.weight for _, layer in weighted_layers(model)])
+        initialize(model, trial.cell.init, partial(seeds.weight_generator, trial))
+        weights.append([layer.get_parameter("weight") for _, layer in weighted_layers(model)])
     for others in weights[1:]:
         assert all(torch.equal(a, b) for a, b in zip(weights[0], others, strict=True))
 

@@ -99,7 +99,7 @@ def test_the_quickstart_is_launched_fills_in_and_leads_to_a_curve_that_it_traine
     with httpx.Client(
         base_url=f"{url}/api/v1", headers={"authorization": f"Bearer {TOKEN.secret}"}
     ) as client:
-        asked = {"optimizer": "sgd", "lr": 10, "init": "normal std=2 (bad)"}
+        asked: dict[str, str | int] = {"optimizer": "sgd", "lr": 10, "init": "normal std=2 (bad)"}
         trials = client.get("/studies/quickstart/trials", params=asked).json()["items"]
         [trained] = [trial for trial in trials if trial["seed_index"] == 3]
         assert trained["key"] in deep

@@ -91,7 +91,8 @@ def own(path: Path) -> tuple[Study, dict[str, dict[str, Any]]]:
     """The study as we read it, and its trials by key."""
     with open_store(f"sqlite:///{path}") as store:
         study = load_study(store, "small")
-        return study, {row["key"]: row for row in trial_frame(store, study).to_dict("records")}
+        rows: list[dict[Any, Any]] = trial_frame(store, study).to_dict("records")
+        return study, {row["key"]: row for row in rows}
 
 
 def test_every_trial_comes_back_with_its_state_value_and_what_happened(

@@ -119,7 +119,7 @@ def test_each_rule_counts_its_own_trials_and_the_title_says_rule_and_n(
     shade: str, count: int, tmp_path: Path
 ) -> None:
     info = info_of(study(tmp_path, diverges_above(0.5)), shade)
-    assert info.panels[0].counts_IL(shade).tolist() == [[0, 0, count]] * 2  # type: ignore[arg-type]
+    assert info.panels[0].counts_IL(shade).tolist() == [[0, 0, count]] * 2
     assert "n = 3 seeds a square" in info.subtitle
     assert info.subtitle.startswith(
         {"nonfinite": "Not finite", "diverged": "Diverged"}.get(shade, "Not trained")

@@ -32,9 +32,8 @@ ADAM = "<b>adam</b>"
 
 
 def is_adam(trial: Any) -> bool:
-    return (
-        trial.optimizer.name == "adam" if hasattr(trial, "optimizer") else trial.cell.optimizer.name == "adam"
-    )
+    optimizer = trial.optimizer if hasattr(trial, "optimizer") else trial.cell.optimizer
+    return bool(optimizer.name == "adam")
 
 
 def test_a_difference_is_a_minus_b_over_the_same_seeds(tmp_path: Path) -> None:
@@ -189,7 +188,7 @@ def test_the_best_of_k_of_thousands_of_random_trials_has_no_band() -> None:
 def test_several_trials_of_one_setting_have_no_interval_in_figures_as_in_metrics() -> None:
     lrs = np.repeat(np.geomspace(0.01, 1, 60), 2)
     trials = frame(*[{"lr": float(lr), "seed_index": i % 2} for i, lr in enumerate(lrs)])
-    drawn = {
+    drawn: dict[str, Any] = {
         "spec": {"search": {"sampler": "qmc"}},
         "settings": trials[["lr"]].rename(columns={"lr": "momentum"}),
     }

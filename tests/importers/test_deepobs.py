@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,11 @@ def test_an_unknown_problem_has_no_facts_and_says_what_stands_in(tmp_path: Path)
 
 
 def test_hyperparameters_that_vary_in_a_task_tell_optimizers_apart(tmp_path: Path) -> None:
-    curve = {"train": [2.3, 0.3], "accuracies": [0.1, 0.9], "optimizer": "MomentumOptimizer"}
+    curve: dict[str, Any] = {
+        "train": [2.3, 0.3],
+        "accuracies": [0.1, 0.9],
+        "optimizer": "MomentumOptimizer",
+    }
     for momentum in (0.9, 0.99):
         hyperparams = {"momentum": momentum, "use_nesterov": False}
         deepobs(tmp_path / "in", **curve, hyperparams=hyperparams, file=f"random_seed__42__{momentum}.json")
@@ -193,7 +198,7 @@ def test_an_optimizer_has_one_label_over_problems_of_different_budgets(tmp_path:
 
 
 def test_runs_of_another_budget_are_another_task_with_the_same_facts(tmp_path: Path) -> None:
-    curve = {"train": [2.3, 0.3], "accuracies": [0.1, 0.9]}
+    curve: dict[str, Any] = {"train": [2.3, 0.3], "accuracies": [0.1, 0.9]}
     for batch in (64, 48):
         deepobs(tmp_path / "in", **curve, batch_size=batch, file=f"random_seed__42__{batch}.json")
     study = imported(tmp_path, "deepobs", tmp_path / "in")

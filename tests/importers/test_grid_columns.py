@@ -27,7 +27,7 @@ def run(lr: float = 0.1, seed: int | None = 0, optimizer: str = "sgd", **setting
 
 def grid(seeds: int, with_seeds: bool, **columns: tuple[float, ...]) -> list[Run]:
     return [
-        run(lr, seed if with_seeds else None, **dict(zip(columns, values, strict=True)))
+        run(lr, seed if with_seeds else None, **dict[str, Any](zip(columns, values, strict=True)))
         for lr in (0.01, 0.1, 1.0)
         for values in itertools.product(*columns.values())
         for seed in range(seeds)
@@ -46,8 +46,8 @@ def test_each_value_of_a_second_hyperparameter_is_an_optimizer_with_its_own_seed
         for row in measure(study, metrics=("score",))
         if row.init is not None
     }
-    assert scores["sgd weight_decay=0"] == (pytest.approx(0.905), 2)  # not 0.855 over 4 seeds
-    assert scores["sgd weight_decay=0.001"] == (pytest.approx(0.805), 2)
+    assert scores["sgd weight_decay=0"] == pytest.approx((0.905, 2))  # not 0.855 over 4 seeds
+    assert scores["sgd weight_decay=0.001"] == pytest.approx((0.805, 2))
     assert study.source["notes"] == ["sgd: runs that differ in weight_decay are optimizers of their own"]
 
 

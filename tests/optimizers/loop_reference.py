@@ -53,6 +53,7 @@ def powers_of_weight(layer: Any, x: Tensor, norm: str, granularity: str = "chann
 def patch_powers(layer: nn.Conv2d, x: Tensor, norm: str) -> list[float]:
     """By unfolding: mean over outputs of the norm of the fan-in that each sees, by group."""
     size = x.square() if norm == "l2" else x.abs()
+    assert not isinstance(layer.padding, str)
     patches = F.unfold(size, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
     by_group = patches.view(x.shape[0], layer.groups, -1, patches.shape[-1]).sum(2).mean((0, 2)).tolist()
     per_output = layer.weight[0].numel()

@@ -22,11 +22,11 @@ from robustness.optimizers import build_optimizer
 from robustness.optimizers.schedules import factor
 from robustness.optimizers.signatures import read_signatures
 from robustness.training import train
-from robustness.trial import Named
+from robustness.trial import Named, Value
 from tests.builders import spec, trials
 
 NAMES = [entry.name for entry in OPTIMIZERS]
-PRESETS = {"insgd released": {"preset": "released"}, "insgd l1": {"norm": "l1"}}
+PRESETS: dict[str, dict[str, Value]] = {"insgd released": {"preset": "released"}, "insgd l1": {"norm": "l1"}}
 ALL = [*NAMES, *PRESETS]
 # Learning rates at which a quadratic falls in forty steps.
 LRS = {

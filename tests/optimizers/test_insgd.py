@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ def agree(
             ]
             reference.step(name, parameter, seen or None)
     for (name, ours), theirs in zip(net.named_parameters(), twin.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10, msg=partial("{}: {}".format, name))
 
 
 LAYERS: dict[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]] = {

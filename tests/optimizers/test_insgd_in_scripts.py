@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
@@ -28,6 +28,12 @@ from tests.optimizers.test_insgd import numbers
 def small() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def first(net: nn.Sequential) -> nn.Linear:
+    layer = net[0]
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 def batch(step: int = 0) -> tuple[Tensor, Tensor]:
@@ -80,11 +86,11 @@ def test_powers_stay_in_float32_whatever_the_parameters_are() -> None:
     optimizer = INSGD(net)
     F.cross_entropy(net(batch()[0].bfloat16()), batch()[1]).backward()
     optimizer.step()
-    assert optimizer.state[net[0].weight]["power"].dtype == torch.float32
+    assert optimizer.state[first(net).weight]["power"].dtype == torch.float32
     other = INSGD(net)
     other.load_state_dict(optimizer.state_dict())
-    assert other.state[net[0].weight]["power"].dtype == torch.float32
-    assert other.state[net[0].weight]["power"] == optimizer.state[net[0].weight]["power"]
+    assert other.state[first(net).weight]["power"].dtype == torch.float32
+    assert other.state[first(net).weight]["power"] == optimizer.state[first(net).weight]["power"]
 
 
 def test_half_precision_inputs_do_not_overflow_in_the_power() -> None:
@@ -106,7 +112,7 @@ def test_a_step_that_a_grad_scaler_skips_does_not_touch_the_power() -> None:
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-        powers.append(optimizer.state[net[0].weight]["power"].clone())
+        powers.append(optimizer.state[first(net).weight]["power"].clone())
     assert powers[0] == powers[1]
     torch.testing.assert_close(powers[2], powers[0])
 
@@ -121,7 +127,7 @@ def test_evaluating_between_steps_leaves_no_trace() -> None:
         with torch.no_grad():
             twin(100 * batch()[0])
         twin(100 * batch()[0])  # with gradients, but never used
-    assert torch.equal(net[0].weight, twin[0].weight)
+    assert torch.equal(first(net).weight, first(twin).weight)
 
 
 def test_after_close_the_model_has_no_hooks() -> None:
@@ -178,7 +184,7 @@ def test_ten_thousand_steps_do_not_grow_memory() -> None:
 @pytest.mark.filterwarnings("ignore")  # torch.compile's own deprecations
 def test_a_compiled_model_takes_the_same_steps() -> None:
     plain = small()
-    compiled = torch.compile(copy.deepcopy(plain), backend="aot_eager")
+    compiled: Any = torch.compile(copy.deepcopy(plain), backend="aot_eager")
     for model in (plain, compiled):
         train(model, INSGD(model), range(4))
     for a, b in zip(plain.parameters(), compiled.parameters(), strict=True):
@@ -202,7 +208,7 @@ def _rank(rank: int, folder: str) -> None:
 
 
 def test_two_ranks_take_the_steps_of_one_process_on_the_whole_batch(tmp_path: Path) -> None:
-    mp.spawn(_rank, args=(str(tmp_path),), nprocs=2)
+    spawn(_rank, args=(str(tmp_path),), nprocs=2)
     net = small()
     train(net, INSGD(net), range(3))
     ranks = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
@@ -244,12 +250,12 @@ def test_bad_groups_are_refused(groups: list[dict[str, Any]], words: str) -> Non
 
 def test_frozen_layers_are_left_alone() -> None:
     net = small()
-    net[0].requires_grad_(False)
-    before = net[0].weight.clone()
+    first(net).requires_grad_(False)
+    before = first(net).weight.clone()
     optimizer = INSGD(net)
     train(net, optimizer, range(2))
     assert hooks(net) == 2
-    assert torch.equal(net[0].weight, before)
+    assert torch.equal(first(net).weight, before)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +343,7 @@ def test_a_closure_is_called_with_gradients_and_its_loss_returned() -> None:
         optimizer.zero_grad()
         loss = net(torch.ones(3, 2)).square().sum()
         loss.backward()
-        return loss.item()
+        return float(loss.item())
 
     losses = list(itertools.islice(iter(lambda: optimizer.step(closure), None), 30))
     assert losses[-1] < losses[0]

@@ -82,6 +82,7 @@ def standardized_step(
     factor = math.sqrt(1 + 1e-6) / (math.sqrt(1 - momentum) + 1e-6)
     for layer, x in zip(net, inputs, strict=False):
         for kind, parameter in layer.named_parameters():
+            assert parameter.grad is not None
             gradient = parameter.grad + decay * parameter.detach()
             buffers[parameter] = (
                 gradient if parameter not in buffers else momentum * buffers[parameter] + gradient

@@ -262,7 +262,7 @@ def test_the_documentation_asks_for_nothing_elsewhere(site: Live) -> None:
 
 def test_a_body_over_the_limit_is_413_whether_it_says_so_or_not(site: Live) -> None:
     long = b"x" * 1_000_001
-    with site.client(**{"content-type": "application/json"}) as client:
+    with site.client(WRITE, **{"content-type": "application/json"}) as client:
         assert client.post("/studies", content=long).status_code == 413
         parts = (long[i : i + 100_000] for i in range(0, len(long), 100_000))
         assert client.post("/studies", content=parts).status_code == 413

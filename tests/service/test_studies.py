@@ -16,7 +16,7 @@ from robustness.spec import expand, parse, read_text, scaled
 from robustness.store import Claims, Store, StudyState
 from robustness.store.schema import study, submission
 from tests.builders import record, save, spec, trials
-from tests.service.live import HOSTILE, READ, Live
+from tests.service.live import HOSTILE, READ, WRITE, Live
 from tests.spec.bad_specs import BAD, BAD_TEXTS
 
 JSON, TOML = {"content-type": "application/json"}, {"content-type": "application/toml"}
@@ -127,7 +127,7 @@ def test_the_same_key_submits_once_however_often_and_by_how_many_it_is_sent(serv
     found: list[httpx.Response] = []
 
     def send() -> None:
-        with service.client(**{"idempotency-key": "k1"}) as client:
+        with service.client(WRITE, **{"idempotency-key": "k1"}) as client:
             found.append(client.post("/studies", json=spec()))
 
     threads = [threading.Thread(target=send) for _ in range(6)]
@@ -138,7 +138,7 @@ def test_the_same_key_submits_once_however_often_and_by_how_many_it_is_sent(serv
     assert [answer.status_code for answer in found] == [201] * 6
     assert sorted("idempotency-replayed" in answer.headers for answer in found) == [False] + [True] * 5
     assert rows(service.store) == 2
-    with service.client(**{"idempotency-key": "k1"}) as client:
+    with service.client(WRITE, **{"idempotency-key": "k1"}) as client:
         other = client.post("/studies", json=spec(name="other"))
     assert (other.status_code, other.json()["problems"][0]["path"]) == (422, "Idempotency-Key")
     with service.client(READ, **{"idempotency-key": "k1"}) as client:

@@ -74,7 +74,7 @@ def complete(store: Store, name: str = "small") -> int:
 def drivers(store: Store) -> int:
     """How many have had the lease of the only study."""
     with store.reading() as connection:
-        return connection.execute(sa.select(lease.c.token)).scalar_one()
+        return int(connection.execute(sa.select(lease.c.token)).scalar_one())
 
 
 def each_trial_once(store: Store) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,11 @@ def test_a_study_by_edge_is_about_as_large_as_its_sampler_makes_it_and_never_lar
     study = space(search=EDGE)
     counts = study.trial_counts
     for critical in (0.37, 0.04, 9.0):
-        rounds = asked(study, lambda t, critical=critical: observation(0.9 * (t.cell.lr <= critical)))
+
+        def trains_up_to(trial: Any, critical: float = critical) -> Any:
+            return observation(0.9 * (trial.cell.lr <= critical))
+
+        rounds = asked(study, trains_up_to)
         trials = sum(map(len, rounds))
         assert trials <= counts.most
         assert trials == pytest.approx(counts.expected, rel=0.3)

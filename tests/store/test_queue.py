@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -21,9 +22,9 @@ LONG = 3_600.0
 """A claim that no test outlasts, however slow the machine."""
 
 
-def order(name: str = "small", owner: str = "me", **changes: object) -> Order:
+def order(name: str = "small", owner: str = "me", **changes: Any) -> Order:
     plain = spec(name=name)
-    texts = {"title": "", "question": "", "spec": plain, "tasks": {}}
+    texts: dict[str, Any] = {"title": "", "question": "", "spec": plain, "tasks": {}}
     return Order(name=name, owner=owner, trials=space().trial_count, **{**texts, **changes})
 
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from robustness.errors import StoreError, StoreMissing
-from robustness.store import FailedAttempt, Queue, Store, engine, open_store
+from robustness.store import FailedAttempt, Lease, Queue, Store, engine, open_store
 from robustness.store.schema import study, trial
 from robustness.trial import TrialState
 from tests.builders import dead_epoch, epoch, record, save, trials
@@ -40,7 +40,7 @@ def test_nan_and_infinities_come_back_as_they_were(store: Store) -> None:
     rows = (epoch(1, train_loss_max=INF, validation_loss=-INF), dead_epoch(2, loss=INF), dead_epoch(3))
     store.finish(held, [record(first, *rows, l0=math.nan, step=60), record(second, l0=INF)])
     for before, after in zip(rows, store.epochs(first.key), strict=True):
-        assert [str(v) for v in astuple(before)] == [str(v) for v in after[1:]]
+        assert list(map(str, astuple(before))) == list(map(str, after[1:]))
     with store.reading() as connection:
         rows_of = {row.key: row for row in connection.execute(sa.select(trial))}
     dead, exploded = rows_of[first.key], rows_of[second.key]
@@ -129,9 +129,12 @@ def test_a_half_written_transaction_leaves_nothing(store: Store) -> None:
 def test_two_studies_finishing_the_same_trial_store_it_once(store: Store) -> None:
     held = [store.acquire(save(store, name=name)) for name in ("a", "b")]
     found = trials()
-    threads = [
-        threading.Thread(target=lambda h=h: [store.finish(h, [record(t)]) for t in found]) for h in held
-    ]
+
+    def finish_all(lease: Lease) -> None:
+        for one in found:
+            store.finish(lease, [record(one)])
+
+    threads = [threading.Thread(target=finish_all, args=(each,)) for each in held]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -321,7 +321,9 @@ def test_rows_inside_which_another_setting_varies_are_not_asked_for_monotony(tmp
 
 def test_of_learning_rates_drawn_at_random_no_square_lacks_a_seed() -> None:
     rng = np.random.default_rng(0)
-    rows = [{"lr": float(lr), "seed_index": i} for i, lr in enumerate(10 ** rng.uniform(-4, 1, 60))]
+    rows: list[dict[str, Any]] = [
+        {"lr": float(lr), "seed_index": i} for i, lr in enumerate(10 ** rng.uniform(-4, 1, 60))
+    ]
     rows[7]["state"] = "failed"
     info = of(*rows)
     [budget] = info.budgets.rows

@@ -14,7 +14,7 @@ from robustness.summary.metrics import Chosen, critical_lrs, estimates_from_ends
 from robustness.summary.resampling import Resamples, estimates, quantile
 
 CHOSEN = Chosen(resolution=0.05, top=5.0)
-LRS = 10.0 ** (0.05 * np.arange(101))
+LRS = np.asarray(10.0 ** (0.05 * np.arange(101)), dtype=np.float64)
 
 
 def low_place(trained_SL: np.ndarray, lrs_L: np.ndarray = LRS) -> np.ndarray:

@@ -315,7 +315,7 @@ def test_a_single_lucky_run_is_no_tuned_learning_rate() -> None:
 def test_the_learning_rate_decides_a_random_design_in_which_it_alone_decides() -> None:
     rng = np.random.default_rng(0)
     settings = pd.DataFrame({"lr": 10 ** rng.uniform(-4, 1, 120), "momentum": rng.uniform(0, 1, 120)})
-    shares = sampled_shares(settings, (settings["lr"] > 0.1).to_numpy(float))
+    shares = sampled_shares(settings, (settings["lr"] > 0.1).to_numpy().astype(np.float64))
     assert shares["lr"] > 0.9
     assert sampled_shares(settings, np.ones(120)) == {}
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from rliable import metrics as rliable_metrics
 from scipy import stats
 
@@ -38,7 +39,7 @@ from robustness.summary.metrics import (
 )
 from robustness.summary.resampling import Resamples
 
-LRS = 10.0 ** np.arange(-3, 2)
+LRS = (10.0 ** np.arange(-3, 2)).astype(np.float64)
 SCORES = arrays(float, st.tuples(st.integers(2, 7), st.integers(1, 4)), elements=st.floats(0, 1))
 
 
@@ -95,7 +96,7 @@ def test_more_trials_than_there_are_have_no_best() -> None:
 
 
 @given(arrays(float, 5, elements=st.floats(0, 1)), st.floats(0, 1))
-def test_the_window_is_the_run_around_the_best(score_L: np.ndarray, delta: float) -> None:
+def test_the_window_is_the_run_around_the_best(score_L: NDArray[np.float64], delta: float) -> None:
     tuned = tuned_index(score_L[None])
     best = int(tuned[0])
     low = high = best
@@ -136,7 +137,9 @@ def test_regret_is_what_the_other_initializations_learning_rate_costs() -> None:
 
 def test_learning_rates_too_small_to_train_are_no_critical_ones() -> None:
     found = critical_lrs(np.array([0, 0, 1, 1, 0.0]), LRS)
-    assert (found.first_not_trained, found.last_trained, bool(found.monotone)) == (1.0, 0.0, True)
+    assert found.first_not_trained == 1.0
+    assert found.last_trained == 0.0
+    assert found.monotone
 
 
 def test_a_seed_that_never_trains_has_no_critical_learning_rate_and_one_that_always_does_is_censored() -> (

@@ -17,14 +17,14 @@ from tests.summary.frames import AT_CHANCE, BLOWUP, FACTS, NONFINITE, frame
 
 
 def classified(
-    *rows: dict[str, Any], facts: TaskConstants | TaskFacts = FACTS, **thresholds: float
+    *rows: dict[str, Any], facts: TaskConstants | TaskFacts = FACTS, **thresholds: Any
 ) -> pd.DataFrame:
     trials = frame(*rows)
     return classify(
         trials,
         {"t": facts if isinstance(facts, TaskConstants) else filled(facts, trials)},
         Thresholds(**thresholds),
-    )  # type: ignore[arg-type]
+    )
 
 
 def outcome(**row: Any) -> str:

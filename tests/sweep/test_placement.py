@@ -113,7 +113,7 @@ def test_a_study_whose_gpus_no_node_has_is_refused_in_words(machine: Machine, tm
     path = tmp_path / "study.json"
     path.write_text(json.dumps(spec(resources={"gpus": 3.0})))
     refused = machine.popen(
-        [sys.executable, "-m", "robustness.cli", "run", path, "--address", f"{machine.address}:6379"]
+        [sys.executable, "-m", "robustness.cli", "run", str(path), "--address", f"{machine.address}:6379"]
         + ["--store", f"sqlite:///{tmp_path / 'store.db'}"]
     )
     said, _ = refused.communicate(timeout=PATIENCE)

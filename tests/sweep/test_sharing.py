@@ -132,8 +132,10 @@ def test_a_node_without_the_files_trains_on_what_the_drivers_node_read(tmp_path:
         assert worker.run(["ls", root]) == ""
         worker.run([*start, f"--address={head.address}:6379", "--num-cpus=2"])
         said = head.run(
-            [sys.executable, "-m", "robustness.cli", "run", study, "--json", "--data", root]
-            + ["--store", f"sqlite:///{tmp_path}/store.db", "--address", f"{head.address}:6379"],
+            [
+                *(sys.executable, "-m", "robustness.cli", "run", str(study), "--json", "--data", str(root)),
+                *("--store", f"sqlite:///{tmp_path}/store.db", "--address", f"{head.address}:6379"),
+            ],
             stderr=subprocess.DEVNULL,
         )
     run = json.loads(said.splitlines()[-1])

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from robustness.summary import Study, load_study, measure
 from robustness.summary.flags import Flag, Remark
 from robustness.tables import Measurement, Spanner, TableLayout, pivot_table, write_measured_csv
 from robustness.tables.axes import parse_axes
-from robustness.tables.entries import entry, printed
+from robustness.tables.entries import Spread, entry, printed
 from robustness.tables.measured import measurements, tuned_scores
 from robustness.tables.ranking import Pair, ranked
 from tests.tables.studies import fill
@@ -30,13 +31,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         return load_study(store, "small")
 
 
-def small(tmp_path: Path, **changes: object) -> Study:
+def small(tmp_path: Path, **changes: Any) -> Study:
     with open_store(f"sqlite:///{tmp_path / 's.db'}", create=True) as store:
         fill(store, **{"task": {"data": "digits"}, **changes})
         return load_study(store, "small")
 
 
-def m(optimizer: str, value: float, **changes: object) -> Measurement:
+def m(optimizer: str, value: float, **changes: Any) -> Measurement:
     """A score of the study's first task and initialization."""
     plain = Measurement(
         metric="score",
@@ -49,7 +50,7 @@ def m(optimizer: str, value: float, **changes: object) -> Measurement:
         unit="accuracy",
         better="higher",
     )
-    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(plain, **changes)
 
 
 def cells(layout: TableLayout) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -148,7 +149,8 @@ def test_unknown_axes_are_refused(rows: str, columns: str, words: str) -> None:
 )
 def test_best_and_second_count_ties_as_printed(values: list[float], best: set[int], second: set[int]) -> None:
     found = ranked([m(str(place), value) for place, value in enumerate(values)])
-    assert (found.best, found.second) == (best, second)
+    assert found.best == best
+    assert found.second == second
 
 
 def test_the_direction_is_the_metrics() -> None:
@@ -230,7 +232,7 @@ def test_a_censored_window_is_at_least_as_wide() -> None:
         ({"unit": "loss", "value": -math.inf}, ("−∞", "")),
     ],
 )
-def test_numbers_have_the_digits_of_their_unit(changes: dict[str, object], texts: tuple[str, str]) -> None:
+def test_numbers_have_the_digits_of_their_unit(changes: dict[str, Any], texts: tuple[str, str]) -> None:
     assert entry(m("a", 0.975, **changes) if "value" not in changes else m("a", **changes), "sd") == texts
 
 
@@ -258,10 +260,11 @@ def test_a_loss_task_is_shown_in_losses_and_the_lowest_is_best(study: Study) -> 
 def test_the_caption_states_n_the_rule_the_spread_and_the_budget(study: Study) -> None:
     rows = measure(study, metrics=["score", "tolerance_window"])
     measured = measurements(rows)
-    for spread, words in (
-        ("sd", "mean ± standard deviation over seeds"),
-        ("interval", "mean over seeds, at"),
-    ):
+    spreads: dict[Spread, str] = {
+        "sd": "mean ± standard deviation over seeds",
+        "interval": "mean over seeds, at",
+    }
+    for spread, words in spreads.items():
         caption = pivot_table(
             study, measured, rows=("optimizer",), columns=("task",), spread=spread, delta="5 % of skill"
         ).caption

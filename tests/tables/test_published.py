@@ -97,7 +97,7 @@ def test_a_difference_has_the_widest_interval_that_the_figures_allow(tmp_path: P
     measured, notes = compared(found, f"{HEADER}\n{ROW}\n", tmp_path)
     published, difference = measured
     assert (published.task, published.optimizer) == ("cifar10 toy-cnn norm=none", "momentum")
-    assert (published.value, published.sd, published.n) == (pytest.approx(0.1107), pytest.approx(0.0274), 0)
+    assert (published.value, published.sd, published.n) == pytest.approx((0.1107, 0.0274, 0))
     assert published.source == "P: lr 0.1, batch 128, epochs 200"
     [ours] = [
         score

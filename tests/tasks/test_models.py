@@ -125,7 +125,7 @@ def test_zero_residual_silences_the_end_of_every_branch(model: str, norm: str) -
     assert len(ends) == branches[model]
     assert not any(layer.weight.any() for layer in ends)
     others = [layer for _, layer in weighted_layers(net) if not any(layer is end for end in ends)]
-    assert all(layer.weight.any() for layer in others)
+    assert all(layer.get_parameter("weight").any() for layer in others)
 
 
 @pytest.mark.parametrize("model", LARGE)

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +56,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"name": "insgd", "preset": "released", "nesterov": True},
 ]
 ADAPTIVE = {"adam", "adamw", "nadam", "radam", "adamax", "adagrad", "rmsprop", "adafactor", "muon", "lamb"}
-TOY_CNN = {"model": "toy-cnn", "norm": "batch", "augment": "pad-crop-flip"}
+TOY_CNN: dict[str, Any] = {"model": "toy-cnn", "norm": "batch", "augment": "pad-crop-flip"}
 IDS = [" ".join(f"{k}={v}" if k != "name" else v for k, v in variant.items()) for variant in VARIANTS]
 
 
@@ -157,7 +157,13 @@ def test_feature_major_equals_vmap(variant: dict[str, Any], task: dict[str, Any]
 
 
 def test_vmap_runs_a_model_that_has_no_faster_way() -> None:
-    task = {"data": "synthetic", "model": "resnet20", "norm": "batch", "epochs": 1, "batch_size": 32}
+    task: dict[str, Any] = {
+        "data": "synthetic",
+        "model": "resnet20",
+        "norm": "batch",
+        "epochs": 1,
+        "batch_size": 32,
+    }
     sizes = {"train_size": 64, "validation_size": 20, "test_size": 20}
     found = few({"name": "sgd"}, **task, **sizes)[:2]
     alone = timeless(train(found[0], root=NOWHERE, dtype=torch.float64))
@@ -255,4 +261,4 @@ def test_per_trial_hyperparameters_share_a_pack() -> None:
 def test_a_model_without_a_packed_form_is_refused_by_name() -> None:
     [trial, *_] = trials(task={"data": "synthetic", "model": "resnet20"})
     with pytest.raises(TypeError, match="has no packed form"):
-        next(train_pack([trial], technique=cast(Technique, "feature-major"), root=NOWHERE))
+        next(train_pack([trial], technique="feature-major", root=NOWHERE))

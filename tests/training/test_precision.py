@@ -38,10 +38,11 @@ def test_a_field_at_its_default_leaves_the_trial_what_it_was() -> None:
 
 def test_float32_is_float32_in_convolutions_too() -> None:
     """cuDNN would take TF32, which this machine has not: what is looked at is what training asks for."""
+    cudnn: Any = torch.backends.cudnn
     for run in (train, lambda trial, root: list(train_pack([trial], technique="feature-major", root=root))):
-        torch.backends.cudnn.conv.fp32_precision = "tf32"
+        cudnn.conv.fp32_precision = "tf32"
         run(first(task={"epochs": 1}), root=NOWHERE)
-        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+        assert cudnn.conv.fp32_precision == "ieee"
 
 
 def test_bf16_computes_otherwise_and_learns_the_same() -> None:

@@ -205,7 +205,13 @@ def test_a_single_cell_has_newcombes_interval_and_mcnemars_test() -> None:
     ],
 )
 def test_a_cell_that_is_not_there_is_refused(changes: dict[str, Any], words: str) -> None:
-    asked = {"a": "a", "b": "b", "metric": "divergence_rate", "lr": 0.1, "init": "i"} | changes
+    asked: dict[str, Any] = {
+        "a": "a",
+        "b": "b",
+        "metric": "divergence_rate",
+        "lr": 0.1,
+        "init": "i",
+    } | changes
     with pytest.raises(SpecError, match=words):
         compare_cell(study(grid_rows(worse)), **asked)
 

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -50,12 +51,17 @@ def test_all_see_the_same_points_each_in_its_own_range(sampler: str) -> None:
     assert all(other == pytest.approx(first, abs=1e-8) for other in others)
 
 
+def values_of(argument: str, optimizer: str, trials: Sequence[Trial]) -> set[float]:
+    arguments = [t.cell.optimizer.arguments for t in trials if t.cell.optimizer.name == optimizer]
+    values = {dict(given)[argument] for given in arguments}
+    assert all(isinstance(value, float) for value in values)
+    return {float(value) for value in values if isinstance(value, float)}
+
+
 def test_an_optimizers_own_axis_is_drawn_for_it_alone_and_within_its_range() -> None:
     trials = drawn("qmc", budget=64)
-    momenta = {dict(t.cell.optimizer.arguments)["momentum"] for t in trials if t.cell.optimizer.name == "sgd"}
-    decays = {
-        dict(t.cell.optimizer.arguments)["weight_decay"] for t in trials if t.cell.optimizer.name == "adam"
-    }
+    momenta = values_of("momentum", "sgd", trials)
+    decays = values_of("weight_decay", "adam", trials)
     assert len(momenta) == len(decays) == 64
     assert 0.5 <= min(momenta) < 0.53
     assert 0.96 < max(momenta) <= 0.99

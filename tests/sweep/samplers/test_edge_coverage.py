@@ -55,7 +55,8 @@ def replay_of(row: GridRow) -> Replay:
     while places := wanted(trained, size=SIZE, start=row.start, decade=20, check=EDGE_CHECK):
         trained |= {k: row.trained[k] for k, _ in places}
     trained_L = np.array([float(trained[k]) if k in trained else np.nan for k in range(SIZE)])
-    lrs_L, chosen = 10 ** (RESOLUTION * np.arange(SIZE)), Chosen(resolution=RESOLUTION, top=5.0)
+    lrs_L = np.asarray(10 ** (RESOLUTION * np.arange(SIZE)), dtype=np.float64)
+    chosen = Chosen(resolution=RESOLUTION, top=5.0)
     critical = critical_lrs(trained_L, lrs_L, chosen)
     low, tried = (
         round(float(log) / RESOLUTION)
