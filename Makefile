@@ -19,9 +19,9 @@ test: .venv/installed-test
 	$(PYTEST) -n $(or $(JOBS),3) $(if $(filter true,$(CI)),--cov --cov-report=)
 	$(if $(filter true,$(CI)),$(BIN)/python -m tests.coverage_floors)
 
-# The inner loop: no Ray, no browser, no database server.
+# The inner loop: no Ray, no browser, no database server; of TESTS, where given.
 test-fast: .venv/installed-test
-	$(PYTEST) -n $(or $(JOBS),2) -q -m "not (slow or cluster or browser or postgres)"
+	$(PYTEST) -n $(or $(JOBS),2) -q -m "not (slow or cluster or browser or postgres)" $(TESTS)
 
 lint: .venv/installed-lint
 	$(BIN)/ruff format --check .

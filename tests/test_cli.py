@@ -375,6 +375,7 @@ def test_audit_prints_one_json_object(url: str, capsys: pytest.CaptureFixture[st
     assert plain["defaults"]["rows"][1]["gain"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

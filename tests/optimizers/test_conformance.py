@@ -246,6 +246,7 @@ def test_an_optimizer_of_pytorch_optimizer_trains_a_trial(short: str) -> None:
         trials(optimizers=[{"name": name, "weight_decay": "x"}])
 
 
+@pytest.mark.slow
 def test_an_installed_packages_optimizer_is_named_like_ours(tmp_path: Path) -> None:
     """The example package of the README, really installed, into a folder of its own."""
     site = tmp_path / "site"

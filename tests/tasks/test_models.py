@@ -22,6 +22,8 @@ from robustness.training.sequential import _seed_dropout
 from robustness.trial import Trial
 from tests.builders import trials
 
+pytestmark = pytest.mark.slow
+
 LARGE = [name for name in MODELS.names if name not in ("mlp", "toy-cnn", "resnet20")]
 # Large networks as small as they come, where their size is a field.
 TINY = {"wide-resnet20": {"widen": 1}, "vit": {"width": 32, "mlp_width": 32, "depth": 2, "heads": 4}}

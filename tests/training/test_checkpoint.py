@@ -25,6 +25,8 @@ from tests.builders import trials
 from tests.image_folders import make_folder, registered
 from tests.training.test_packed import IDS, VARIANTS
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = Path("/nowhere")
 SMALL = {"data": "synthetic", "train_size": 160, "validation_size": 40, "test_size": 40, "batch_size": 32}
 TOY_CNN = {

@@ -18,6 +18,8 @@ from robustness.training.packed import Technique
 from robustness.trial import Trial, TrialRecord
 from tests.builders import trials
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = Path("/nowhere")
 VARIANTS: list[dict[str, Any]] = [
     {"name": "sgd"},
