@@ -259,7 +259,7 @@ def test_the_caption_states_n_the_rule_the_spread_and_the_budget(study: Study) -
         for text in (
             words,
             "n = 5 seeds",
-            "Rule version 2, skill floor 0.1.",
+            "Rule version 3, skill floor 0.1.",
             "Budget: 2 epochs, batch 64.",
             "95 % intervals over whole seeds",
             "delta 5 % of skill",
