@@ -129,7 +129,7 @@ def _rate(one: OptimizerRate) -> str:
         interval = f"no interval: {_no_interval(one.remarks)}"
     counts = f"{rate.k:,} of {rate.n:,}"
     # Only then do counts and rate differ.
-    weights = ", each learning rate weighing the same" if has_flag(one.remarks, Flag.UNEVEN_SEEDS) else ""
+    weights = ", as each learning rate weighs the same" if has_flag(one.remarks, Flag.UNEVEN_SEEDS) else ""
     return f"{100 * rate.value:.1f} % ({interval}; {counts}{weights})"
 
 

@@ -184,7 +184,7 @@ def test_selection_on_test_data_is_bad_and_few_seeds_are_worth_a_look() -> None:
     on_test = of(*SHAPED, facts=replace(FACTS, selection="test"))
     assert on_test.selection.verdict == "bad"
     assert "t: there are no validation scores" in says(on_test, "selection")
-    assert "on the same seeds" in says(on_test, "selection")
+    assert "on the same data are too good" in says(on_test, "selection")
 
 
 def test_what_labels_rest_on_is_counted_and_rows_with_gaps_are_named() -> None:

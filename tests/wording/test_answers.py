@@ -47,7 +47,7 @@ def test_a_rate_has_its_interval_its_counts_and_what_was_not_finite() -> None:
         ([Flag.ONE_SEED], "no interval: one seed; 13 of 45)"),
         (
             [Flag.ONE_SEED, Flag.UNEVEN_SEEDS],
-            "no interval: fewer than two seeds have the grid; 13 of 45, each learning rate weighing the same)",
+            "no interval: fewer than two seeds have the grid; 13 of 45, as each learning rate weighs the same)",
         ),
         ([Flag.CLUSTERED_SEEDS], "no interval: seeds share their settings; 13 of 45)"),
     ],
