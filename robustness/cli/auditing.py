@@ -16,9 +16,8 @@ from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from robustness.summary.audit import AgainstDefault
+    from robustness.summary.audit import Addition, AgainstDefault
     from robustness.summary.audit_rows import (
-        Addition,
         Budget,
         Labels,
         RowEdges,

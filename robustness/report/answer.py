@@ -1,5 +1,7 @@
 """A study's answer in three sentences: who diverges, who forgives a learning rate, and whether they differ."""
 
+# S seeds, I initializations, N cells of a task
+
 from __future__ import annotations
 
 import math
@@ -7,25 +9,32 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from robustness.summary import MetricRow, Study, measure
+from robustness.summary import Study, measure
+from robustness.summary.audit_rows import row_edges
 from robustness.summary.cell_weighted_rates import rate_of_cells
 from robustness.summary.comparison.comparing import compare
 from robustness.summary.comparison.sentences import sentence
 from robustness.summary.cubes import Cube
-from robustness.summary.flags import Flag
-from robustness.summary.intervals import Rate
 from robustness.summary.outcome import ROW
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
+from robustness.summary.rows import DEFAULT_DELTA
 from robustness.summary.sampler_limits import sampler_of
-from robustness.summary.winners import Winner, winners
+from robustness.summary.winners import winners
+from robustness.wording.answers import (
+    OptimizerEnds,
+    OptimizerRate,
+    OptimizerWindow,
+    SeedRows,
+    clamped_sentence,
+    ends_sentence,
+    gaps_sentence,
+    rates_sentence,
+    settings_sentence,
+    windows_sentence,
+)
 from robustness.wording.captions import over_lrs, units, whole
 
 __all__ = ["answer", "asides"]
-
-ROWS = 3
-"""Rows of an optimizer of which a sentence gives each; of more, their median."""
-SHOWN = 6
-"""Optimizers that a sentence names; of more, the best and the worst."""
 
 
 def answer(study: Study) -> list[str]:
@@ -38,171 +47,121 @@ def answer(study: Study) -> list[str]:
         return ["Nothing is complete yet."]
     sampler = sampler_of(study.spec)
     if sampler == "edge":
-        return [_ends(study), _monotone(study), _difference(study, "critical_lr")]
+        return [
+            ends_sentence(_ends(study)),
+            gaps_sentence(_seed_rows(study)),
+            _difference(study, "critical_lr"),
+        ]
     if sampler == "tpe":
-        return [_found(study), _difference(study, "score")]
-    return [_rates(study), _windows(study), _difference(study, "divergence_rate")]
+        return [_settings(study), _difference(study, "score")]
+    resampled = whole(units(study, of_rates=True)[1])
+    return [
+        rates_sentence(_rates(study), lrs=over_lrs(study.complete), resampled=resampled),
+        windows_sentence(_windows(study)),
+        _difference(study, "divergence_rate"),
+    ]
 
 
-def _ends(study: Study) -> str:
+def _ends(study: Study) -> list[OptimizerEnds]:
     rows = [row for row in measure(study, metrics=("critical_lr",)) if row.at == CRITICAL_MEDIAN]
-    found = []
+    ends = []
     for optimizer in dict.fromkeys(row.optimizer for row in rows):
-        own = [row for row in rows if row.optimizer == optimizer]
-        known = [row for row in own if math.isfinite(row.value)]
-        texts = [f"{_lr(row.value)} ({_interval(row)}; {_row_name(row, own)}n = {row.n})" for row in known]
-        if len(known) > ROWS:
-            values = [row.value for row in known]
-            texts = [
-                f"{_lr(float(np.median(values)))} in the median of {len(known)} rows "
-                f"({_lr(min(values))} to {_lr(max(values))})"
-            ]
-        beyond = len([row for row in own if math.isinf(row.value)])
-        texts += [f"beyond what was tried in {beyond} of {len(own)} rows"] if beyond else []
-        nowhere = sum(row.has(Flag.NOTHING_TRAINS) for row in own)
-        texts += [f"trains nowhere in {nowhere} of {len(own)} rows"] if nowhere else []
-        open_ = len(own) - len(known) - beyond - nowhere
-        texts += [f"is not known yet in {open_} of {len(own)} rows"] if open_ else []
-        best = max((row.value for row in known), default=-math.inf)
-        found.append((-best, f"{optimizer} {', '.join(texts)}"))
-    return f"The first failure tried is at a learning rate of (median over seeds; in brackets 95 % intervals by whole seeds, or the range of many rows): {_listed(found)}."
+        values = [row for row in rows if row.optimizer == optimizer]
+        dead = [(~sample.trains_I).sum() for sample in study.tuning if sample.cube.optimizer == optimizer]
+        ends.append(
+            OptimizerEnds(
+                optimizer=optimizer,
+                known=tuple(row for row in values if math.isfinite(row.value)),
+                beyond=sum(math.isinf(row.value) for row in values),
+                nowhere=int(sum(dead)),
+                rows=len(values),
+            )
+        )
+    return ends
 
 
-def _interval(row: MetricRow) -> str:
-    if math.isnan(row.low):
-        return "no interval"
-    high = f"to {_lr(row.high)}" if math.isfinite(row.high) else "and beyond"
-    return f"{_lr(row.low)} {high}"
+def _seed_rows(study: Study) -> list[SeedRows]:
+    rows = []
+    for cube in study.grid.cubes:
+        known_SI = ~np.isnan(cube.critical.first_not_trained)
+        trials = (~np.isnan(cube.score_SIL)).sum(axis=2)[known_SI]
+        rows.append(
+            SeedRows(
+                optimizer=cube.optimizer,
+                task=cube.task,
+                gaps=int((known_SI & ~cube.critical.monotone).sum()),
+                known=len(trials),
+                trials=float(trials.mean()) if len(trials) else math.nan,
+            )
+        )
+    return rows
 
 
-def _lr(log10: float) -> str:
-    return f"{10**log10:.3g}"
-
-
-def _row_name(row: MetricRow, own: Sequence[MetricRow]) -> str:
-    return f"{row.task}, {row.init}, " if len(own) > 1 else ""
-
-
-def _monotone(study: Study) -> str:
-    texts = []
-    for sample in study.tuning:
-        known_SI = ~np.isnan(sample.cube.critical.first_not_trained)
-        odd = int((known_SI & ~sample.cube.critical.monotone).sum())
-        tried = (~np.isnan(sample.cube.score_SIL)).sum(axis=2)[known_SI]
-        mean = f"{tried.mean():.1f} trials a row" if tried.size else "none known"
-        texts.append(f"{sample.cube.optimizer} on {sample.cube.task} {odd} of {int(known_SI.sum())} ({mean})")
-    return (
-        "Rows of a seed in which a learning rate trains above one that does not, so that the end is not one place: "
-        f"{'; '.join(texts)}."
+def _settings(study: Study) -> str:
+    best = winners(study)
+    alive = {(one.task, one.optimizer, one.init) for one in best}
+    rows = study.complete[ROW].drop_duplicates().itertuples(index=False, name=None)
+    return settings_sentence(
+        best,
+        [row for row in rows if row not in alive],
+        budget=study.spec["search"]["budget"],
+        is_loss={task: constants.score == "loss" for task, constants in study.facts.items()},
     )
 
 
-def _found(study: Study) -> str:
-    budget = study.spec["search"]["budget"]
-    won = winners(study)
-    texts = [
-        (-one.score, f"{one.optimizer} {_score_of(study, one)} on {one.task}, {one.init} ({one.text})")
-        for one in won
-    ]
-    alive = {(one.task, one.optimizer, one.init) for one in won}
-    rows = study.complete[ROW].drop_duplicates().itertuples(index=False, name=None)
-    texts += [
-        (math.inf, f"{optimizer} trains nowhere on {task}, {init}")
-        for task, optimizer, init in rows
-        if (task, optimizer, init) not in alive
-    ]
-    return f"Mean test score of the best setting among {budget:,}, chosen by validation: {_listed(texts)}."
+def _rates(study: Study) -> list[OptimizerRate]:
+    names = dict.fromkeys(cube.optimizer for cube in study.grid.cubes)
+    return [_rate(name, [cube for cube in study.grid.cubes if cube.optimizer == name]) for name in names]
 
 
-def _score_of(study: Study, won: Winner) -> str:
-    is_loss = study.facts[won.task].score == "loss"
-    return f"a loss of {-won.score:.4g}" if is_loss else f"{100 * won.score:.1f} %"
-
-
-def _rates(study: Study) -> str:
-    names = list(dict.fromkeys(cube.optimizer for cube in study.grid.cubes))
-    found = []
-    for name in names:
-        rate, nonfinite = _pooled_rate([cube for cube in study.grid.cubes if cube.optimizer == name])
-        found.append((rate.value, f"{name} {_rate_text(rate)}, {nonfinite:,} of them not finite"))
-    by = whole(units(study, of_rates=True)[1])
-    return f"Share of trials that diverged, over {over_lrs(study.complete)} and initializations, with 95 % intervals by {by}: {_listed(found)}."
-
-
-def _pooled_rate(cubes: Sequence[Cube]) -> tuple[Rate, int]:
-    """The divergence rate of one optimizer over all tasks, and its trials that were not finite."""
+def _rate(optimizer: str, cubes: Sequence[Cube]) -> OptimizerRate:
+    """Over all tasks: every learning rate with every initialization of each is a cell."""
     seeds_S = np.unique(np.concatenate([cube.seeds_S for cube in cubes]))
     columns = []
     for cube in cubes:
         flags_SN = np.full((len(seeds_S), math.prod(cube.shape[1:])), math.nan)
-        flags_SN[np.searchsorted(seeds_S, cube.seeds_S)] = cube.flags("divergence_rate").reshape(
-            len(cube.seeds_S), -1
-        )
+        places_S = np.searchsorted(seeds_S, cube.seeds_S)
+        flags_SN[places_S] = cube.flags("divergence_rate").reshape(len(places_S), -1)
         columns.append(flags_SN)
-    rate, _ = rate_of_cells(
+    rate, remarks = rate_of_cells(
         np.concatenate(columns, axis=1),
         seeds_S,
         cubes[0].orders,
         drawn=any(cube.binned for cube in cubes),
         clustered=any(cube.clustered for cube in cubes),
     )
-    return rate, int(sum(np.nansum(cube.flags("nonfinite_rate")) for cube in cubes))
+    nonfinite = int(sum(np.nansum(cube.flags("nonfinite_rate")) for cube in cubes))
+    return OptimizerRate(optimizer=optimizer, rate=rate, nonfinite=nonfinite, remarks=remarks)
 
 
-def _rate_text(rate: Rate) -> str:
-    interval = (
-        "no interval: one seed, seeds with other cells, or thousands of drawn trials"
-        if math.isnan(rate.low)
-        else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
-    )
-    return f"{100 * rate.value:.1f} % ({interval}; {rate.k:,} of {rate.n:,})"
-
-
-def _windows(study: Study) -> str:
+def _windows(study: Study) -> list[OptimizerWindow]:
     rows = measure(study, metrics=("tolerance_window", "score"))
-    found = []
-    for optimizer in dict.fromkeys(row.optimizer for row in rows):
-        own = [row for row in rows if row.optimizer == optimizer]
-        windows = [row for row in own if row.metric == "tolerance_window" and math.isfinite(row.value)]
-        scores = [row.value for row in own if row.metric == "score" and math.isfinite(row.value)]
-        if not windows:
-            found.append((math.inf, f"{optimizer} trains nowhere"))
-            continue
-        width = float(np.median([row.value for row in windows]))
-        censored = any(row.has(Flag.CENSORED_LOW, Flag.CENSORED_HIGH, Flag.MISSING_SQUARE) for row in windows)
-        rest = (
-            f", trains in {len(windows)} of {_rows(rows, optimizer)} rows"
-            if len(windows) < _rows(rows, optimizer)
-            else ""
-        )
-        score = _score_text(study, scores)
-        found.append((-width, f"{optimizer} {'≥ ' if censored else ''}{width:.1f} decades{score}{rest}"))
-    return (
-        "Learning rates within 5 % of skill of the best, median over tasks and initializations, and the median tuned "
-        f"score: {_listed(found)}."
-    )
-
-
-def _rows(rows: Sequence[object], optimizer: str) -> int:
-    return sum(
-        getattr(row, "optimizer", "") == optimizer and getattr(row, "metric", "") == "score" for row in rows
-    )
-
-
-def _score_text(study: Study, scores: list[float]) -> str:
+    edges = row_edges(study.tuning, DEFAULT_DELTA)
     kinds = {constants.score for constants in study.facts.values()}
-    if len(kinds) > 1 or not scores:  # accuracies and losses have no common median
-        return ""
-    middle = float(np.median(scores))
-    return f" and {100 * middle:.1f} %" if kinds == {"accuracy"} else f" and a loss of {-middle:.4g}"
-
-
-def _listed(found: list[tuple[float, str]]) -> str:
-    """Best first; of many the first few and the last."""
-    texts = [text for _, text in sorted(found, key=lambda entry: entry[0])]
-    if len(texts) > SHOWN:
-        texts = [*texts[: SHOWN - 1], f"{len(texts) - SHOWN} others", texts[-1]]
-    return "; ".join(texts)
+    windows = []
+    for optimizer in dict.fromkeys(row.optimizer for row in rows):
+        widths, scores = (
+            [
+                row.value
+                for row in rows
+                if (row.optimizer, row.metric) == (optimizer, metric) and math.isfinite(row.value)
+            ]
+            for metric in ("tolerance_window", "score")
+        )
+        of_optimizer = [row for row in edges if row.optimizer == optimizer]
+        windows.append(
+            OptimizerWindow(
+                optimizer=optimizer,
+                decades=float(np.median(widths)) if widths else math.nan,
+                is_censored=any(row.is_censored for row in of_optimizer),
+                trains=len(widths),
+                rows=len(of_optimizer),
+                # Accuracies and losses have no common median.
+                score=float(np.median(scores)) if scores and len(kinds) == 1 else math.nan,
+                is_loss=kinds == {"loss"},
+            )
+        )
+    return windows
 
 
 def _difference(study: Study, unclaimed: str) -> str:
@@ -214,17 +173,16 @@ def _difference(study: Study, unclaimed: str) -> str:
         a, b, metric, head = optimizers[0], optimizers[1], unclaimed, "Not a claim made beforehand:"
     else:
         return "One optimizer: nothing to compare it with."
-    return " ".join([head, *(sentence(found) for found in compare(study, a, b, metric))])
+    return " ".join([head, *(sentence(verdict) for verdict in compare(study, a, b, metric))])
 
 
 def asides(study: Study) -> list[str]:
-    """What else an answer needs: how much INSGD's preset `released` clamped, how far classes are from balanced.
+    """What else an answer needs: how much INSGD's preset `released` clamped.
 
     Where nothing is clamped, the preset has fixed multipliers.
     """
     known = study.complete.dropna(subset=["clamped_share"])
     return [
-        f"{optimizer} on {task}: {100 * share.mean():.1f} % of the standard deviations of its inputs were clamped in "
-        f"the last step, mean over {len(share)} trials (range {100 * share.min():.1f} to {100 * share.max():.1f})."
-        for (task, optimizer), share in known.groupby(["task", "optimizer"], sort=False)["clamped_share"]
+        clamped_sentence(str(optimizer), str(task), shares.tolist())
+        for (task, optimizer), shares in known.groupby(["task", "optimizer"], sort=False)["clamped_share"]
     ]

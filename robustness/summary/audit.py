@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from robustness.summary.audit_rows import (
-    Addition,
     Budget,
     Labels,
+    OptimizerLabels,
     RowEdges,
     RowLabels,
     Selection,
     Square,
     TaskLabels,
     VaryingSetting,
-    added,
 )
 from robustness.summary.findings import CheckedRows, Finding, FindingCode, study_findings
 from robustness.summary.flags import Remark
@@ -26,11 +26,11 @@ from robustness.summary.rows import MetricRow
 from robustness.summary.sampler_limits import not_independent, sampler_of
 from robustness.summary.study import Study
 
-__all__ = ["AgainstDefault", "AuditInfo", "Section", "audit_info"]
+__all__ = ["Addition", "AgainstDefault", "AuditInfo", "Section", "audit_info"]
 
 Row = TypeVar("Row")
 
-_EDGES = (FindingCode.NOTHING_COMPLETE, FindingCode.CHOSEN_BY_EDGE, FindingCode.CHOSEN_BY_TPE)
+_CHOSEN = (FindingCode.CHOSEN_BY_EDGE, FindingCode.CHOSEN_BY_TPE)
 _CODES: dict[str, tuple[FindingCode, ...]] = {
     "budgets": (
         FindingCode.NO_TRIALS,
@@ -44,13 +44,14 @@ _CODES: dict[str, tuple[FindingCode, ...]] = {
         FindingCode.FEWER_SEEDS_THAN_ROW,
     ),
     "edges": (
-        *_EDGES,
+        FindingCode.NOTHING_COMPLETE,
+        *_CHOSEN,
         FindingCode.TUNED_AT_EDGE,
         FindingCode.WINDOW_CENSORED,
         FindingCode.MOST_SEEDS_DO_NOT_TRAIN,
         FindingCode.NO_LR_TRAINS,
     ),
-    "defaults": _EDGES,
+    "defaults": (FindingCode.NOTHING_COMPLETE, *_CHOSEN),
     "selection": (
         FindingCode.NOTHING_COMPLETE,
         FindingCode.CHOSEN_BY_EDGE,
@@ -126,6 +127,14 @@ class AgainstDefault(RowLabels):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Addition(OptimizerLabels):
+    """Trials that an adaptive sampler added for one reason."""
+
+    reason: str
+    trials: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AuditInfo:
     """What `robustness audit` says.
 
@@ -157,11 +166,13 @@ def audit_info(study: Study) -> AuditInfo:
     rows, sampler = CheckedRows.of(study), sampler_of(study.spec)
     findings = study_findings(study, rows=rows)
     against = [] if not_independent(sampler) else list(_against_defaults(study))
-    additions = added(study)
+    additions = _additions(study)
 
     def section(name: str, rows: Sequence[Row], *more: Finding) -> Section[Row]:
         asked = [finding for finding in findings if finding.code in _CODES[name]]
-        return Section(findings=(*asked, *more), rows=tuple(rows))
+        # Where a sampler chose by results there is nothing else to ask.
+        chosen = [finding for finding in asked if finding.code in _CHOSEN]
+        return Section(findings=(*(chosen or asked), *more), rows=tuple(rows))
 
     return AuditInfo(
         study=study.name,
@@ -217,6 +228,19 @@ def _of_defaults(rows: Sequence[AgainstDefault]) -> Iterator[Finding]:
         yield Finding(code=FindingCode.TUNING_AGAINST_DEFAULT, severity=severity, numbers=numbers)
     elif rows:
         yield Finding(code=FindingCode.NO_DEFAULT_COMPARED)
+
+
+def _additions(study: Study) -> list[Addition]:
+    """Trials with a reason, by reason; none of a study whose trials were all designed."""
+    chosen = study.trials[study.trials["reason"] != ""]
+    sizes = Counter(zip(chosen["task"], chosen["optimizer"], chosen["reason"], strict=True))
+    pairs = list(dict.fromkeys((task, optimizer) for task, optimizer, _ in sizes))
+    return [
+        Addition(task=task, optimizer=optimizer, reason=reason, trials=trials)
+        for pair in pairs
+        for (task, optimizer, reason), trials in sizes.items()
+        if (task, optimizer) == pair
+    ]
 
 
 def _of_additions(rows: Sequence[Addition], pairs: Sequence[Budget], *, even: bool) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +18,6 @@ from robustness.summary.sides import OTHER_SEEDS_EVIDENCE, OWN_SEED_EVIDENCE, Ev
 from robustness.summary.study import Study
 
 __all__ = [
-    "Addition",
     "Budget",
     "ChangeableLabels",
     "Labels",
@@ -31,7 +29,6 @@ __all__ = [
     "Square",
     "TaskLabels",
     "VaryingSetting",
-    "added",
     "budgets",
     "fewest_seeds",
     "labels",
@@ -382,24 +379,3 @@ def varying_settings(study: Study) -> Iterator[VaryingSetting]:
             yield VaryingSetting(
                 task=task, optimizer=name, setting=str(setting), values=int(values), inside=False
             )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Addition(OptimizerLabels):
-    """Trials that an adaptive sampler added for one reason."""
-
-    reason: str
-    trials: int
-
-
-def added(study: Study) -> list[Addition]:
-    """Trials with a reason, by reason; none of a study whose trials were all designed."""
-    chosen = study.trials[study.trials["reason"] != ""]
-    sizes = Counter(zip(chosen["task"], chosen["optimizer"], chosen["reason"], strict=True))
-    pairs = list(dict.fromkeys((task, optimizer) for task, optimizer, _ in sizes))
-    return [
-        Addition(task=task, optimizer=optimizer, reason=reason, trials=trials)
-        for pair in pairs
-        for (task, optimizer, reason), trials in sizes.items()
-        if (task, optimizer) == pair
-    ]

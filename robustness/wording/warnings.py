@@ -129,8 +129,8 @@ _OF_TASKS: dict[FindingCode, Callable[[_Numbers, str], str]] = {
         f"{counted(int(n[0]), 'seed')}: below {FEW_SEEDS} the intervals of skewed data cover less than they state."
     ),
     FindingCode.SELECTED_ON_TEST: lambda n, tasks: (
-        f"{tasks}: there are no validation scores, so learning rates are selected on test data. Tuned scores are too "
-        "good."
+        f"{tasks}: there are no validation scores, so learning rates are selected on test data. Tuned scores on the "
+        "same data are too good."
     ),
     FindingCode.SAME_SEEDS: lambda n, _: (
         "Learning rates are selected and reported on the same seeds, so tuned scores are a little too good."

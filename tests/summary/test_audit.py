@@ -15,7 +15,7 @@ from robustness.store import open_store
 from robustness.summary import Study, load_study
 from robustness.summary.audit import AuditInfo, audit_info
 from robustness.summary.audit_rows import ChangeableLabels
-from robustness.summary.findings import FindingCode
+from robustness.summary.findings import FindingCode, study_findings
 from robustness.wording.audit import SECTIONS as EVERY_SECTION
 from robustness.wording.audit import audit_as_json, section_text
 from tests.builders import dead_epoch, epoch, record, save, trials
@@ -184,7 +184,7 @@ def test_selection_on_test_data_is_bad_and_few_seeds_are_worth_a_look() -> None:
     on_test = of(*SHAPED, facts=replace(FACTS, selection="test"))
     assert on_test.selection.verdict == "bad"
     assert "t: there are no validation scores" in says(on_test, "selection")
-    assert "on the same seeds" in says(on_test, "selection")
+    assert "on the same data are too good" in says(on_test, "selection")
 
 
 def test_what_labels_rest_on_is_counted_and_rows_with_gaps_are_named() -> None:
@@ -330,3 +330,23 @@ def test_of_learning_rates_drawn_at_random_no_square_lacks_a_seed() -> None:
     assert (budget.drawn, budget.most_lrs) == (True, 60)
     assert [(row.complete, row.planned, row.seeds) for row in info.missing.rows] == [(0, 1, 1)]
     assert info.labels.rows[0].seed_rows == 0
+
+
+def test_edge_has_no_budget_to_compare_and_no_tuned_rate_to_select(stored: Any) -> None:
+    search = {"sampler": "edge", "lr": {"low": 0.01, "high": 1.0}, "seeds": 2}
+    study = stored(lambda t: [epoch(1)], search={"lr": [0.1, 1.0], "seeds": 2})
+    info = audit_info(replace(study, spec={**study.spec, "search": {**study.spec["search"], **search}}))
+    assert says(info, "budgets").startswith("edge tried as much as each row needed, 4 trials in all.")
+    for name in ("edges", "defaults", "selection"):
+        assert says(info, name).startswith("Learning rates were chosen by edge")
+        assert (getattr(info, name).verdict, getattr(info, name).rows) == ("ok", ())
+    codes = {finding.code for finding in study_findings(replace(study, spec=study.spec))}
+    assert FindingCode.CHOSEN_BY_EDGE not in codes
+
+
+def test_warnings_and_the_audit_are_the_same_findings() -> None:
+    study = grid_study()
+    codes = {finding.code for finding in study_findings(study)}
+    asked = {finding.code for name in SECTIONS for finding in getattr(audit_info(study), name).findings}
+    assert FindingCode.CHANGEABLE_LABELS in codes & asked
+    assert asked - codes <= {FindingCode.TUNING_AGAINST_DEFAULT, FindingCode.NO_DEFAULT_COMPARED}

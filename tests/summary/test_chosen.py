@@ -106,9 +106,9 @@ def test_a_tuned_baseline_names_the_setting_that_it_found(tmp_path: Path) -> Non
 
 def test_an_edge_whose_search_is_not_over_is_not_called_beyond_what_was_tried(tmp_path: Path) -> None:
     found = ran(tmp_path, of(sampler="edge"), lambda t: trained(t, 0.9), rounds=2)
-    assert "is not known yet in 1 of 1 rows" in answer(found)[0]
+    assert "is not known yet in 1 of 1 row" in answer(found)[0]
     over = ran(tmp_path / "..", of(sampler="edge") | {"name": "whole"}, lambda t: trained(t, 0.9))
-    assert "beyond what was tried in 1 of 1 rows" in answer(over)[0]
+    assert "beyond what was tried in 1 of 1 row" in answer(over)[0]
 
 
 def test_the_interval_of_a_first_failure_reaches_down_to_what_was_not_checked(tmp_path: Path) -> None:

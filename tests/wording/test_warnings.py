@@ -90,7 +90,8 @@ def test_selection_on_test_data_is_said() -> None:
     study = study_of(frame(*SHAPED), replace(FACTS, selection="test"))
     found = "\n".join(study_warnings(study))
     assert "there are no validation scores, so learning rates are selected on test data" in found
-    assert "selected and reported on the same seeds" in found
+    assert "Tuned scores on the same data are too good." in found
+    assert "a little too good" not in found
 
 
 def test_what_stands_in_for_an_unknown_fact_is_said() -> None:
