@@ -126,7 +126,7 @@ def _thresholds(changes: list[str]) -> Thresholds:
 def _print_table(rows: list[MetricRow]) -> None:
     """A block a metric; columns in which all rows are alike are left out, nothing is cut."""
     from robustness.summary import METRICS
-    from robustness.wording.remarks import note
+    from robustness.wording.remarks import row_note
 
     plain = {row: _texts(row) for row in rows}
     shown = [c for c in range(4) if len({texts[c] for texts in plain.values()}) > 1] + [4, 5, 6]
@@ -137,7 +137,7 @@ def _print_table(rows: list[MetricRow]) -> None:
             before = row.metric
             print(f"\n{row.metric}, {row.unit or '1'}: {METRICS[row.metric].doc}")
         cells = [texts[c].rjust(widths[c]) if c in (4, 6) else texts[c].ljust(widths[c]) for c in shown]
-        print("  ".join(["", *cells, note(row.remarks, row.unit)]).rstrip())
+        print("  ".join(["", *cells, row_note(row)]).rstrip())
 
 
 def _texts(row: MetricRow) -> list[str]:

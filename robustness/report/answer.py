@@ -13,7 +13,6 @@ from robustness.summary import Study, measure
 from robustness.summary.audit_rows import row_edges
 from robustness.summary.cell_weighted_rates import rate_of_cells
 from robustness.summary.comparison.comparing import compare
-from robustness.summary.comparison.sentences import sentence
 from robustness.summary.cubes import Cube
 from robustness.summary.outcome import ROW
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
@@ -33,6 +32,7 @@ from robustness.wording.answers import (
     windows_sentence,
 )
 from robustness.wording.captions import over_lrs, units, whole
+from robustness.wording.comparisons import sentence
 
 __all__ = ["answer", "asides"]
 

@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.best_of_k import best_of_row
+from robustness.summary.comparison.pairing import row_of
 from robustness.summary.flags import Flag, Remark
 from robustness.summary.grid import BINS_PER_DECADE
-from robustness.summary.intervals import wilson
+from robustness.summary.intervals import HALF_TRIAL, wilson
 from robustness.summary.metrics import (
     cvar,
     estimates_from_ends,
     is_open,
     lr_sensitivity,
+    margin,
     prior_weights,
     tolerance_window,
     touched,
@@ -268,6 +270,33 @@ def _widened(rows: Iterator[Raw], sample: Resampled, q: float) -> Iterator[Raw]:
             continue
         (estimate,) = estimates_from_ends([low_R], [row.values_R], row.levels)
         yield replace(row, fixed=(estimate.low, estimate.high), remarks=(*row.remarks, *estimate.remarks))
+
+
+@declare(
+    "margin",
+    "decades that train above the centre of the skill over learning rates, mean over seeds",
+    title="Margin",
+    unit="decades",
+    better="higher",
+    is_tuned=False,
+    of_trained=True,
+)
+def _margin(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    values_RI = np.full((len(sample.resamples.counts_RS), len(sample.cube.inits)), math.nan)
+    remarks: list[list[Remark]] = []
+    for i in range(len(sample.cube.inits)):
+        aligned = row_of(sample, i)
+        if isinstance(aligned, Flag):
+            remarks.append([Remark(aligned)])
+            continue
+        failed_RL = aligned.mean_over_seeds(1 - sample.cube.trained_SIL)
+        top_R = aligned.logs_L[-1] - aligned.centre_R
+        values_RI[:, i] = margin(failed_RL, aligned.logs_L, aligned.centre_R, top_R)
+        remarks.append([Remark(Flag.CENSORED_HIGH)] if failed_RL[0, -1] < 1 else [])
+    rows = each_init(metric, sample, values_RI, "decades", remarks=remarks)
+    designed_L = sample.cube.lrs_L[sample.cube.designed_L]
+    step = float(np.median(np.diff(np.log10(designed_L)))) if len(designed_L) > 1 else 0.0
+    yield from (replace(row, least_sd=HALF_TRIAL * step) for row in rows)
 
 
 def _end_remarks(value: float, gaps: int, known: int, seeds: int) -> list[Remark]:

@@ -72,6 +72,7 @@ class Raw:
     Attributes:
         levels: of the `Resamples`.
         fixed: the ends of an interval that is not a bootstrap's.
+        least_sd: of `resampling.estimates`.
     """
 
     metric: str
@@ -82,6 +83,7 @@ class Raw:
     unit: str = ""
     at: str = ""
     fixed: tuple[float, float] | None = None
+    least_sd: float = 0.0
     remarks: tuple[Remark, ...] = ()
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from robustness.summary.comparison.testing import compared
 from robustness.summary.flags import Flag, Remark
 from robustness.summary.intervals import pooled_rate_difference
 from robustness.summary.metrics import (
@@ -19,11 +20,9 @@ from robustness.summary.metrics import (
     iqm,
     optimality_gap,
     probability_of_improvement,
-    tolerance_window,
-    window_ends,
 )
 from robustness.summary.raw_rows import added_remarks, counted_flags, rate
-from robustness.summary.resampled import Resampled, at
+from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Delta, Raw, declare
 
 __all__ = ["PROFILE_AT", "against", "over_tasks", "tuned_skill"]
@@ -164,7 +163,7 @@ def _tuned_for_each(
 
 @declare(
     "comparison",
-    "median less another optimizer's, the same seeds",
+    "difference from another optimizer, as `compare` makes it",
     title="Difference",
     unit="",
     better="",
@@ -191,8 +190,7 @@ def _tuned_for_each(
 def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iterator[Raw]:
     """`rate_difference`, `comparison` or `probability_of_improvement` of one optimizer less another's.
 
-    Both over the same task and the same seeds, at nominal learning rates (`robustness compare` pairs them
-    relative to each one's window).
+    Both over the same task and the same seeds; the first at nominal learning rates, the second as `robustness compare`.
     """
     place = f"against {other.cube.optimizer}"
     inits = [init for init in own.cube.inits if init in other.cube.inits]
@@ -242,42 +240,10 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
             improved = raw(probability_of_improvement(a_S1, b_S1, tuned.resamples), "share", init)
             yield replace(improved, levels=tuned.resamples.levels, n=tuned.resamples.seeds)
             continue
-        for name, unit, values in (
-            ("skill", "skill", _skills),
-            ("critical_lr", "decades", _criticals),
-            ("tolerance_window", "decades", _windows),
-        ):
-            with np.errstate(invalid="ignore"):  # both censored: inf - inf
-                difference_R = values(own, i, delta) - values(other, j, delta)
-            remarks = []
-            if name != "skill" and not (own.trains_I[i] and other.trains_I[j]):
-                remarks.append(Remark(Flag.NOTHING_TRAINS))
-            elif name == "tolerance_window" and not (own.trains_RI[0, i] and other.trains_RI[0, j]):
-                remarks.append(Remark(Flag.MOST_SEEDS_DO_NOT_TRAIN))
-            both = name == "tolerance_window" and _at_edge(own, i, delta) and _at_edge(other, j, delta)
-            if both or not math.isfinite(difference_R[0]):
-                remarks.append(Remark(Flag.CENSORED_HIGH))
-            if both or Remark(Flag.NOTHING_TRAINS) in remarks:
-                difference_R = np.full(len(difference_R), math.nan)
-            yield raw(difference_R, unit, init, *remarks, of=name)
-
-
-def _skills(sample: Resampled, i: int, _: Delta) -> Floats:
-    return at(sample.skill_RIL, sample.tuned_RI)[:, i]
-
-
-def _criticals(sample: Resampled, i: int, _: Delta) -> Floats:
-    return sample.critical_RI[:, i]
-
-
-def _at_edge(sample: Resampled, i: int, delta: Delta) -> bool:
-    width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
-    first, last = window_ends(sample.score_RIL[:1, i], sample.tuned_RI[:1, i], width)
-    return bool(sample.trains_RI[0, i] and (first[0] == 0 or last[0] == len(sample.cube.lrs_L) - 1))
-
-
-def _windows(sample: Resampled, i: int, delta: Delta) -> Floats:
-    width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
-    return tolerance_window(
-        sample.score_RIL[:, i], sample.tuned_RI[:, i], sample.cube.lrs_L, width, sample.constants.chance
-    )
+        for name in ("skill", "critical_lr", "tolerance_window"):
+            differs = compared(name, own, other, delta=delta, init=init)
+            unit = (
+                "decades" if differs.unit == "log10 lr" else differs.unit
+            )  # a difference is no learning rate
+            row = raw(np.array([differs.difference]), unit, init, of=name)
+            yield replace(row, n=differs.n, fixed=(differs.low, differs.high), remarks=differs.remarks)

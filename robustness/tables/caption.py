@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from robustness.phrases import counted
 from robustness.summary import Study
@@ -18,7 +19,7 @@ from robustness.tables.layout import rule_sentence, title_sentence, tuned_lr_wor
 from robustness.tables.measured import Measurement
 from robustness.tables.ranking import LEVEL, Ranking
 from robustness.wording.captions import seeds_text, units, whole
-from robustness.wording.remarks import remark_clause
+from robustness.wording.remarks import clauses
 
 __all__ = ["Footnotes", "pivot_caption", "table_notes"]
 
@@ -67,7 +68,7 @@ def _clauses(m: Measurement) -> list[str]:
     # Where nothing trains, a rate is a rate all the same; its table has the fact beside the score.
     if m.metric in RATES:
         shown = [remark for remark in shown if remark.flag is not Flag.NOTHING_TRAINS]
-    return [clause for clause in (m.source, *(remark_clause(r, m.unit) for r in shown)) if clause]
+    return [clause for clause in (m.source, *clauses(replace(m, remarks=tuple(shown)))) if clause]
 
 
 def _letter(place: int) -> str:

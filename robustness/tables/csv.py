@@ -11,7 +11,7 @@ from robustness.spreadsheets import defuse
 from robustness.summary.grid import SQUARE_COLUMNS
 from robustness.tables.axes import AXES
 from robustness.tables.measured import Measurement
-from robustness.wording.remarks import note
+from robustness.wording.remarks import row_note
 
 __all__ = ["write_csv", "write_measured_csv"]
 
@@ -41,7 +41,7 @@ def write_measured_csv(measured: Iterable[Measurement]) -> str:
         found |= {
             f"{name} n": m.n or "",
             f"{name} unit": m.unit,
-            f"{name} note": m.source or note(m.remarks, m.unit),
+            f"{name} note": m.source or row_note(m),
         }
         columns |= dict.fromkeys(found)
         key = (m.task, m.optimizer, m.init)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from robustness.summary.flags import Flag, Remark
 from robustness.summary.rows import MetricRow
+from robustness.wording.comparisons import pair_clauses
 
-__all__ = ["metric_json", "note", "remark_clause"]
+__all__ = ["clauses", "metric_json", "note", "remark_clause", "row_note"]
 
 _CLAUSES: dict[Flag, str] = {
     Flag.NOTHING_COMPLETE: "nothing is complete yet",
@@ -81,6 +82,40 @@ def remark_clause(remark: Remark, unit: str = "") -> str:
     return clauses[remark.flag].format(*remark.numbers).replace("%", " %")
 
 
+class _Number(Protocol):
+    """A metric of an optimizer with what a reader must know of it."""
+
+    @property
+    def metric(self) -> str: ...
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def remarks(self) -> tuple[Remark, ...]: ...
+
+
+def clauses(row: _Number) -> list[str]:
+    """What each remark of a metric says; those of a comparison are of this optimizer and the other."""
+    if row.metric != "comparison":
+        found = [remark_clause(remark, row.unit) for remark in row.remarks]
+    else:
+        names, refused = (row.optimizer, "the other"), math.isnan(row.value)
+        found = []
+        for remark in row.remarks:
+            texts = list(pair_clauses(remark, names, refused=refused))
+            # What a comparison's verdict says, a row of numbers must say too.
+            found += texts or ([remark_clause(remark)] if remark.flag in _CLAUSES else [])
+    return list(dict.fromkeys(found))
+
+
+def row_note(row: _Number) -> str:
+    """All remarks of a metric in one line, between semicolons."""
+    return "; ".join(clauses(row))
+
+
 def note(remarks: Iterable[Remark], unit: str = "") -> str:
     """All remarks in one line, between semicolons."""
     return "; ".join(dict.fromkeys(remark_clause(remark, unit) for remark in remarks))
@@ -97,7 +132,7 @@ def metric_json(row: MetricRow) -> dict[str, Any]:
         **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
         "n": row.n,
         "unit": row.unit,
-        "note": note(row.remarks, row.unit),
+        "note": row_note(row),
         "at": row.at,
         "flags": [remark.flag.value for remark in row.remarks],
     }

@@ -10,7 +10,7 @@ import pytest
 
 from robustness.figures.best_of_k import BestOfK, BestOfKInfo, best_of_k_info
 from robustness.summary import MetricRow, Study, measure
-from robustness.wording.remarks import note
+from robustness.wording.remarks import row_note
 from tests.summary.frames import frame
 from tests.summary.studies import study_of
 
@@ -18,7 +18,7 @@ GRID = {0.01: 0.5, 0.1: 0.7, 1.0: 0.9}
 
 
 def said(row: MetricRow) -> str:
-    return note(row.remarks, row.unit)
+    return row_note(row)
 
 
 def rows(lrs: dict[float, float], seeds: range) -> list[dict[str, Any]]:

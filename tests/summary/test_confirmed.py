@@ -106,9 +106,11 @@ def test_an_optimizer_that_trains_nowhere_is_confirmed_at_chance() -> None:
     [a, b] = values(found, "optimality_gap")
     assert a.n == b.n == len(FRESH)
     assert b.value == pytest.approx(1.0)
-    [compared] = compare(found, "a", "b", "score")
+    [compared] = compare(found, "a", "b", "skill")
     assert compared.n == len(FRESH)
-    assert compared.b_value == pytest.approx(0.1)
+    assert compared.b_value == pytest.approx(0.0)
+    [refused] = compare(found, "a", "b", "score")
+    assert refused.remarks == (Remark(Flag.NOTHING_TRAINS, (1,)),)
 
 
 def test_trials_that_confirm_and_diverge_are_counted_beside_the_mean_of_the_others() -> None:

@@ -10,7 +10,7 @@ import pytest
 from robustness.summary import MetricRow, Study, TaskConstants, classify, measure
 from robustness.summary.flags import Flag
 from robustness.summary.tasks import ACCURACY_CANNOT_TELL
-from robustness.wording.remarks import note
+from robustness.wording.remarks import row_note
 from robustness.wording.warnings import study_warnings
 from tests.importers.logs import imported
 from tests.summary.frames import BLOWUP, NONFINITE, frame
@@ -21,7 +21,7 @@ FACTS = TaskConstants(chance=0.99, constant_loss=0.056, reference=0.999, test_si
 
 
 def said(row: MetricRow) -> str:
-    return note(row.remarks, row.unit)
+    return row_note(row)
 
 
 @pytest.fixture(scope="module")

@@ -14,17 +14,17 @@ from optuna.importance import FanovaImportanceEvaluator
 
 from robustness.errors import SpecError
 from robustness.summary import METRICS, Delta, MetricRow, Study, measure
-from robustness.summary.flags import Flag
+from robustness.summary.flags import Flag, Remark
 from robustness.summary.importance import factorial_shares, sampled_shares
 from robustness.summary.rows import SCOPES, check_metrics
 from robustness.summary.tasks import TaskConstants, TaskFacts, filled
-from robustness.wording.remarks import metric_json, note
+from robustness.wording.remarks import metric_json, row_note
 from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE, frame
 from tests.summary.studies import fragile_rows, grid_rows, grid_study, study_of
 
 
 def said(row: MetricRow) -> str:
-    return note(row.remarks, row.unit)
+    return row_note(row)
 
 
 def one(rows: list[MetricRow], **where: Any) -> MetricRow:
@@ -229,7 +229,7 @@ def test_a_window_of_0_is_compared_as_one() -> None:
     found = measure(study_of(frame(*fragile_rows({"fragile": 4, "six": 6}))), metrics=["comparison"])
     row = one(found, optimizer="fragile", at="tolerance_window against good")
     assert (row.value, row.low, row.high) == (-2.0, -2.0, -2.0)
-    assert row.has(Flag.MOST_SEEDS_DO_NOT_TRAIN)
+    assert Remark(Flag.MOST_SEEDS_DO_NOT_TRAIN, (0,)) in row.remarks
     row = one(found, optimizer="six", at="tolerance_window against good")
     assert (row.value, row.high, said(row)) == (-2.0, -2.0, "all seeds agree")
 
@@ -431,7 +431,7 @@ def test_two_censored_windows_are_not_called_equal() -> None:
     )
     row = one(measure(study_of(trials), metrics=["comparison"]), at="tolerance_window against o")
     assert math.isnan(row.value)
-    assert row.has(Flag.CENSORED_HIGH)
+    assert row.remarks == (Remark(Flag.BOTH_CENSORED),)
 
 
 def test_the_samples_that_look_at_earlier_trials_have_no_best_of_k_and_say_why() -> None:

@@ -26,6 +26,7 @@ from robustness.summary.metrics.learning_rates import (
     tuned_index,
     window_ends,
 )
+from robustness.summary.metrics.location import integral_weights, margin, skill_centre
 from robustness.summary.metrics.scores import (
     best_of_k_weights,
     cvar,
@@ -51,15 +52,18 @@ __all__ = [
     "estimates_from_ends",
     "expected_best_of_k",
     "hyperparameter_sensitivity",
+    "integral_weights",
     "iqm",
     "is_open",
     "log_weights",
     "lowest_first_failure",
     "lr_sensitivity",
+    "margin",
     "optimality_gap",
     "performance_profile",
     "prior_weights",
     "probability_of_improvement",
+    "skill_centre",
     "spread",
     "tolerance_window",
     "touched",
