@@ -86,29 +86,47 @@ def bench_packs(
 
 @bench.command("coverage")
 def bench_coverage(
-    samples: Annotated[int, typer.Option(min=1, help="Simulated for each figure.")] = 4_000,
+    samples: Annotated[int, typer.Option(min=1, help="Simulated for each figure of an interval.")] = 2_000,
+    studies: Annotated[int, typer.Option(min=2, help="Simulated for each figure of a comparison.")] = 400,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of both.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulation.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate how often nominal 95 % intervals hold the truth, in percent, with their mean width in brackets."""
+    """Simulate how often 95 % intervals hold the truth, and comparisons tell apart what is alike and what is not."""
     import numpy as np
 
+    from robustness.bench.comparisons import SEEDS as COMPARED_SEEDS
+    from robustness.bench.comparisons import UNITS, told_apart
     from robustness.bench.coverage import CROSSED, DATA, RATES, SEEDS, STATISTICS, table
 
+    samples, studies = (max(samples // 10, 1), max(studies // 10, 2)) if quick else (samples, studies)
     cells = len(SEEDS) * (len(DATA) * len(STATISTICS) + len(CROSSED) + len(RATES))
-    with _progress("simulations", cells) as advance:
+    rng = np.random.default_rng(seed)
+    with _progress("simulations", cells + len(COMPARED_SEEDS) * (len(UNITS) + 1)) as advance:
         found = []
-        for cell in table(samples, np.random.default_rng(seed)):
+        for cell in table(samples, rng):
             found.append(cell)
             advance()
+        told = list(told_apart(studies, rng, on_cell=advance))
     if as_json:
-        print(json.dumps([asdict(cell) for cell in found]))
+        print(
+            json.dumps(
+                {"intervals": [asdict(cell) for cell in found], "comparisons": [asdict(t) for t in told]}
+            )
+        )
         return
+    print("Intervals: how many hold the truth, in percent, and their mean width.")
     print(f"{'data':26} {'statistic':10}" + "".join(f"{f'n = {n}':>14}" for n in SEEDS))
     for first in range(0, cells, len(SEEDS)):
         row = found[first : first + len(SEEDS)]
         shares = "".join(f"{f'{100 * cell.share:.1f} ({cell.width:.2f})':>14}" for cell in row)
         print(f"{row[0].data:26} {row[0].statistic:10}{shares}")
+    print("\nComparisons: told apart, in percent, and intervals that hold the true difference.")
+    print(f"{'metric':18} {'unit':>6} {'critical':>8}" + "".join(f"{f'n = {n}':>16}" for n in COMPARED_SEEDS))
+    for kind in dict.fromkeys((t.metric, t.unit, t.critical) for t in told):
+        cells_of = [t for t in told if (t.metric, t.unit, t.critical) == kind]
+        shares = "".join(f"{f'{100 * t.told:.1f} ({100 * t.held:.1f})':>16}" for t in cells_of)
+        print(f"{kind[0]:18} {kind[1]:6g} {kind[2]:8g}{shares}")
 
 
 @bench.command("reading")

@@ -39,8 +39,9 @@ def compare(
 ) -> None:
     """Say whether one optimizer differs from another, and how many seeds it would take to tell."""
     from robustness.summary import Delta
-    from robustness.summary.comparison.comparing import compare_all, compare_cell, corrected
-    from robustness.summary.comparison.sentences import sentence
+    from robustness.summary.comparison.comparing import compare_all, compare_cell
+    from robustness.summary.comparison.result import corrected
+    from robustness.wording.comparisons import sentence
 
     width = Delta.parse(delta)
     if lr is not None and not 0 < lr < math.inf:

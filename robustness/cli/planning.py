@@ -73,7 +73,11 @@ def plan(
         f"{counted(space.seeds, 'seed')}, {counted(tests, 'task')}"
     )
     print(f"Planned for {against}{name}, compared over paired seeds at 5 %{_holm(tests)}.")
-    print("\n".join([*_limits(space.seeds, tests), *notes]))
+    print(
+        "\n".join(
+            ["The test is t over the seeds; a difference within half a step of the grid is not told.", *notes]
+        )
+    )
     _print_plan(rows, spreads, unit_of(name), space.seeds)
 
 
@@ -106,40 +110,24 @@ def _holm(tests: int) -> str:
     return f", with Holm's correction over {tests} tasks" if tests > 1 else ""
 
 
-def _limits(seeds: int, tests: int) -> list[str]:
-    from robustness.summary.comparison.paired import EXACT, least_p
-    from robustness.summary.comparison.power import ALPHA
-
-    if seeds > EXACT:
-        return [f"{seeds} seeds are compared by the paired t test."]
-    least = f"Flipping the signs of {counted(seeds, 'seed')} gives p >= 2 / 2^{seeds} = {least_p(seeds):.2g}"
-    if least_p(seeds) * tests < ALPHA:
-        return [f"{least}."]
-    enough = next(n for n in range(1, 1_000) if least_p(n) * tests < ALPHA)
-    return [
-        f"{least}: they can tell no difference, whatever they show; {enough} seeds are the fewest that can."
-    ]
-
-
 def _print_plan(rows: list[PlanRow], spreads: list[Spread], unit: str, seeds: int) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from robustness.summary.comparison.sentences import amount, number
+    from robustness.wording.comparisons import amount, number
 
     print("\nDifference told with 80 % power, by the standard deviation of paired differences between seeds:")
     table = Table(box=box.SIMPLE_HEAD)
     marked = [f"{row.seeds:,}{' (this study)' if row.seeds == seeds else ''}" for row in rows]
     table.add_column("seeds", justify="right", no_wrap=True, min_width=max(map(len, marked)))
-    table.add_column("least p", justify="right", no_wrap=True)
     for spread in spreads:
         source = "" if spread.source == "assumed" else f"\n{spread.source}"
         header = f"sd {amount(spread.sd, unit)}{source}"
         table.add_column(Text(header), justify="right", min_width=max(map(len, header.split())))
     for row, of in zip(rows, marked, strict=True):
         told = [number(value, unit) if math.isfinite(value) else "none" for value in row.detectable]
-        table.add_row(of, f"{row.least_p:.2g}" if row.least_p else "", *told)
+        table.add_row(of, *told)
     print_whole(table)
 
 
@@ -157,7 +145,6 @@ def _print_json(
     told = [
         {
             "seeds": row.seeds,
-            "least_p": row.least_p or None,
             "detectable": [value if math.isfinite(value) else None for value in row.detectable],
         }
         for row in rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,6 @@ from robustness.errors import SpecError
 
 if TYPE_CHECKING:
     from robustness.summary import Delta, Study
-    from robustness.summary.resampled import Resampled
     from robustness.tables import Measurement, TableLayout
     from robustness.tables.ranking import Test
 
@@ -122,7 +120,7 @@ def table(
         delta=str(width),
         notes=notes,
         warnings=study_warnings(found, samples, width),
-        test=_test(found, samples, width),
+        test=_test(found, width),
     )
     print(_written(layout, format_), end="")
 
@@ -141,22 +139,33 @@ def _measured(
     return sorted(found, key=lambda m: names.index(m.metric))
 
 
-def _test(study: Study, samples: Sequence[Resampled], delta: Delta) -> Test:
+def _test(study: Study, delta: Delta) -> Test:
     """The paired tests of `robustness compare`."""
     from robustness.spec import COMPARABLE
-    from robustness.summary.comparison.comparing import compare_all
+    from robustness.summary.comparison.comparing import compare_samples
     from robustness.summary.comparison.paired import holm
-    from robustness.tables.significance import NEED_DRAWS, Compared, over_seeds, paired_test
+    from robustness.summary.measure import resampled
+    from robustness.tables.significance import Compared, paired_test
+
+    samples = resampled(study)
+    inits = [str(name) for name in study.trials["init"].unique()]
 
     def compared(best: str, other: str, metrics: list[str], each_init: bool) -> list[Compared]:
-        drawn = [metric for metric in metrics if metric in NEED_DRAWS]
-        quick = [metric for metric in metrics if metric not in NEED_DRAWS]
-        found: list[Compared] = list(
-            over_seeds(samples, best, other, quick, delta=delta, each_init=each_init)
-        )
-        if drawn:
-            found += compare_all(study, best, other, drawn, delta=delta, each_init=each_init)
-        return found
+        return [
+            found
+            for metric in metrics
+            for task in study.tasks
+            for found in compare_samples(
+                samples,
+                best,
+                other,
+                metric,
+                study=study,
+                task=task,
+                inits=inits if each_init else [None],
+                delta=delta,
+            )
+        ]
 
     return paired_test(compared, holm, COMPARABLE)
 

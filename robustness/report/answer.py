@@ -12,7 +12,6 @@ from robustness.summary import MetricRow, Study, measure
 from robustness.summary.checks import units, whole
 from robustness.summary.chosen import designed, orders_of, over_lrs, sampler_of
 from robustness.summary.comparison.comparing import compare
-from robustness.summary.comparison.sentences import sentence
 from robustness.summary.cubes import are_clustered, by_bins
 from robustness.summary.intervals import Rate, pooled_rate
 from robustness.summary.measure import resampled
@@ -20,6 +19,7 @@ from robustness.summary.outcome import ROW
 from robustness.summary.raw_rows import NOTHING_TRAINS
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
 from robustness.summary.winners import Winner, winners
+from robustness.wording.comparisons import sentence
 
 __all__ = ["answer", "asides"]
 

@@ -151,6 +151,13 @@ class EpochRow(_Model):
     seconds: float | None
 
 
+class FlagWithNumbers(_Model):
+    """A fact about a number, for programs; `robustness.summary.flags` says what the numbers are."""
+
+    flag: str = Field(examples=["some-seeds-failed"])
+    numbers: list[float]
+
+
 class Metric(_Model):
     """A metric with its 95 % interval; null where there is none, and the note says why."""
 
@@ -165,6 +172,7 @@ class Metric(_Model):
     unit: str
     note: str
     at: str
+    remarks: list[FlagWithNumbers]
 
 
 class Health(_Model):

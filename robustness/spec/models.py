@@ -60,6 +60,7 @@ ComparableMetric = Literal[
     "critical_lr",
     "lr_sensitivity",
     "expected_score",
+    "margin",
 ]
 COMPARABLE: tuple[str, ...] = get_args(ComparableMetric)
 """Metrics of which two optimizers can be compared."""

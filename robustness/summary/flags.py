@@ -57,7 +57,13 @@ class Flag(StrEnum):
     FEW_SEEDS_AT_TUNED = "few-seeds-at-tuned"
     CLUSTERED_SEEDS = "clustered-seeds"
     TOO_MANY_RANDOM_TRIALS = "too-many-random-trials"  # (most)
-    # Of comparisons.
+    # Of comparisons; `which` is 0 for the first optimizer, 1 for the second.
+    NO_COMMON_INIT = "no-common-init"
+    BOTH_CENSORED = "both-censored"
+    COMMON_RANGE = "common-range"  # (decades, of how many)
+    MISSING_TRIALS = "missing-trials"  # (how many)
+    NO_COMMON_SEED = "no-common-seed"
+    ONLY_ONE_OF_A_PAIR = "only-one-of-a-pair"  # (seeds only with the first, only with the second)
     NOT_RESOLVED = "not-resolved"  # (resolution)
     LITTLE_OVERLAP = "little-overlap"  # (decades)
     OPPOSITE_SIGNS = "opposite-signs"

@@ -68,13 +68,13 @@ def pooled_rate(
 ) -> Rate:
     """A rate pooled over learning rates or initializations, with an interval over independent seeds.
 
-        Seeds share weights and batches, so their trials are not independent. The interval is t over the seeds' shares,
-        their standard deviation no less than half a trial (what rounding to whole trials can hide), or Wilson's over
-        seeds where each is all or nothing. Between the two it is weighed by the variance between seeds as a share of the
-        largest possible one. Until half a seed's worth of trials is flagged (or is not), Wilson's counts more, and alone
-        where none is: seeds of a kind that was not drawn may exist.
+    Seeds share weights and batches, so their trials are not independent. The interval is t over the seeds' shares,
+    their standard deviation no less than half a trial (what rounding to whole trials can hide), or Wilson's over
+    seeds where each is all or nothing. Between the two it is weighed by the variance between seeds as a share of the
+    largest possible one. Until half a seed's worth of trials is flagged (or is not), Wilson's counts more, and alone
+    where none is: seeds of a kind that was not drawn may exist.
 
-        Coverage of nominal 95 % intervals in percent, with their mean width in points; 2,000 samples each:
+    Coverage of nominal 95 % intervals in percent, with their mean width in points; 2,000 samples each:
 
     | trials of a seed fail                              | n = 3    | 5        | 10       | 20      |
     |----------------------------------------------------|----------|----------|----------|---------|
@@ -89,16 +89,15 @@ def pooled_rate(
     Where 5 % of the trials of such all-or-nothing seeds go the other way it is 83 to 99 %. The bootstrap that this
     replaces covered 72, 85, 91 and 93 %.
 
-
     Args:
-            hits_S: flagged trials of each seed.
-            sizes_S: its trials; seeds without any are left out.
-            seeds_S: seed indices.
-            orders: data orders that weights are crossed with; seed indices count both, and both add their variance.
-            confidence: of the interval.
+        hits_S: flagged trials of each seed.
+        sizes_S: its trials; seeds without any are left out.
+        seeds_S: seed indices.
+        orders: data orders that weights are crossed with; seed indices count both, and both add their variance.
+        confidence: of the interval.
 
     Returns:
-            The rate; without ends where there is one unit, or some seeds have less than half of the trials of others.
+        The rate; without ends where there is one unit, or some seeds have less than half of the trials of others.
     """
     k, n = int(hits_S.sum()), int(sizes_S.sum())
     if n == 0:

@@ -122,7 +122,9 @@ def _with_intervals(study: Study, found: list[tuple[str | None, str, Raw]]) -> I
     for (levels, _), places in batches.items():
         raws = [found[place][2] for place in places]
         bounds = [bounds_of(raw.metric, raw.unit) for raw in raws]
-        estimated = estimates([raw.values_R for raw in raws], levels, bounds=bounds)
+        least_sds = [raw.least_sd for raw in raws]
+        statistics = [raw.values_R for raw in raws]
+        estimated = estimates(statistics, levels, bounds=bounds, least_sds=least_sds)
         intervals.update(zip(places, estimated, strict=True))
     for place, (task, optimizer, raw) in enumerate(found):
         value = float(raw.values_R[0])

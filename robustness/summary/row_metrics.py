@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from robustness.summary.best_of_k import best_of_row
+from robustness.summary.comparison.pairing import row_of
 from robustness.summary.cubes import BINS_PER_DECADE
 from robustness.summary.flags import Flag, Remark
-from robustness.summary.intervals import wilson
+from robustness.summary.intervals import HALF_TRIAL, wilson
 from robustness.summary.metrics import (
     cvar,
     is_open,
     lr_sensitivity,
+    margin,
     prior_weights,
     tolerance_window,
     touched,
@@ -191,6 +193,29 @@ def _critical(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
             yield from (replace(row, n=int(known)) for row, known in zip(rows, known_I, strict=True))
 
 
+def _margin(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
+    values_RI = np.full((len(sample.resamples.counts_RS), len(sample.cube.inits)), math.nan)
+    notes: list[str] = []
+    remarks: list[tuple[Remark, ...]] = []
+    for i in range(len(sample.cube.inits)):
+        aligned = row_of(sample, i)
+        if isinstance(aligned, Flag):
+            notes.append("it rests on a missing square" if aligned is Flag.MISSING_SQUARE else "not defined")
+            remarks.append((Remark(aligned),))
+            continue
+        failed_RL = aligned.mean_over_seeds(1 - sample.cube.trained_SIL)
+        top_R = aligned.logs_L[-1] - aligned.centre_R
+        values_RI[:, i] = margin(failed_RL, aligned.logs_L, aligned.centre_R, top_R)
+        is_censored = bool(failed_RL[0, -1] < 1)
+        notes.append("censored high" if is_censored else "")
+        remarks.append((Remark(Flag.CENSORED_HIGH),) if is_censored else ())
+    rows = each_init(metric, sample, values_RI, "decades", notes=notes, tuned=False)
+    designed_L = sample.cube.lrs_L[sample.cube.designed_L]
+    step = float(np.median(np.diff(np.log10(designed_L)))) if len(designed_L) > 1 else 0.0
+    for row, flags in zip(rows, remarks, strict=True):
+        yield replace(row, remarks=flags, least_sd=HALF_TRIAL * step)
+
+
 def _one_init(sample: Resampled) -> str:
     return "one initialization" if len(sample.cube.inits) < 2 else ""
 
@@ -338,6 +363,7 @@ _BY_FUNCTION: dict[RowMetric, tuple[str, ...]] = {
     _tuned_failures: ("tuned_failure_rate",),
     _tuned_lr: ("tuned_lr",),
     _critical: ("critical_lr",),
+    _margin: ("margin",),
     _window: ("tolerance_window", "joint_window"),
     _regret: ("transfer_regret",),
     _lr_sensitivity: ("lr_sensitivity",),

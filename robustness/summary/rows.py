@@ -76,6 +76,7 @@ class Raw:
     Attributes:
         levels: of the `Resamples`.
         fixed: the ends of an interval that is not a bootstrap's.
+        least_sd: of `resampling.estimates`.
     """
 
     metric: str
@@ -87,6 +88,7 @@ class Raw:
     note: str = ""
     at: str = ""
     fixed: tuple[float, float] | None = None
+    least_sd: float = 0.0
     remarks: tuple[Remark, ...] = ()
 
 
@@ -122,6 +124,12 @@ METRICS: dict[str, MetricInfo] = {
     "skill": _info("Skill", "skill", "higher", "median skill over seeds at the tuned learning rate"),
     "tuned_lr": _info("Tuned lr", "log10 lr", "", "learning rate with the best median selection score"),
     "critical_lr": _info("Critical lr", "log10 lr", "higher", "where training ends, over seeds"),
+    "margin": _info(
+        "Margin",
+        "decades",
+        "higher",
+        "decades that train above the centre of the skill over learning rates, mean over seeds",
+    ),
     "tolerance_window": _info(
         "Window", "decades", "higher", "learning rates within delta of the tuned score"
     ),
@@ -177,7 +185,7 @@ METRICS: dict[str, MetricInfo] = {
     "probability_of_improvement": _info(
         "P(improvement)", "share", "higher", "chance that a run is better than another optimizer's"
     ),
-    "comparison": _info("Difference", "", "", "median less another optimizer's, the same seeds"),
+    "comparison": _info("Difference", "", "", "difference from another optimizer, as `compare` makes it"),
     "importance": _info("Importance", "share", "", "share of the variance that an axis explains"),
 }
 """Every metric, in the order of METRICS; a test holds that each is measured and documented."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from robustness.summary.comparison.testing import compared
 from robustness.summary.cubes import without_added
 from robustness.summary.intervals import pooled_rate_difference
 from robustness.summary.metrics import (
@@ -19,11 +20,9 @@ from robustness.summary.metrics import (
     iqm,
     optimality_gap,
     probability_of_improvement,
-    tolerance_window,
-    window_ends,
 )
-from robustness.summary.raw_rows import MOST_DO_NOT_TRAIN, counted_flags, rate
-from robustness.summary.resampled import Resampled, at
+from robustness.summary.raw_rows import counted_flags, rate
+from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Delta, Raw
 
 __all__ = ["OVER_TASKS", "PROFILE_AT", "against", "over_tasks", "tuned_skill"]
@@ -128,8 +127,7 @@ def _tuned_for_each(metric: str, samples: Sequence[Resampled]) -> tuple[Floats, 
 def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iterator[Raw]:
     """`rate_difference`, `comparison` or `probability_of_improvement` of one optimizer less another's.
 
-    Both over the same task and the same seeds, at nominal learning rates (`robustness compare` pairs them
-    relative to each one's window).
+    Both over the same task and the same seeds; the first at nominal learning rates, the second as `robustness compare`.
     """
     place = f"against {other.cube.optimizer}"
     inits = [init for init in own.cube.inits if init in other.cube.inits]
@@ -164,8 +162,8 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
         texts = [f"{int(k.sum())}/{int(n.sum())}" for k, n in counts]
         notes = [f"{' less '.join(texts)}, at nominal learning rates", *without_added((own.cube, other.cube))]
         notes += ["no interval: see the rates"] if math.isnan(ends[0]) else []
-        found = raw(np.array([difference]), "share", None, "; ".join(notes))
-        yield replace(found, fixed=(ends[0], ends[1]))
+        pooled = raw(np.array([difference]), "share", None, "; ".join(notes))
+        yield replace(pooled, fixed=(ends[0], ends[1]))
         return
     for init in inits:
         i, j = own.cube.inits.index(init), other.cube.inits.index(init)
@@ -178,52 +176,8 @@ def against(metric: str, own: Resampled, other: Resampled, delta: Delta) -> Iter
             improved = raw(probability_of_improvement(a_S1, b_S1, tuned.resamples), "share", init)
             yield replace(improved, levels=tuned.resamples.levels, n=tuned.resamples.seeds)
             continue
-        for name, unit, values in (
-            ("skill", "skill", _skills),
-            ("critical_lr", "decades", _criticals),
-            ("tolerance_window", "decades", _windows),
-        ):
-            with np.errstate(invalid="ignore"):  # both censored: inf - inf
-                difference_R = values(own, i, delta) - values(other, j, delta)
-            dead = not (own.trains_I[i] and other.trains_I[j])
-            note = "no learning rate trains for one of them" if dead and name != "skill" else ""
-            if dead and name != "skill":
-                difference_R = np.full(len(difference_R), math.nan)
-            if name == "tolerance_window" and not dead:
-                note = _of_zero([(own, i), (other, j)])
-            if name == "tolerance_window" and _at_edge(own, i, delta) and _at_edge(other, j, delta):
-                difference_R, note = (
-                    np.full(len(difference_R), math.nan),
-                    "both are censored: it cannot be told",
-                )
-            yield raw(difference_R, unit, init, note or _censored(difference_R[0]), name)
-
-
-def _of_zero(sides: Sequence[tuple[Resampled, int]]) -> str:
-    names = [sample.cube.optimizer for sample, i in sides if not sample.trains_RI[0, i]]
-    return f"{MOST_DO_NOT_TRAIN} of {' and '.join(names)}: a window of 0" if names else ""
-
-
-def _censored(value: float) -> str:
-    return "" if math.isfinite(value) else "censored"
-
-
-def _skills(sample: Resampled, i: int, _: Delta) -> Floats:
-    return at(sample.skill_RIL, sample.tuned_RI)[:, i]
-
-
-def _criticals(sample: Resampled, i: int, _: Delta) -> Floats:
-    return sample.critical_RI[:, i]
-
-
-def _at_edge(sample: Resampled, i: int, delta: Delta) -> bool:
-    width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
-    first, last = window_ends(sample.score_RIL[:1, i], sample.tuned_RI[:1, i], width)
-    return bool(sample.trains_RI[0, i] and (first[0] == 0 or last[0] == len(sample.cube.lrs_L) - 1))
-
-
-def _windows(sample: Resampled, i: int, delta: Delta) -> Floats:
-    width = delta.in_score(sample.span, is_loss=sample.constants.score == "loss")
-    return tolerance_window(
-        sample.score_RIL[:, i], sample.tuned_RI[:, i], sample.cube.lrs_L, width, sample.constants.chance
-    )
+        for name in ("skill", "critical_lr", "tolerance_window"):
+            found = compared(name, own, other, delta=delta, init=init)
+            unit = "decades" if found.unit == "log10 lr" else found.unit  # a difference is no learning rate
+            row = raw(np.array([found.difference]), unit, init, of=name)
+            yield replace(row, n=found.n, fixed=(found.low, found.high), remarks=found.remarks)

@@ -14,6 +14,7 @@ from optuna.importance import FanovaImportanceEvaluator
 
 from robustness.errors import SpecError
 from robustness.summary import METRICS, Delta, MetricRow, Study, measure
+from robustness.summary.flags import Flag, Remark
 from robustness.summary.importance import factorial_shares, sampled_shares
 from robustness.summary.rows import check_metrics
 from robustness.summary.tasks import TaskConstants, TaskFacts, filled
@@ -217,9 +218,9 @@ def test_a_window_of_0_is_compared_as_one() -> None:
     found = measure(study_of(frame(*fragile_rows({"fragile": 4, "six": 6}))), metrics=["comparison"])
     row = one(found, optimizer="fragile", at="tolerance_window against good")
     assert (row.value, row.low, row.high) == (-2.0, -2.0, -2.0)
-    assert row.note == "most seeds train at no learning rate of fragile: a window of 0"
+    assert Remark(Flag.MOST_SEEDS_DO_NOT_TRAIN, (0,)) in row.remarks
     row = one(found, optimizer="six", at="tolerance_window against good")
-    assert (row.value, row.high, row.note) == (-2.0, -2.0, "")
+    assert (row.value, row.high) == (-2.0, -2.0)
 
 
 def test_seeds_that_all_train_leave_the_critical_learning_rate_censored() -> None:
@@ -402,7 +403,8 @@ def test_two_censored_windows_are_not_called_equal() -> None:
         *[{"lr": lr, "seed_index": s, "optimizer": o} for o in "op" for lr in (0.1, 1.0) for s in range(3)]
     )
     row = one(measure(study_of(trials), metrics=["comparison"]), at="tolerance_window against o")
-    assert (math.isnan(row.value), row.note) == (True, "both are censored: it cannot be told")
+    assert math.isnan(row.value)
+    assert row.remarks == (Remark(Flag.BOTH_CENSORED),)
 
 
 def test_the_samples_that_look_at_earlier_trials_have_no_best_of_k_and_say_why() -> None:

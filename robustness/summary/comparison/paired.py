@@ -1,35 +1,13 @@
-"""Two optimizers on the same seeds: intervals and tests of paired values, and Holm's correction. Pure."""
-
-# S seeds, N pairs, P patterns of signs
+"""Pairs of trials of the same seeds in one cell, and Holm's correction. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
-
-import numpy as np
-import numpy.typing as npt
 
 from robustness.summary.intervals import wilson
 
-__all__ = [
-    "EXACT",
-    "bootstrap_p",
-    "holm",
-    "least_p",
-    "mcnemar_exact",
-    "newcombe_paired",
-    "paired_t",
-    "seed_test",
-    "sign_flip",
-]
-
-Floats = npt.NDArray[np.float64]
-
-EXACT = 12
-"""All 2^n patterns of signs are tried up to so many pairs."""
-SIGN_FLIP, T_TEST = "sign-flip test", "paired t test"
+__all__ = ["holm", "least_p", "mcnemar_exact", "newcombe_paired"]
 
 
 def newcombe_paired(a: int, b: int, c: int, d: int, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -106,96 +84,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def least_p(n: int) -> float:
-    """The least p that flipping the signs of n pairs can give: 2 of 2^n patterns are as far out as the data.
+    """The least p that flipping the signs of n pairs can give, as McNemar's test does: 2 of 2^n patterns.
 
     >>> least_p(5), least_p(0)
     (0.0625, 1.0)
     """
     return min(2.0 ** (1 - n), 1.0)
-
-
-def paired_t(differences_S: Floats) -> float:
-    """P of the paired t test; missing pairs (NaN) are skipped. NaN below two pairs.
-
-    Where all pairs agree the t statistic has no spread to be measured by: then 1 for a difference of 0, else
-    what flipping signs gives.
-    """
-    given = _present(differences_S)
-    if len(given) < 2:
-        return math.nan
-    if np.ptp(given) <= _tolerance(given):
-        return 1.0 if abs(given[0]) <= _tolerance(given) else least_p(len(given))
-    from scipy import special  # scipy.stats takes a second more: a table of tests must not wait for it
-
-    given = given / np.abs(given).max()  # squares of differences near 1e-200 would be zero
-    t = given.mean() / (given.std(ddof=1) / math.sqrt(len(given)))
-    return float(2 * special.stdtr(len(given) - 1, -abs(t)))
-
-
-def sign_flip(differences_S: Floats, rng: np.random.Generator | None = None, patterns: int = 10_000) -> float:
-    """P of the permutation test that swaps the two of each pair; missing pairs (NaN) are skipped.
-
-    Two-sided, on the mean: the share of patterns of signs at least as far from 0 as the data. All patterns up
-    to 12 pairs, else drawn ones, the data's own counted among them. NaN below two pairs.
-
-    Args:
-        differences_S: of each pair.
-        rng: for more than 12 pairs.
-        patterns: how many are drawn then.
-
-    Raises:
-        ValueError: more than 12 pairs and no generator.
-
-    >>> sign_flip(np.array([1.0, 2.0, 3.0, np.nan]))
-    0.25
-    """
-    given = _present(differences_S)
-    n = len(given)
-    if n < 2:
-        return math.nan
-    # Scaled, so that a sum near the largest float does not overflow.
-    scaled = given / (float(np.abs(given).max()) or 1.0)
-    least = abs(float(scaled.sum())) - 1e-9
-    if n <= EXACT:
-        return float((np.abs(_signs(n) @ scaled) >= least).mean())
-    if rng is None:
-        raise ValueError(f"{n} pairs are more than {EXACT}: a generator is needed")
-    signs_PS = rng.integers(0, 2, size=(patterns, n)) * 2.0 - 1.0
-    return float(((np.abs(signs_PS @ scaled) >= least).sum() + 1) / (patterns + 1))
-
-
-def seed_test(differences_S: Floats) -> tuple[str, float]:
-    """The test of a comparison at the level of seeds: flipping signs up to 12 pairs, else t. Its name and p."""
-    if len(_present(differences_S)) <= EXACT:
-        return SIGN_FLIP, sign_flip(differences_S)
-    return T_TEST, paired_t(differences_S)
-
-
-def bootstrap_p(draws_D: Floats, n: int) -> float:
-    """P by inverting the percentile interval of bootstrap draws, for statistics that no single seed has.
-
-    Two-sided; never less than flipping the signs of n seeds could give, since few seeds make too narrow a
-    bootstrap. NaN below two seeds, or where most draws are not defined.
-
-    >>> bootstrap_p(np.array([0.1, 0.2, 0.3, -0.1]), 20)
-    0.8
-    """
-    defined = draws_D[~np.isnan(draws_D)]
-    if n < 2 or len(defined) * 2 < len(draws_D) or not len(defined):
-        return math.nan
-    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    return max(min(2 * (beyond + 1) / (len(defined) + 1), 1.0), least_p(n))
-
-
-def _present(differences_S: Floats) -> Floats:
-    return differences_S[~np.isnan(differences_S)]
-
-
-def _tolerance(given: Floats) -> float:
-    return 1e-12 * float(np.abs(given).max())
-
-
-@lru_cache(maxsize=EXACT)
-def _signs(n: int) -> Floats:
-    """All patterns of n signs, (2^n, n)."""
-    return np.asarray(1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1), dtype=float)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from robustness.summary.comparison.paired import EXACT, least_p
 from robustness.summary.comparison.power import ALPHA, detectable
 from robustness.summary.rows import METRICS
 
@@ -33,12 +32,10 @@ class PlanRow:
 
     Attributes:
         seeds: paired.
-        least_p: the least p that flipping signs can give; 0 beyond 12 seeds, where t is used.
-        detectable: for each spread the difference told with 80 % power; infinite where none can be told.
+        detectable: for each spread the difference told with 80 % power, if the grid resolves it; infinite of one seed.
     """
 
     seeds: int
-    least_p: float
     detectable: tuple[float, ...]
 
 
@@ -70,7 +67,6 @@ def plan_rows(seeds: int, spreads: Sequence[Spread], tests: int = 1) -> list[Pla
     return [
         PlanRow(
             seeds=n,
-            least_p=least_p(n) if n <= EXACT else 0.0,
             detectable=tuple(detectable(n, spread.sd, ALPHA / tests) for spread in spreads),
         )
         for n in sorted({seeds, *SEEDS})

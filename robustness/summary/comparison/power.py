@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from robustness.summary.comparison.paired import EXACT, least_p
-
 __all__ = ["ALPHA", "POWER", "detectable", "power", "seeds_needed"]
 
 ALPHA = 0.05
@@ -17,19 +15,17 @@ _NORMAL_ABOVE = 10_000  # seeds; beyond, the normal distribution stands for t
 def power(n: int, effect: float, alpha: float = ALPHA) -> float:
     """The chance that n seeds tell a difference, by the two-sided paired t test.
 
-    0 where n <= 12 seeds, compared by flipping signs, cannot reach alpha whatever they show.
-
     Args:
-        n: paired seeds, >= 2.
+        n: paired seeds; one tells nothing.
         effect: the difference over the standard deviation of paired differences between seeds.
         alpha: of the test.
 
     Source: the noncentral t distribution; as statsmodels' TTestPower.
 
-    >>> round(power(20, 0.5), 3), power(5, 9.0)
+    >>> round(power(20, 0.5), 3), power(1, 9.0)
     (0.565, 0.0)
     """
-    if n < 2 or (n <= EXACT and least_p(n) >= alpha):
+    if n < 2:
         return 0.0
     from scipy import special
 
@@ -82,7 +78,7 @@ def detectable(n: int, sd: float, alpha: float = ALPHA, goal: float = POWER) -> 
         alpha: of the test.
         goal: the power.
 
-    >>> round(detectable(34, 0.02), 4), detectable(5, 0.02)
+    >>> round(detectable(34, 0.02), 4), detectable(1, 0.02)
     (0.0099, inf)
     """
     if power(n, 1e6, alpha) < goal:

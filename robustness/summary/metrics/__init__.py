@@ -23,6 +23,7 @@ from robustness.summary.metrics.learning_rates import (
     tuned_index,
     window_ends,
 )
+from robustness.summary.metrics.location import integral_weights, margin, skill_centre
 from robustness.summary.metrics.scores import (
     best_of_k_weights,
     cvar,
@@ -45,14 +46,17 @@ __all__ = [
     "effective_dimension",
     "expected_best_of_k",
     "hyperparameter_sensitivity",
+    "integral_weights",
     "iqm",
     "is_open",
     "log_weights",
     "lr_sensitivity",
+    "margin",
     "optimality_gap",
     "performance_profile",
     "prior_weights",
     "probability_of_improvement",
+    "skill_centre",
     "spread",
     "tolerance_window",
     "touched",

@@ -13,7 +13,8 @@ from robustness.spec import COMPARABLE
 from robustness.summary import TaskConstants
 from robustness.summary.comparison.comparing import compare, compare_all, compare_cell
 from robustness.summary.comparison.contrasts import RATES
-from robustness.summary.comparison.sentences import amount, sentence
+from robustness.summary.flags import Flag, Remark, has_flag
+from robustness.wording.comparisons import amount, sentence
 from tests.summary.comparison.ruled import LRS, Rule, grid_rows, study, worse
 from tests.summary.frames import AT_CHANCE, BLOWUP, NONFINITE
 
@@ -88,7 +89,7 @@ def test_nothing_fails_on_odd_studies(name: str) -> None:
         assert sentence(found).endswith(".")
         assert "nan" not in sentence(found).lower()
         assert math.isnan(found.p) or 0 < found.p <= found.p_holm <= 1
-        assert found.note or not math.isnan(found.difference)
+        assert found.remarks or not math.isnan(found.difference)
         if not math.isnan(found.low):
             assert found.low <= found.difference <= found.high
 
@@ -104,32 +105,19 @@ def test_one_seed_has_no_interval_and_no_test() -> None:
     [found] = compare(study(ODD["one seed"]()), "a", "b", "divergence_rate")
     assert (found.n, found.test) == (1, "")
     assert math.isnan(found.p)
-    assert "no interval, 1 seed; no test" in sentence(found)
+    assert "of 1 seed" in sentence(found)
+    assert "(no interval; no test)" in sentence(found)
 
 
-def test_without_a_common_window_rates_are_compared_at_nominal_learning_rates() -> None:
+def test_an_optimizer_that_diverges_everywhere_cannot_be_aligned() -> None:
     [found] = compare(study(ODD["one diverged"]()), "a", "b", "divergence_rate")
-    assert not found.relative
-    assert "no window on which both train" in found.note
-    assert found.b_value == 1
-
-
-def test_where_a_window_lies_at_learning_rates_that_were_added_rates_are_compared_at_nominal_ones() -> None:
-    def rule(optimizer: str, init: str, lr: float, seed: int) -> dict[str, Any]:
-        return {} if lr == (100.0 if optimizer == "a" else 1e-3) else BLOWUP
-
-    rows = [
-        row | {"reason": "" if row["lr"] < 10 else "optimum at the upper edge"}
-        for row in grid_rows(rule, lrs=(1e-3, 1.0, 100.0))
-    ]
-    [found] = compare(study(rows, spec={"search": {"sampler": "refine"}}), "a", "b", "divergence_rate")
-    assert (found.relative, found.points, found.difference) == (False, 2, 0.5)
-    assert "no learning rates lie as far from the middle of each one's window" in found.note
+    assert found.remarks == (Remark(Flag.NOTHING_TRAINS, (1,)),)
+    assert sentence(found) == "On t, a and b cannot be compared by divergence_rate: b trains nowhere."
 
 
 def test_what_cannot_be_paired_says_why() -> None:
     for name, words in (
-        ("no common seeds", "no common seeds"),
+        ("no common seeds", "no seed is complete for both"),
         ("no common initialization", "no common initialization"),
         ("drawn learning rates", "drawn at random"),
         ("one with nothing complete", "no trial of b is complete"),
@@ -140,8 +128,9 @@ def test_what_cannot_be_paired_says_why() -> None:
 
 
 def test_missing_trials_are_counted() -> None:
-    [found] = compare(study(ODD["missing trials"]()), "a", "b", "divergence_rate")
-    assert "squares of seeds have no trial" in found.note
+    [found] = compare(study(ODD["missing trials"]()), "a", "b", "score")
+    assert has_flag(found.remarks, Flag.MISSING_TRIALS)
+    assert "trials of the grid are missing" in sentence(found)
 
 
 def test_a_task_that_is_scored_by_its_loss_is_compared_in_losses() -> None:
@@ -155,7 +144,7 @@ def test_a_task_that_is_scored_by_its_loss_is_compared_in_losses() -> None:
         assert not math.isnan(found.difference), found
         if found.metric == "score":
             assert found.difference == pytest.approx(-5)
-            assert "of -5 in minus loss" in sentence(found)
+            assert "a difference of -5 in minus loss" in sentence(found)
 
 
 def test_an_unknown_default_learning_rate_is_said() -> None:
@@ -183,24 +172,25 @@ def test_a_cell_without_pairs_says_so() -> None:
         grid_rows(lambda o, i, lr, s: {"state": "failed"} if (o == "a") == (lr > 0.05 and s % 2 == 0) else {})
     )
     [found] = compare_cell(trials, "a", "b", "divergence_rate", lr=0.1, init="i")
-    assert (found.n, found.note) == (0, "no seed is complete for both")
+    assert (found.n, found.remarks) == (0, (Remark(Flag.NO_COMMON_SEED),))
 
 
-def test_where_training_ends_is_nominal_without_a_common_window() -> None:
-    """Every learning rate trains with the first seed alone: there is a critical one and no window."""
+def test_where_training_ends_is_compared_at_nominal_learning_rates() -> None:
+    """Every learning rate trains with the first seed alone: the others have no end."""
 
     def rule(optimizer: str, init: str, lr: float, seed: int) -> dict[str, Any]:
         return {} if seed == 0 and lr < (0.05 if optimizer == "a" else 0.5) else BLOWUP
 
     [found] = compare(study(grid_rows(rule)), "a", "b", "critical_lr")
-    assert (found.unit, found.n) == ("log10 lr", 1)
-    assert "a stops training at a smaller learning rate than b: 10^-1.00 against 10^0.00" in sentence(found)
+    assert found.unit == "log10 lr"
+    assert "10^-1.00 against 10^0.00" in sentence(found)
+    assert "14 of 16 rows of a train nowhere" in sentence(found)
 
 
-def test_without_a_common_learning_rate_there_is_nothing_beside() -> None:
+def test_without_a_common_learning_rate_there_is_nothing_nominal() -> None:
     [found] = compare(study(ODD["other grids"]()), "a", "b", "divergence_rate")
-    assert found.relative
-    assert "At the same nominal learning rates there is nothing to compare." in sentence(found)
+    assert found.nominal is None
+    assert not math.isnan(found.difference)
 
 
 def test_amounts_that_are_not_numbers_are_dashes() -> None:

@@ -1,0 +1,1 @@
+"""Sentences for readers, made last, from numbers and flags."""
