@@ -3,7 +3,7 @@
 Source: Agarwal et al. 2021 (arXiv 2108.13264), on skill at each row's tuned learning rate.
 """
 
-# R resamples, S seeds, I initializations, P thresholds
+# S seeds, I initializations, P thresholds
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ from robustness.figures.style import Size
 from robustness.figures.words import n_text, unit
 from robustness.summary import Study
 from robustness.summary.confirmed import are_confirmed
-from robustness.summary.metrics import performance_profile
-from robustness.summary.resampled import at
-from robustness.summary.resampling import estimates
-from robustness.summary.rows import bounds_of
+from robustness.summary.study_metrics import profile_rates, tuned_skill
 
 __all__ = ["Profile", "ProfileInfo", "draw_profile", "profile_info"]
 
@@ -89,29 +86,22 @@ def profile_info(study: Study, task: str) -> ProfileInfo:
         task: its label.
     """
     names = list(dict.fromkeys(study.trials.loc[study.trials["task"] == task, "optimizer"]))
-    samples = [sample for sample in study.resamples if sample.cube.task == task]
-    own = [
-        (sample.scored, at(sample.scored.cube.skill_SIL, sample.scored.tuned_RI[:1])) for sample in samples
-    ]
+    samples = [sample for sample in study.tuning if sample.cube.task == task]
+    skills = [tuned_skill([sample.scored]) for sample in samples]
     # A reference score can be beaten: the axis reaches to the best run.
-    best = max((float(np.nanmax(skill_SI, initial=1.0)) for _, skill_SI in own), default=1.0)
+    best = max((float(np.nanmax(skill_SI, initial=1.0)) for skill_SI in skills), default=1.0)
     taus_P = np.linspace(0.0, max(1.0, best), 201)
     profiles = []
-    for sample, skill_SI in own:
-        share_RP = performance_profile(skill_SI, taus_P, sample.resamples)
-        intervals = estimates(
-            list(share_RP.T),
-            sample.resamples.levels,
-            bounds=[bounds_of("performance_profile", "share")] * len(taus_P),
-        )
+    for sample, skill_SI in zip(samples, skills, strict=True):
+        rates = profile_rates([sample.scored], taus_P.tolist())
         profiles.append(
             Profile(
                 optimizer=sample.cube.optimizer,
                 index=names.index(sample.cube.optimizer),
                 runs=int((~np.isnan(skill_SI)).sum()),
-                share_P=share_RP[0],
-                low_P=np.array([interval.low for interval in intervals]),
-                high_P=np.array([interval.high for interval in intervals]),
+                share_P=np.array([rate.value for rate in rates]),
+                low_P=np.array([rate.low for rate in rates]),
+                high_P=np.array([rate.high for rate in rates]),
             )
         )
     of = unit((sample.cube for sample in samples), fresh=are_confirmed(samples))
@@ -123,7 +113,7 @@ def profile_info(study: Study, task: str) -> ProfileInfo:
         profiles=tuple(profiles),
         notes=(
             "Skill: 0 the best constant predictor, 1 the task's reference score; a run that did not train has 0. "
-            f"Bands: 95 %, whole {of}s resampled; none with one {of}.",
+            f"Bands: 95 % intervals over whole {of}s; none with one {of}.",
         ),
     )
 

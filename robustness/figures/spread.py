@@ -34,7 +34,7 @@ class Box:
         optimizer: its label.
         lane: its place among the task's optimizers.
         init: its label.
-        tuned_lr: the learning rate of the scores.
+        tuned_lr: the learning rate of the scores; NaN where none trains, and all are at chance.
         seeds_S: seed indices of complete trials; of trials drawn at random their own.
         score_S: their scores; chance where not trained.
         trained_S: whether they trained.
@@ -98,7 +98,6 @@ def spread_info(study: Study, task: str) -> SpreadInfo:
     samples = [sample for sample in study.tuning if sample.cube.task == task]
     boxes = []
     for sample in samples:
-        tuned_I = sample.cube.lrs_L[sample.tuned_RI[0]]
         cube, place_1I = sample.scored.cube, sample.scored.tuned_RI
         score_SI, trained_SI = at(cube.score_SIL, place_1I), at(cube.trained_SIL, place_1I) == 1
         for i, init in enumerate(cube.inits):
@@ -111,7 +110,7 @@ def spread_info(study: Study, task: str) -> SpreadInfo:
                         optimizer=cube.optimizer,
                         lane=names.index(cube.optimizer),
                         init=init,
-                        tuned_lr=float(tuned_I[i]),
+                        tuned_lr=float(sample.tuned_lrs_I[i]),
                         seeds_S=cube.seeds_S[there],
                         score_S=score_S,
                         trained_S=trained_SI[there, i],
@@ -165,6 +164,12 @@ def draw_spread(info: SpreadInfo, size: Size = style.PAGE) -> go.Figure:
     return on.figure
 
 
+def _tuned_text(box: Box) -> str:
+    if math.isnan(box.tuned_lr):
+        return "no learning rate trains"
+    return f"tuned learning rate {box.tuned_lr:.4g}"
+
+
 def _draw_boxes(
     on: Lanes, boxes: Sequence[Box], optimizer: str, lane: int, info: SpreadInfo, size: Size
 ) -> None:
@@ -199,7 +204,7 @@ def _draw_boxes(
         symbols += [symbol if trained else "x-thin" for trained in box.trained_S]
         hover += [
             f"{style.fitted(optimizer, 500, 13)}, {style.fitted(box.init, 500, 13)}<br>"
-            f"tuned learning rate {box.tuned_lr:.4g}<br>{info.unit} {seed}: {info.score_name} {score:.4f}"
+            f"{_tuned_text(box)}<br>{info.unit} {seed}: {info.score_name} {score:.4f}"
             for seed, score in zip(box.seeds_S, box.score_S, strict=True)
         ]
     marker = {"size": size.mark * 0.75, "color": color, "line": {"color": color, "width": size.line * 0.6}}

@@ -206,7 +206,7 @@ def _against_defaults(study: Study) -> Iterator[AgainstDefault]:
                 task=cube.task,
                 optimizer=cube.optimizer,
                 init=init,
-                tuned_lr=float(cube.lrs_L[sample.tuned_RI[0, i]]) if trains else math.nan,
+                tuned_lr=float(sample.tuned_lrs_I[i]),
                 tuned_score=float(sample.tuned_score_RI[0, i]) if trains else math.nan,
                 default_lr=sample.default_lr,
                 tried_lr=math.nan if place is None else float(cube.lrs_L[place]),

@@ -168,10 +168,10 @@ class RowEdges(RowLabels):
     """Where the tuned learning rate and the tolerance window of a row lie among what was tried.
 
     Attributes:
-        trains: whether any trial does; where none does, what follows says nothing.
+        trains: whether any trial does; where none does, nothing is tuned.
         mostly: whether most seeds train at the tuned learning rate; where they do not, all learning rates are alike,
             and nothing lies at an edge.
-        tuned_lr: tuned learning rate.
+        tuned_lr: tuned learning rate; NaN where none trains.
         tuned: the end of the grid at which it lies.
         window: the ends of the grid that the window reaches: it is at least as wide as stated.
         cut: the window ends at a missing square.
@@ -213,7 +213,7 @@ def row_edges(samples: Sequence[Resampled], delta: Delta) -> list[RowEdges]:
                     init=init,
                     trains=bool(sample.trains_I[i]),
                     mostly=mostly,
-                    tuned_lr=float(lrs_L[tuned]),
+                    tuned_lr=float(sample.tuned_lrs_I[i]),
                     tuned=touched(tuned, tuned, len(lrs_L)) if mostly else "",
                     window=touched(int(first_I[i]), int(last_I[i]), len(lrs_L)) if mostly else "",
                     cut=mostly and bool(cut_I[i]),

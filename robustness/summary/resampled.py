@@ -142,6 +142,11 @@ class Resampled:
         return tuned_index(self.selection_RIL)
 
     @cached_property
+    def tuned_lrs_I(self) -> Floats:
+        """Each initialization's tuned learning rate; NaN where none trains."""
+        return np.where(self.trains_I, self.cube.lrs_L[self.tuned_RI[0]], math.nan)
+
+    @cached_property
     def tuned_score_RI(self) -> Floats:
         """Median test score there."""
         return at(self.score_RIL, self.tuned_RI)

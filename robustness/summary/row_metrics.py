@@ -425,16 +425,17 @@ def _prior(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
 def _spread(metric: str, sample: Resampled, _: Delta) -> Iterator[Raw]:
     kind = next(name for name in _SPREADS if metric.endswith(name))
     cube = sample.cube
-    over_seeds = at_tuned(sample, kind)
+    scored = sample.scored
+    over_seeds = at_tuned(scored, kind)
     yield from each_init(
-        metric, sample, over_seeds, sample.unit, place="over seeds at the tuned learning rate"
+        metric, scored, over_seeds, sample.unit, place="over seeds at the tuned learning rate"
     )
     over_lrs = np.stack([across(sample.score_RIL[:, i], kind) for i in range(len(cube.inits))], axis=1)
     yield from each_init(metric, sample, over_lrs, sample.unit, place="over learning rates, medians")
-    values_R = across(sample.tuned_score_RI, kind)
+    values_R = across(scored.tuned_score_RI, kind)
     yield pooled(
         metric,
-        sample,
+        scored,
         values_R,
         sample.unit,
         _one_init(sample),

@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from robustness.summary.cell_weighted_rates import rate_of_cells
 from robustness.summary.comparison.testing import compared
 from robustness.summary.flags import Flag, Remark
-from robustness.summary.intervals import pooled_rate_difference
+from robustness.summary.intervals import Rate, pooled_rate_difference
 from robustness.summary.metrics import (
     effective_dimension,
     hyperparameter_sensitivity,
@@ -21,11 +22,11 @@ from robustness.summary.metrics import (
     optimality_gap,
     probability_of_improvement,
 )
-from robustness.summary.raw_rows import added_remarks, counted_flags, rate
+from robustness.summary.raw_rows import added_remarks, counted_flags
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import Delta, Raw, declare
 
-__all__ = ["PROFILE_AT", "against", "over_tasks", "tuned_skill"]
+__all__ = ["PROFILE_AT", "against", "over_tasks", "profile_rates", "tuned_skill"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,6 +49,23 @@ def tuned_skill(samples: Sequence[Resampled]) -> Floats:
         for i in range(len(sample.cube.inits))
     ]
     return np.stack(columns, axis=1)
+
+
+def profile_rates(samples: Sequence[Resampled], taus: Sequence[float]) -> list[Rate]:
+    """The share of an optimizer's runs with more skill than each threshold, with the interval of every rate.
+
+    Args:
+        samples: of the optimizer, one a task, that its scores are reported by; the same seeds on each.
+        taus: thresholds of skill.
+
+    Source: Agarwal et al. 2021 (arXiv 2108.13264).
+    """
+    skill_ST, cube = tuned_skill(samples), samples[0].cube
+    above = (np.where(np.isnan(skill_ST), math.nan, skill_ST > tau) for tau in taus)
+    return [
+        rate_of_cells(flags_ST, cube.seeds_S, cube.orders, drawn=cube.binned, clustered=cube.clustered)[0]
+        for flags_ST in above
+    ]
 
 
 @declare(
@@ -133,10 +151,9 @@ def over_tasks(metric: str, samples: Sequence[Resampled]) -> Iterator[Raw]:
         elif metric == "optimality_gap":
             yield raw(optimality_gap(scores_ST, resamples), "skill")
         else:
-            for tau in PROFILE_AT:
-                flags_ST = np.where(np.isnan(scores_ST), math.nan, scores_ST > tau)
-                row = rate(metric, flags_ST, used[0], None)
-                yield replace(row, n=resamples.seeds, remarks=(), at=f"skill > {tau:g}")
+            for tau, above in zip(PROFILE_AT, profile_rates(tuned, PROFILE_AT), strict=True):
+                row = raw(np.array([above.value]), "share", place=f"skill > {tau:g}")
+                yield replace(row, fixed=(above.low, above.high))
 
 
 def _tuned_for_each(

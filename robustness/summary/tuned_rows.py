@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from robustness.summary.cell_weighted_rates import rate_of_cells
 from robustness.summary.outcome import ROW
 from robustness.summary.resampled import Resampled
 from robustness.summary.study import Study
+from robustness.summary.tuned_scores import tuned_score
 
 __all__ = ["tuned_rows"]
 
@@ -42,7 +42,7 @@ _NUMBERS = ("divergence_rate", "low", "high", "tuned_lr", "score_mean", "score_s
 
 
 def _lines(sample: Resampled) -> list[dict[str, Any]]:
-    cube, scored = sample.cube, sample.scored
+    cube = sample.cube
     diverged_SIL = cube.flags("divergence_rate")
     not_trained_SIL = cube.flags("not_trained_rate")
     lines = []
@@ -62,15 +62,14 @@ def _lines(sample: Resampled) -> list[dict[str, Any]]:
             "high": rate.high,
         }
         if sample.trains_I[i]:
-            failed_S, score_S = scored.tuned_failures(i), scored.cube.score_SIL[:, i, scored.tuned_RI[0, i]]
-            trained_S = score_S[failed_S == 0]
+            score = tuned_score(sample, i)
             line |= {
-                "tuned_lr": float(cube.lrs_L[sample.tuned_RI[0, i]]),
-                "tuned_n": int((~np.isnan(failed_S)).sum()),
-                "tuned_trained": len(trained_S),
-                "score_mean": float(trained_S.mean()) if len(trained_S) else math.nan,
-                "score_sd": float(trained_S.std(ddof=1)) if len(trained_S) > 1 else math.nan,
-                "score_median": float(np.nanmedian(score_S)),
+                "tuned_lr": float(sample.tuned_lrs_I[i]),
+                "tuned_n": score.seeds,
+                "tuned_trained": score.trained,
+                "score_mean": score.mean,
+                "score_sd": score.sd,
+                "score_median": score.median,
             }
         lines.append(line)
     return lines

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustness.summary.study import Study
+from robustness.summary.tuned_scores import tuned_score
 
 __all__ = ["Winner", "winners"]
 
@@ -48,21 +49,19 @@ def winners(study: Study) -> list[Winner]:
         pair = (study.complete["task"] == cube.task) & (study.complete["optimizer"] == cube.optimizer)
         for i in np.flatnonzero(sample.trains_I).tolist():
             row = study.complete[pair & (study.complete["init"] == cube.inits[i])]
-            place = sample.tuned_RI[0, i]
             settings = study.settings.loc[row.index]
-            setting = settings.loc[row.index[row["lr"] == cube.lrs_L[place]][0]]
+            setting = settings.loc[row.index[row["lr"] == sample.tuned_lrs_I[i]][0]]
             drawn = setting[settings.nunique() > 1].dropna()
-            score_S = cube.score_SIL[:, i, place]
-            score_S = score_S[cube.trained_SIL[:, i, place] == 1]
+            score = tuned_score(sample, i)
             winning.append(
                 Winner(
                     task=cube.task,
                     optimizer=cube.optimizer,
                     init=cube.inits[i],
-                    lr=float(cube.lrs_L[place]),
+                    lr=float(sample.tuned_lrs_I[i]),
                     settings={str(name): float(value) for name, value in drawn.items()},
-                    score=float(score_S.mean()),
-                    seeds=len(score_S),
+                    score=score.mean,
+                    seeds=score.trained,
                 )
             )
     return winning

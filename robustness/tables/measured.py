@@ -11,6 +11,7 @@ from robustness.summary import MetricRow
 from robustness.summary.flags import Flag, Remark, has_flag
 from robustness.summary.resampled import Resampled
 from robustness.summary.rows import METRICS
+from robustness.summary.tuned_scores import tuned_score
 
 __all__ = ["Measurement", "measurements", "tuned_scores"]
 
@@ -123,30 +124,27 @@ def tuned_scores(samples: Iterable[Resampled]) -> list[Measurement]:
 
 
 def _scores(sample: Resampled) -> list[Measurement]:
-    sample = sample.scored
-    cube, tuned_I = sample.cube, sample.tuned_RI[0]
-    constants = sample.constants
-    found = []
+    cube, constants = sample.cube, sample.constants
+    entries = []
     for i, init in enumerate(cube.inits):
-        values = cube.score_SIL[cube.trained_SIL[:, i, tuned_I[i]] == 1, i, tuned_I[i]]
-        trains, seeds = len(values) > 0, int(sample.tuned_seeds_I[i])
-        remarks = [] if trains else [Remark(Flag.NOTHING_TRAINS)]
-        if 0 < len(values) < seeds:
-            remarks.append(Remark(Flag.SOME_SEEDS_FAILED, (seeds - len(values), seeds)))
+        score = tuned_score(sample, i)
+        remarks = [] if score.trained else [Remark(Flag.NOTHING_TRAINS)]
+        if 0 < score.trained < score.seeds:
+            remarks.append(Remark(Flag.SOME_SEEDS_FAILED, (score.seeds - score.trained, score.seeds)))
         if constants.selection == "test":
             remarks.append(Remark(Flag.SELECTED_ON_TEST))
-        plain = Measurement(
+        entry = Measurement(
             metric="score",
             title=METRICS["score"].title,
             task=cube.task,
             optimizer=cube.optimizer,
             init=init,
-            value=float(values.mean()) if trains else math.nan,
-            sd=float(values.std(ddof=1)) if trains and len(values) > 1 else math.nan,
-            n=len(values),
-            unit="accuracy" if constants.score == "accuracy" else "minus loss",
+            value=score.mean,
+            sd=score.sd,
+            n=score.trained,
+            unit=sample.unit,
             better="higher",
             remarks=tuple(remarks),
         )
-        found.append(_as_loss(plain) if plain.unit == "minus loss" else plain)
-    return found
+        entries.append(_as_loss(entry) if entry.unit == "minus loss" else entry)
+    return entries

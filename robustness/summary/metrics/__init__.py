@@ -8,7 +8,6 @@ resample before a metric sees them, so the tuned learning rate is chosen anew in
 from robustness.summary.metrics.aggregate import (
     iqm,
     optimality_gap,
-    performance_profile,
     probability_of_improvement,
 )
 from robustness.summary.metrics.first_failure import estimates_from_ends, lowest_first_failure
@@ -60,7 +59,6 @@ __all__ = [
     "lr_sensitivity",
     "margin",
     "optimality_gap",
-    "performance_profile",
     "prior_weights",
     "probability_of_improvement",
     "skill_centre",

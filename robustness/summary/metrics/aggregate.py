@@ -4,7 +4,7 @@ Source: Agarwal et al. 2021 (arXiv 2108.13264). A whole seed is resampled with a
 quarter of diverged runs: it is always shown with the rate.
 """
 
-# R resamples, S seeds, T tasks (with an initialization each), P thresholds
+# R resamples, S seeds, T tasks (with an initialization each)
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from robustness.summary.resampling import Resamples
 
-__all__ = ["iqm", "optimality_gap", "performance_profile", "probability_of_improvement"]
+__all__ = ["iqm", "optimality_gap", "probability_of_improvement"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,15 +41,6 @@ def iqm(scores_ST: Floats, resamples: Resamples) -> Floats:
     kept_RN = np.diff(np.clip(passed_RN, cut_R1, n_R1 - cut_R1) - cut_R1, axis=1, prepend=0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(kept_RN @ values_N / kept_RN.sum(axis=1), dtype=float)
-
-
-def performance_profile(scores_ST: Floats, taus_P: Floats, resamples: Resamples) -> Floats:
-    """Share of seeds and tasks with a score above each threshold, (R, P)."""
-    present_S = (~np.isnan(scores_ST)).sum(axis=1).astype(float)
-    above_SP = (scores_ST[..., None] > taus_P).sum(axis=1).astype(float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares_RP = (resamples.weights_RS @ above_SP) / (resamples.weights_RS @ present_S)[:, None]
-    return np.asarray(shares_RP, dtype=float)
 
 
 def optimality_gap(scores_ST: Floats, resamples: Resamples, gamma: float = 1.0) -> Floats:
