@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from robustness.phrases import counted
 from robustness.summary import MetricRow, Study, measure
 from robustness.summary.cell_weighted_rates import rate_of_cells
 from robustness.summary.comparison.comparing import compare
@@ -18,14 +19,27 @@ from robustness.summary.outcome import ROW
 from robustness.summary.row_metrics import CRITICAL_MEDIAN
 from robustness.summary.sampler_limits import sampler_of
 from robustness.summary.winners import Winner, winners
+from robustness.tables import standard_table, write_markdown
 from robustness.wording.captions import over_lrs, units, whole
 
-__all__ = ["answer", "asides"]
+__all__ = ["answer", "asides", "overview"]
 
 ROWS = 3
 """Rows of an optimizer of which a sentence gives each; of more, their median."""
 SHOWN = 6
 """Optimizers that a sentence names; of more, the best and the worst."""
+
+
+def overview(study: Study) -> str:
+    """What `robustness show` prints: title and question, how many trials there are, the answer, the table."""
+    counts = ", ".join(f"{n:,} {state}" for state, n in study.counts.items() if n)
+    parts = [
+        f"{study.title or study.name}\n{study.question}",
+        f"{counted(sum(study.counts.values()), 'trial')}: {counts or 'none'}",
+        "\n".join(answer(study)),
+        write_markdown(standard_table(study)),
+    ]
+    return "\n\n".join(parts)
 
 
 def answer(study: Study) -> list[str]:
