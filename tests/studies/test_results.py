@@ -11,12 +11,19 @@ import pytest
 RESULTS = Path(__file__).parents[2] / "studies" / "insgd" / "results"
 
 
+def recomputed(*arguments: str) -> subprocess.CompletedProcess[str]:
+    script = str(RESULTS / "recompute.py")
+    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
+
+
 @pytest.mark.slow
-def test_answers_tables_and_sentences_are_those_that_the_trials_give() -> None:
-    done = subprocess.run(
-        [sys.executable, str(RESULTS / "recompute.py"), "--check"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_labels_answer_and_sentences_are_those_that_the_trials_give() -> None:
+    done = recomputed("--check")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_folder_without_the_columns_that_labels_need_is_refused_by_name() -> None:
+    done = recomputed("--check", "digits")
+    assert done.returncode == 2
+    assert "'digits'" in done.stderr
+    assert "digits-edge" in done.stderr
