@@ -9,7 +9,6 @@ import typer
 
 from robustness.cli.options import DEFAULT_STORE, StoreUrl, StudyName, open_, writable, write_report_of
 from robustness.cli.wide import print_whole
-from robustness.phrases import counted
 
 __all__ = ["list_studies", "report", "show"]
 
@@ -48,18 +47,13 @@ OTHERS, LEAST_TITLE = 60, 12
 
 def show(study: StudyName, store: StoreUrl = DEFAULT_STORE) -> None:
     """Show a study: its state, an answer for each optimizer, its table."""
-    from robustness.report import answer
+    from robustness.report import overview
     from robustness.summary import check_begun, load_study
-    from robustness.tables import standard_table, write_markdown
 
     with open_(store) as opened:
         found = load_study(opened, study)
     check_begun(found)
-    print(f"{found.title or found.name}\n{found.question}\n")
-    counts = ", ".join(f"{n:,} {state}" for state, n in found.counts.items() if n)
-    print(f"{counted(sum(found.counts.values()), 'trial')}: {counts or 'none'}\n")
-    print("\n".join(answer(found)), end="\n\n")
-    print(write_markdown(standard_table(found)), end="")
+    print(overview(found), end="")
 
 
 def report(

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from robustness.environment import environment
 from robustness.errors import writing
 from robustness.figures import CONFIG, FIGURES, Request, applicable, draw
-from robustness.report.answer import answer, asides
+from robustness.report.answer import answer, asides, overview
 from robustness.report.pdf import print_pdf
 from robustness.spec import StudySpec
 from robustness.store import Store
@@ -25,7 +25,7 @@ from robustness.trial import RECORD_VERSION
 from robustness.wording.captions import seeds_text
 from robustness.wording.warnings import study_warnings
 
-__all__ = ["answer", "asides", "chaotic_cells", "print_pdf", "write_report"]
+__all__ = ["answer", "asides", "chaotic_cells", "overview", "print_pdf", "write_report"]
 
 _EVERYWHERE = ("heatmap-diverged", "heatmap-score", "curves")
 _FIRST_TASKS = 3

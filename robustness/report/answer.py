@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from robustness.phrases import counted
 from robustness.summary import Study, measure
 from robustness.summary.audit_rows import row_edges
 from robustness.summary.cell_weighted_rates import rate_of_cells
@@ -19,6 +20,7 @@ from robustness.summary.row_metrics import CRITICAL_MEDIAN
 from robustness.summary.rows import DEFAULT_DELTA
 from robustness.summary.sampler_limits import sampler_of
 from robustness.summary.winners import winners
+from robustness.tables import standard_table, write_markdown
 from robustness.wording.answers import (
     OptimizerEnds,
     OptimizerRate,
@@ -34,7 +36,19 @@ from robustness.wording.answers import (
 from robustness.wording.captions import over_lrs, units, whole
 from robustness.wording.comparisons import sentence
 
-__all__ = ["answer", "asides"]
+__all__ = ["answer", "asides", "overview"]
+
+
+def overview(study: Study) -> str:
+    """What `robustness show` prints: title and question, how many trials there are, the answer, the table."""
+    counts = ", ".join(f"{n:,} {state}" for state, n in study.counts.items() if n)
+    parts = [
+        f"{study.title or study.name}\n{study.question}",
+        f"{counted(sum(study.counts.values()), 'trial')}: {counts or 'none'}",
+        "\n".join(answer(study)),
+        write_markdown(standard_table(study)),
+    ]
+    return "\n\n".join(parts)
 
 
 def answer(study: Study) -> list[str]:

@@ -6,7 +6,7 @@ from robustness.summary.intervals import Rate, wilson
 from robustness.summary.measure import measure
 from robustness.summary.outcome import Thresholds, classify
 from robustness.summary.rows import METRICS, Delta, MetricRow
-from robustness.summary.study import Study, check_begun, load_study
+from robustness.summary.study import Study, check_begun, load_study, study_of_trials
 from robustness.summary.tasks import TaskConstants, TaskFacts, task_facts
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "classify",
     "load_study",
     "measure",
+    "study_of_trials",
     "task_facts",
     "wilson",
 ]

@@ -34,7 +34,7 @@ from robustness.summary.sampler_limits import sampler_of
 from robustness.summary.tasks import TaskConstants, filled, task_facts
 from robustness.trial import ImportedTask, TaskConfig, TrialState, task_from_dict
 
-__all__ = ["Study", "check_begun", "epoch_frame", "load_study", "trial_frame"]
+__all__ = ["Study", "check_begun", "epoch_frame", "load_study", "study_of_trials", "trial_frame"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,23 +165,73 @@ def load_study(
         SpecError: no trial has one of these seed indices.
     """
     row = store.study(name)
-    rules = thresholds or Thresholds()
     source = json.loads(row.source or "{}")
-    tasks = {label: task_from_dict(plain) for label, plain in json.loads(row.tasks).items()}
-    every = read_trials(store, row.id)
-    trials = every[every["reason"] != CONFIRM]
-    confirming = every[every["reason"] == CONFIRM]
+    trials = read_trials(store, row.id)
+    spec = json.loads(row.spec)
+    design = trials[trials["reason"] != CONFIRM]
+    varies = bool(source) or sampler_of(spec) in DRAWING
+    return study_of_trials(
+        id=row.id,
+        name=row.name,
+        title=row.title,
+        question=row.question,
+        spec=spec,
+        source=source,
+        environment=json.loads(row.environment or "{}"),
+        tasks={label: task_from_dict(plain) for label, plain in json.loads(row.tasks).items()},
+        optimizers=_optimizers(store, row.id, design),
+        trials=trials,
+        settings=_settings(store, row.id, design, imported=bool(source)) if varies else None,
+        thresholds=thresholds,
+        seeds=seeds,
+    )
+
+
+def study_of_trials(
+    *,
+    id: int = 0,
+    name: str,
+    title: str,
+    question: str,
+    spec: dict[str, Any],
+    source: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
+    tasks: dict[str, TaskConfig | ImportedTask],
+    optimizers: dict[str, dict[str, Any]],
+    trials: pd.DataFrame,
+    settings: pd.DataFrame | None = None,
+    thresholds: Thresholds | None = None,
+    seeds: Collection[int] | None = None,
+) -> Study:
+    """Classify trials, wherever they were read from, and make the study of them; arguments as in `Study`, but for these.
+
+    Args:
+        id: of its row in the store; 0 where it comes from elsewhere.
+        name: its id for users.
+        title: free text.
+        question: free text.
+        spec: what the user wrote.
+        source: where it was imported from.
+        environment: versions and machine of its last run.
+        tasks: the configuration of each task label.
+        optimizers: name and arguments of each optimizer label.
+        trials: every trial, `TRIAL_COLUMNS`, confirming ones included.
+        settings: what varied beside the learning rate in the trials of the design; None where nothing did.
+        thresholds: of the rule.
+        seeds: keep these seed indices only; outcomes are those that all seeds give.
+
+    Raises:
+        SpecError: no trial has one of these seed indices.
+    """
+    rules = thresholds or Thresholds()
+    confirming = trials[trials["reason"] == CONFIRM]
+    trials = trials[trials["reason"] != CONFIRM]
     complete = trials[trials["state"] == TrialState.COMPLETE.value]
     facts = {
         label: filled(task_facts(task), complete[complete["task"] == label]) for label, task in tasks.items()
     }
-    spec = json.loads(row.spec)
-    drawn = bool(source) or sampler_of(spec) in DRAWING
-    settings = _settings(store, row.id, trials, imported=bool(source)) if drawn else trials[[]]
-    within = (
-        settings.groupby([trials[label] for label in LABELS], sort=False).nunique() if drawn else settings
-    )
-    only_lr_varies = not (within > 1).any(axis=None)
+    settings = trials[[]] if settings is None else settings
+    only_lr_varies = settings.columns.empty or not _varies_in_rows(settings, trials)
     classified = classify(complete, facts, rules, only_lr_varies=only_lr_varies)
     confirmed = _confirmed(confirming, complete, facts, rules, only_lr_varies=only_lr_varies)
     if seeds is not None:  # the rule, and what it takes from the study, stay those of all seeds
@@ -191,16 +241,16 @@ def load_study(
                 "--seed-filter", f"no trial of {name!r} has one of the seed indices {sorted(seeds)}"
             )
     return Study(
-        id=row.id,
-        name=row.name,
-        title=row.title,
-        question=row.question,
+        id=id,
+        name=name,
+        title=title,
+        question=question,
         spec=spec,
-        source=source,
-        environment=json.loads(row.environment or "{}"),
+        source=source or {},
+        environment=environment or {},
         tasks=tasks,
         facts=facts,
-        optimizers=_optimizers(store, row.id, trials),
+        optimizers={str(label): optimizers[label] for label in trials["optimizer"].unique()},
         trials=trials,
         complete=classified,
         confirming=confirming,
@@ -208,6 +258,12 @@ def load_study(
         settings=settings.loc[trials.index],
         thresholds=rules,
     )
+
+
+def _varies_in_rows(settings: pd.DataFrame, trials: pd.DataFrame) -> bool:
+    """Whether a number other than the learning rate varies inside a row."""
+    within = settings.groupby([trials[label] for label in LABELS], sort=False).nunique()
+    return bool((within > 1).any(axis=None))
 
 
 def check_begun(study: Study) -> None:
