@@ -15,6 +15,7 @@ from robustness.figures.style import SIZES
 from robustness.service import Reader, rows
 from robustness.store.trial_frames import read_trial_epochs
 from robustness.summary import Study
+from robustness.summary.grid import BINS_PER_DECADE
 
 from .addresses import View, api, study_at
 from .parts import aria, picture, plain_table, short, spaced
@@ -78,10 +79,12 @@ def _trials(reader: Reader, study: Study, view: View) -> list[Any]:
         "first step not finite",
         "seconds",
     )
-    heading = f"Trials: {cell.optimizer}, learning rate {cell.lr:.4g}, {cell.init}"
+    is_bin = (cell.task, cell.optimizer) in study.grid.binned
+    heading = f"Trials: {cell.optimizer}, {_lr_text(cell.lr, is_bin=is_bin)}, {cell.init}"
+    caption = f"{found['total']} trials of one {'bin' if is_bin else 'square, one a seed'}"
     return [
         html.H2([heading, " ", html.A("close", href=view.href(study.name, cell=None), className="close")]),
-        plain_table(f"{found['total']} trials of one square, one a seed", columns, table, text=3),
+        plain_table(caption, columns, table, text=3),
         *_pages(study.name, view, found["total"]),
         html.P(
             [
@@ -101,6 +104,14 @@ def _trials(reader: Reader, study: Study, view: View) -> list[Any]:
             className="downloads",
         ),
     ]
+
+
+def _lr_text(lr: float, *, is_bin: bool) -> str:
+    """The learning rate of a square; the centre of a bin is one that nobody tried."""
+    if not is_bin:
+        return f"learning rate {lr:.4g}"
+    half = 10 ** (0.5 / BINS_PER_DECADE)
+    return f"learning rates from {lr / half:.3g} to {lr * half:.3g}"
 
 
 def _row(name: str, view: View, trial: dict[str, Any]) -> list[Any]:

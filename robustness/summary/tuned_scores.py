@@ -1,4 +1,4 @@
-"""The test score at a row's tuned learning rate, over its seeds: what tables, metrics and winners state."""
+"""The test score at a row's tuned learning rate, over its seeds: what every table and every winner states."""
 
 # S seeds
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from robustness.report import write_report
 from robustness.service import Reader
-from robustness.summary.findings import FindingCode, study_findings
-from robustness.wording.warnings import study_warnings
+from robustness.summary.findings import FindingCode
 from tests.consistency.sightings import Opened, Sighting, number_in, shown
 
 __all__ = ["count_sightings", "report_sightings"]
@@ -43,20 +42,17 @@ def count_sightings(opened: Opened) -> Iterator[Sighting]:
 def _missing(opened: Opened) -> Iterator[Sighting]:
     missing = sum(row.missing for row in opened.audit.budgets.rows)
     yield Sighting(("trials", "missing"), "audit, budgets", missing)
-    found = [f.numbers[0] for f in study_findings(opened.study) if f.code is FindingCode.MISSING_TRIALS]
+    found = [f.numbers[0] for f in opened.findings if f.code is FindingCode.MISSING_TRIALS]
     yield Sighting(("trials", "missing"), "findings", found[0] if found else 0)
-    said = [
-        re.match(r"([\d,]+) of [\d,]+ trials (?:is|are) missing", text)
-        for text in study_warnings(opened.study)
-    ]
+    said = [re.match(r"([\d,]+) of [\d,]+ trials (?:is|are) missing", text) for text in opened.warnings]
     yield Sighting(("trials", "missing"), "warnings", next((number_in(m[1]) for m in said if m), 0))
 
 
 def _floors(opened: Opened) -> Iterator[Sighting]:
     """At the study's own floor it is what the squares count."""
-    findings = [f.numbers for f in study_findings(opened.study) if f.code is FindingCode.FLOOR_MATTERS]
+    findings = [f.numbers for f in opened.findings if f.code is FindingCode.FLOOR_MATTERS]
     pattern = r"skill floor of (\S+), (\S+) % of the complete trials did not train\. At a floor of (\S+) it would be (\S+) %, at (\S+) (\S+) %"
-    said = [re.search(pattern, text) for text in study_warnings(opened.study)]
+    said = [re.search(pattern, text) for text in opened.warnings]
     for numbers in findings:
         for floor, share in zip(numbers[::2], numbers[1::2], strict=True):
             yield Sighting(("not trained", f"{floor:g}", "share"), "findings", share)

@@ -13,12 +13,11 @@ from robustness.figures.critical import critical_info, draw_critical
 from robustness.figures.gallery import Request, lacks
 from robustness.figures.profile import profile_info
 from robustness.summary import MetricRow
-from robustness.summary.findings import FindingCode, study_findings
+from robustness.summary.findings import FindingCode
 from robustness.summary.flags import Flag
 from robustness.summary.sampler_limits import sampler_of
 from robustness.tables import pivot_table, standard_table
 from robustness.tables.measured import measurements
-from robustness.wording.warnings import study_warnings
 from tests.consistency.rates import AXES, entry_sightings, row_of
 from tests.consistency.sightings import Opened, Sighting, number_in, shown
 
@@ -93,9 +92,9 @@ def _windows_in_words(opened: Opened, windows: list[MetricRow]) -> Iterator[Sigh
         [row for row in windows if row.has(Flag.CENSORED_LOW, Flag.CENSORED_HIGH, Flag.MISSING_SQUARE)]
     )
     yield Sighting(("windows", "censored"), "metrics", counted)
-    found = [f for f in study_findings(opened.study) if f.code is FindingCode.WINDOW_CENSORED]
+    found = [f for f in opened.findings if f.code is FindingCode.WINDOW_CENSORED]
     yield Sighting(("windows", "censored"), "findings", found[0].numbers[0] if found else 0)
-    said = [re.search(r"missing square in (\S+) of", text) for text in study_warnings(opened.study)]
+    said = [re.search(r"missing square in (\S+) of", text) for text in opened.warnings]
     yield Sighting(("windows", "censored"), "warnings", next((number_in(m[1]) for m in said if m), 0))
 
 

@@ -17,6 +17,8 @@ from robustness.service.answers import as_json
 from robustness.store import Store
 from robustness.summary import MetricRow, Study, measure
 from robustness.summary.audit import AuditInfo, audit_info
+from robustness.summary.findings import Finding, study_findings
+from robustness.wording.warnings import study_warnings
 from tests.consistency.stores import StudyStore
 from tests.test_cli import call
 
@@ -60,6 +62,16 @@ class Opened:
     def answer(self) -> list[str]:
         """The study's answer in sentences."""
         return answer(self.study)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What is wrong with it, as codes."""
+        return study_findings(self.study)
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """The same in sentences."""
+        return study_warnings(self.study)
 
     @cached_property
     def audit(self) -> AuditInfo:

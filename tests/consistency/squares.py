@@ -108,8 +108,9 @@ def _heatmaps(opened: Opened, task: str) -> Iterator[Sighting]:
         served = rendering.figure(study, opened.store, query).body.decode()
         for line in csv.DictReader(io.StringIO(served)):
             yield from _numbers_of(line, f"the CSV of {name}", task)
-        yield from _page(opened, task, info)
         yield from _drawn(task, shade, info)
+        if shade == "diverged":  # pictures of all shades have the same table
+            yield from _page(opened, task, info)
 
 
 def _page(opened: Opened, task: str, info: HeatmapInfo) -> Iterator[Sighting]:

@@ -69,9 +69,8 @@ def test_every_number_that_is_collected_stands_in_two_places(
     assert [number for number, most in places.items() if most < 2] == []
 
 
-@pytest.mark.parametrize("kind", ["refine with confirm", "losses"])
-def test_a_report_states_the_counts_the_answer_and_the_table_of_its_study(kind: str, tmp_path: Path) -> None:
-    with opened_store(kind, tmp_path) as opened:
+def test_a_report_states_the_counts_the_answer_and_the_table_of_its_study(tmp_path: Path) -> None:
+    with opened_store("refine with confirm", tmp_path) as opened:
         sightings = [*count_sightings(opened), *report_sightings(opened, tmp_path)]
         assert list(disagreements(sightings)) == []
         page = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -22,6 +22,8 @@ from robustness.figures.profile import profile_info
 from robustness.figures.spread import draw_spread, spread_info
 from robustness.figures.style import COLUMN, PAGE, fitted, still, text_width, told_apart, wrapped
 from robustness.store import CONFIRM, open_store
+from robustness.summary import wilson
+from robustness.summary.audit import audit_info
 from robustness.summary.measure import measure
 from tests.builders import dead_epoch, epoch
 from tests.figures.studies import diverges_above, study, texts
@@ -111,6 +113,33 @@ def test_profile_and_spread_are_of_the_fresh_seeds_as_the_metrics_are() -> None:
     assert spread.boxes[0].tuned_lr == 0.1
     assert "n = 5 fresh seeds a box." in spread.subtitle
     assert any("fresh seeds" in text for text in texts(draw("spread", request)))
+
+
+def test_the_spread_of_a_metric_is_that_of_the_fresh_seeds_too() -> None:
+    found = study_of(frame(*confirmed_rows("t", 5)))
+    rows = measure(found, metrics=["accuracy_spread_worst"])
+    [over_seeds] = [row for row in rows if row.at == "over seeds at the tuned learning rate"]
+    assert (over_seeds.value, over_seeds.n) == (0.6, 5)
+
+
+def test_the_band_of_a_profile_is_the_interval_of_every_rate_and_has_a_width_where_all_seeds_agree() -> None:
+    found = study_of(frame(*[{"lr": 0.1, "seed_index": s, **AT_CHANCE} for s in range(4)]))
+    [profile] = profile_info(found, "t").profiles
+    assert profile.share_P[100] == profile.low_P[100] == 0
+    assert profile.high_P[100] == pytest.approx(wilson(0, 4).high)
+
+
+def test_where_nothing_trains_no_learning_rate_is_called_tuned() -> None:
+    found = study_of(
+        frame(*[{"lr": lr, "seed_index": s, **AT_CHANCE} for lr in (0.1, 1.0) for s in range(4)])
+    )
+    info = spread_info(found, "t")
+    assert info.frame()["tuned_lr"].isna().all()
+    hover = [text for trace in draw_spread(info).data for text in trace.text or ()]
+    assert len(hover) == 4
+    assert all("no learning rate trains" in text for text in hover)
+    [edges] = audit_info(found).edges.rows
+    assert math.isnan(edges.tuned_lr)
 
 
 def test_until_all_tasks_have_their_fresh_seeds_figures_are_of_the_others_as_the_metrics_are() -> None:
