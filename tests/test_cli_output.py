@@ -142,7 +142,7 @@ def test_a_plan_loses_no_column_in_40_letters(
     assert call("plan", spec_file(tmp_path), "--metric", "score") == 0
     out = capsys.readouterr().out
     assert "…" not in out
-    assert re.search(r"^ +2 \(this study\) +0\.5( +[0-9.]+){5} *$", out, re.M)
+    assert re.search(r"^ +2 \(this study\)( +[0-9.]+){5} *$", out, re.M)
     assert out.count("points") == 5
     assert ("sd 10.0 points" in out) == (not terminal)
 
