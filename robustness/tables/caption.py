@@ -162,7 +162,7 @@ def table_notes(
         f"comparison{'' if ranking.tested == 1 else 's'}. Tested: {titles}"
     )
     if any(metric in RATES for metric in ranking.metrics):
-        over += "; rates at learning rates measured from the middle of each one's window"
+        over += "; rates at learning rates measured from the centre of each one's skill"
     if ranking.differs:
         yield "†", f"Worse than the best by the paired test over seeds, {over}."
     elif ranking.tested:

@@ -66,6 +66,7 @@ NO_VARIANCE = ("one learning rate", "all diverged", "some missing", "one seed of
 """All values are equal, or trials are no full grid and too few for a forest."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "size"),
     [
@@ -96,6 +97,7 @@ def test_every_title_says_n(tmp_path: Path) -> None:
         assert any("n = " in text for text in texts(figure)), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [PAGE, COLUMN], ids=["page", "column"])
 def test_hostile_labels_are_escaped_in_every_figure(size: Any, tmp_path: Path) -> None:
     optimizers = [{"name": "sgd", "label": label, "momentum": 0.1 * i} for i, label in enumerate(HOSTILE)]

@@ -217,6 +217,7 @@ def test_a_channel_that_does_not_vary_has_no_power_in_float32(
     assert clamped.item() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_where_nothing_is_clamped_it_is_sgd_with_fixed_multipliers(activation: str, tmp_path: Path) -> None:
     """200 steps of toy-cnn on 16x16 images: the same losses with tanh, others with ReLU, whose dead channels clamp."""
