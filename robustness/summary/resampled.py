@@ -168,13 +168,6 @@ class Resampled:
         return nearest if away_L[nearest] <= step / 2 + 1e-9 else None
 
     @cached_property
-    def critical_RI(self) -> Floats:
-        """Median over seeds of the first learning rate that does not train, log10; NaN where rates were drawn."""
-        if self.cube.binned:
-            return np.full(self.tuned_RI.shape, math.nan)
-        return quantile(self.cube.critical.first_not_trained, self.resamples)
-
-    @cached_property
     def trains_I(self) -> npt.NDArray[np.bool_]:
         """Whether any trial of an initialization trained."""
         return np.asarray((self.cube.trained_SIL == 1).any(axis=(0, 2)))
