@@ -28,7 +28,6 @@ __all__ = [
     "draws_for",
     "estimates",
     "mean",
-    "own_resamples",
     "quantile",
     "standard_errors",
     "study_resamples",
@@ -372,15 +371,6 @@ def crossed_resamples(seeds_S: tuple[int, ...], orders: int, draws: int = DRAWS)
         drawn_RS[~drawn_RS.any(axis=1)] = 1
         blocks.append(drawn_RS)
     return Resamples(counts_RS=np.concatenate(blocks), levels=tuple(levels))
-
-
-def own_resamples(
-    seeds_S: npt.NDArray[np.int64], orders: int, rng: np.random.Generator, draws: int
-) -> Resamples:
-    """Draws of these seeds from a generator of one's own; of crossed seeds those that all summaries share."""
-    if orders > 1:
-        return crossed_resamples(tuple(seeds_S.tolist()), orders, draws)
-    return Resamples.of(len(seeds_S), rng, draws)
 
 
 def draws_for(trials: int) -> int:
