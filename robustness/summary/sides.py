@@ -16,7 +16,6 @@ import numpy.typing as npt
 import pandas as pd
 
 __all__ = [
-    "CHANGEABLE_EVIDENCE",
     "OTHER_SEEDS_EVIDENCE",
     "OWN_SEED_EVIDENCE",
     "STALLED_EVIDENCE",
@@ -50,8 +49,6 @@ class Evidence(StrEnum):
 
 OWN_SEED_EVIDENCE = (Evidence.SMALLER_LR_TRAINS, Evidence.LARGER_LR_TRAINS)
 OTHER_SEEDS_EVIDENCE = (Evidence.SMALLER_LR_TRAINS_OTHER_SEEDS, Evidence.LARGER_LR_TRAINS_OTHER_SEEDS)
-CHANGEABLE_EVIDENCE = (*OWN_SEED_EVIDENCE, *OTHER_SEEDS_EVIDENCE, Evidence.LOSS_RISE)
-"""Evidence that other trials of the row give, or could replace: these labels can change when trials are added."""
 STALLED_EVIDENCE = (Evidence.LARGER_LR_TRAINS, Evidence.LARGER_LR_TRAINS_OTHER_SEEDS)
 """Evidence of a trial that did not go far enough; all other evidence says too far."""
 
