@@ -26,7 +26,8 @@ ENTRY = re.compile(
     r"(?P<value>[^ ]+)(?: ± (?P<sd>[^ ]+))?(?: \[(?P<low>[^ ]+), (?P<high>[^ ]+)\])?(?: \((?P<k>\d+)/(?P<n>\d+)\))?"
 )
 RATE_IN_ANSWER = (
-    r"(\S+) % \((no interval[^;]*|\S+ to \S+); ([\d,]+) of ([\d,]+)\), ([\d,]+) of them not finite"
+    r"(\S+) % \((no interval[^;]*|\S+ to \S+); ([\d,]+) of ([\d,]+)(?:, as each learning rate weighs the same)?\), "
+    r"([\d,]+) of them not finite"
 )
 
 
