@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from robustness.figures import style
 from robustness.figures.curves import score_axis
+from robustness.figures.frames import stacked
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
 from robustness.figures.words import n_text
@@ -61,23 +62,13 @@ class BestOfKInfo:
 
     def frame(self) -> pd.DataFrame:
         """One row a point: init, optimizer, k, the expected score and its band."""
-        return pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "init": init,
-                        "optimizer": line.optimizer,
-                        "k": line.ks_K,
-                        "score": line.score_K,
-                        "low": line.low_K,
-                        "high": line.high_K,
-                    }
-                )
+        return stacked(
+            ("init", "optimizer", "k", "score", "low", "high"),
+            (
+                (init, line.optimizer, line.ks_K, line.score_K, line.low_K, line.high_K)
                 for init, lines in self.panels
                 for line in lines
-            ]
-            or [pd.DataFrame(columns=["init", "optimizer", "k", "score", "low", "high"])],
-            ignore_index=True,
+            ),
         )
 
 

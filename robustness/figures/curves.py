@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
+from robustness.figures.frames import stacked
 from robustness.figures.lines import Line, Panels, add_line, panels
 from robustness.figures.style import Size
 from robustness.figures.words import n_text, unit
@@ -79,29 +80,13 @@ class CurvesInfo:
 
     def frame(self) -> pd.DataFrame:
         """One row a point: init, optimizer, lr, median score, its band, n, whether most seeds diverged."""
-        return pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "init": init,
-                        "optimizer": curve.optimizer,
-                        "lr": curve.lrs_L,
-                        "median": curve.median_L,
-                        "low": curve.low_L,
-                        "high": curve.high_L,
-                        "n": curve.n_L,
-                        "mostly_diverged": curve.mostly_diverged_L,
-                    }
-                )
+        return stacked(
+            ("init", "optimizer", "lr", "median", "low", "high", "n", "mostly_diverged"),
+            (
+                (init, c.optimizer, c.lrs_L, c.median_L, c.low_L, c.high_L, c.n_L, c.mostly_diverged_L)
                 for init, curves in self.panels
-                for curve in curves
-            ]
-            or [
-                pd.DataFrame(
-                    columns=["init", "optimizer", "lr", "median", "low", "high", "n", "mostly_diverged"]
-                )
-            ],
-            ignore_index=True,
+                for c in curves
+            ),
         )
 
 

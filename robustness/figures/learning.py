@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
+from robustness.figures.frames import stacked
 from robustness.figures.lines import panels
 from robustness.figures.style import Size
 from robustness.phrases import counted
@@ -91,21 +92,9 @@ class LearningInfo:
 
     def frame(self) -> pd.DataFrame:
         """One row an epoch of a trial: seed, outcome, epoch (0 is before the first step), training loss, test score."""
-        return pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "seed": run.seed_index,
-                        "outcome": run.outcome,
-                        "epoch": run.epochs_E,
-                        "train_loss": run.loss_E,
-                        "score": run.score_E,
-                    }
-                )
-                for run in self.runs
-            ]
-            or [pd.DataFrame(columns=["seed", "outcome", "epoch", "train_loss", "score"])],
-            ignore_index=True,
+        return stacked(
+            ("seed", "outcome", "epoch", "train_loss", "score"),
+            ((run.seed_index, run.outcome, run.epochs_E, run.loss_E, run.score_E) for run in self.runs),
         )
 
 

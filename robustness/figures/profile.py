@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
+from robustness.figures.frames import stacked
 from robustness.figures.lines import Line, add_line, panels
 from robustness.figures.style import Size
 from robustness.figures.words import n_text, unit
@@ -60,21 +61,9 @@ class ProfileInfo:
 
     def frame(self) -> pd.DataFrame:
         """One row a threshold and optimizer: the share of runs with more skill, and its band."""
-        return pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "optimizer": profile.optimizer,
-                        "skill": self.taus_P,
-                        "share": profile.share_P,
-                        "low": profile.low_P,
-                        "high": profile.high_P,
-                    }
-                )
-                for profile in self.profiles
-            ]
-            or [pd.DataFrame(columns=["optimizer", "skill", "share", "low", "high"])],
-            ignore_index=True,
+        return stacked(
+            ("optimizer", "skill", "share", "low", "high"),
+            ((p.optimizer, self.taus_P, p.share_P, p.low_P, p.high_P) for p in self.profiles),
         )
 
 

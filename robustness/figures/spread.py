@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from robustness.figures import style
+from robustness.figures.frames import stacked
 from robustness.figures.lanes import Lanes, jitter, lanes
 from robustness.figures.style import Size
 from robustness.figures.words import n_text, unit
@@ -67,22 +68,9 @@ class SpreadInfo:
 
     def frame(self) -> pd.DataFrame:
         """One row a point: init, optimizer, the tuned learning rate, seed, score, whether it trained."""
-        return pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "init": box.init,
-                        "optimizer": box.optimizer,
-                        "tuned_lr": box.tuned_lr,
-                        self.unit.replace(" ", "_"): box.seeds_S,
-                        "score": box.score_S,
-                        "trained": box.trained_S,
-                    }
-                )
-                for box in self.boxes
-            ]
-            or [pd.DataFrame(columns=["init", "optimizer", "tuned_lr", "seed", "score", "trained"])],
-            ignore_index=True,
+        return stacked(
+            ("init", "optimizer", "tuned_lr", self.unit.replace(" ", "_"), "score", "trained"),
+            ((b.init, b.optimizer, b.tuned_lr, b.seeds_S, b.score_S, b.trained_S) for b in self.boxes),
         )
 
 
