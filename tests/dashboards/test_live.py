@@ -77,7 +77,7 @@ def test_the_quickstart_is_launched_fills_in_and_leads_to_a_curve_that_it_traine
     )
     expect(page.locator("#heatmap .textpoint").first).to_be_visible(timeout=RUN_MS)
     expect(heading).to_contain_text("complete", timeout=RUN_MS)
-    expect(page.locator("#answer")).to_contain_text("The study's claim: On digits mlp insgd")
+    expect(page.locator("#answer")).to_contain_text("The study's claim: On digits mlp, insgd")
     # The last drawing comes after the word: until then squares are not whole, and are about to be replaced.
     whole = page.locator("#heatmap-section tbody td:nth-child(2)", has_text=re.compile("^5$"))
     expect(whole).to_have_count(256)

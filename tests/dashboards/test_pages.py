@@ -191,7 +191,7 @@ def test_two_studies_stand_beside_each_other_with_their_intervals(page: Page, se
     ready(page)
     expect(page.locator(".halves .plot")).to_have_count(2)
     row = page.locator("#compared tbody tr", has_text="adam").filter(has_text="divergence_rate").first
-    expect(row).to_contain_text(re.compile(r"0\.4.*\[.*\].*0\.333.*\[.*\]", re.DOTALL))
+    expect(row).to_contain_text(re.compile(r"0\.5.*\[.*\].*0\.333.*\[.*\]", re.DOTALL))
 
 
 def test_a_spec_is_checked_as_it_is_typed_and_launched_only_when_it_is_right(
