@@ -225,6 +225,8 @@ def test_inputs_can_be_scaled() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # pytorch-optimizer's own
 def test_the_table_of_pytorch_optimizer_is_that_of_the_installed_package() -> None:
+    torch.manual_seed(2)
+    torch.rand(15)  # a start from here once lost Shampoo: the table must not hang on what was drawn before
     assert json.loads(json.dumps(read_signatures())) == signatures()
     assert len(signatures()) > 100
 
